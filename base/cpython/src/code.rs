@@ -1,0 +1,1 @@
+//! Code objects: names, file and lines, read once each.

@@ -1,0 +1,13 @@
+//! Reads the structures of a running CPython from memory, without stopping it.
+//!
+//! Addresses here belong to the other process: never dereference one. Everything read may be torn or
+//! stale; a reader checks what it uses, ends on every input and never panics.
+//! Start at [`locate`], then [`reader`].
+#![allow(unsafe_code)] // process_vm_readv and reads of our own memory; each block gives its reason
+
+pub mod code;
+pub mod locate;
+pub mod memory;
+pub mod objects;
+pub mod offsets;
+pub mod reader;

@@ -1,0 +1,1 @@
+//! Reads strings, dictionaries and instances, as far as names need it.

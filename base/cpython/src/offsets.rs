@@ -1,0 +1,188 @@
+//! Where the fields of CPython's structures lie, per minor version.
+//!
+//! All numbers are bytes from the start of their structure. `ABSENT` says that a version has no such field.
+
+/// A field that this version does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// An interpreter's version, as in `3.12.1`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// 3 in `3.12.1`.
+    pub major: u8,
+    /// 12 in `3.12.1`.
+    pub minor: u8,
+    /// 1 in `3.12.1`.
+    pub patch: u8,
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Every offset that reading stacks, names and states needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    /// `_PyRuntime`.
+    pub runtime: Runtime,
+    /// `PyInterpreterState`.
+    pub interpreter: Interpreter,
+    /// `PyThreadState`.
+    pub thread: Thread,
+    /// `PyFrameObject` up to 3.10, `_PyInterpreterFrame` from 3.11 on.
+    pub frame: Frame,
+    /// `_PyStackChunk`, 3.11 and later.
+    pub chunk: Chunk,
+    /// `struct _gil_runtime_state`.
+    pub gil: Gil,
+    /// `PyCodeObject`.
+    pub code: Code,
+    /// Built-in objects.
+    pub object: Object,
+}
+
+/// Fields of `_PyRuntime`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// `interpreters.head`.
+    pub interpreters_head: u32,
+    /// `gilstate.tstate_current`: the thread that holds the GIL. 3.8 to 3.11.
+    pub gil_holder: u32,
+    /// `ceval.gil`, the structure itself. 3.8 to 3.11.
+    pub gil: u32,
+    /// `gc.collecting`. 3.8 only.
+    pub gc_collecting: u32,
+}
+
+/// Fields of `PyInterpreterState`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The next interpreter.
+    pub next: u32,
+    /// Its number; 0 is the main one.
+    pub id: u32,
+    /// The first thread.
+    pub threads_head: u32,
+    /// `gc.collecting`. 3.9 and later.
+    pub gc_collecting: u32,
+    /// A pointer to its GIL structure. 3.12 and later.
+    pub gil_pointer: u32,
+    /// `sys.modules`.
+    pub modules: u32,
+}
+
+/// Fields of `PyThreadState`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// The next thread.
+    pub next: u32,
+    /// Its interpreter.
+    pub interpreter: u32,
+    /// The current frame. 3.8 to 3.10, and 3.13 on.
+    pub frame: u32,
+    /// A pointer to the `_PyCFrame` on the C stack. 3.11 and 3.12.
+    pub cframe: u32,
+    /// `_PyCFrame.current_frame`, within the `_PyCFrame`. 3.11 and 3.12.
+    pub cframe_frame: u32,
+    /// The number that Python calls `threading.get_ident()` (`pthread_self`).
+    pub ident: u32,
+    /// The system's thread number. 3.11 and later; up to 3.10 it comes from elsewhere.
+    pub native_id: u32,
+    /// The newest data-stack chunk. 3.11 and later.
+    pub datastack_chunk: u32,
+    /// `datastack_top`; where it is unknown, whole chunks are copied. 3.11 and later.
+    pub datastack_top: u32,
+}
+
+/// Fields of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The caller's frame: `f_back`, or `previous`.
+    pub previous: u32,
+    /// The code object: `f_code`, or `f_executable` (its low bits may be a tag from 3.14 on).
+    pub code: u32,
+    /// `f_lasti` (an `int`, up to 3.10), `prev_instr` (3.11, 3.12), `instr_ptr` (3.13 on).
+    pub instruction: u32,
+    /// Who owns it (one byte). 3.11 and later.
+    pub owner: u32,
+    /// Bytes from the start of a frame that hold all fields above, and no more than a frame always has.
+    pub head_size: u32,
+}
+
+/// Fields of `_PyStackChunk`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The older chunk.
+    pub previous: u32,
+    /// Size of the whole chunk in bytes, this header included.
+    pub size: u32,
+    /// First slot of the chunk. The oldest chunk leaves its first slot free.
+    pub data: u32,
+}
+
+/// Fields of the GIL structure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gil {
+    /// The last thread that held it.
+    pub last_holder: u32,
+    /// Whether it is held (an `int`).
+    pub locked: u32,
+    /// Size of the structure: a futex within it is somebody who waits for the GIL.
+    pub size: u32,
+}
+
+/// Fields of `PyCodeObject`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Bytes from the start that hold all fields below except the instructions.
+    pub size: u32,
+    /// `co_filename`.
+    pub filename: u32,
+    /// `co_name`.
+    pub name: u32,
+    /// `co_qualname`. 3.11 and later.
+    pub qualname: u32,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+    /// `co_lnotab` up to 3.9, `co_linetable` from 3.10 on.
+    pub line_table: u32,
+    /// `co_code`, a bytes object up to 3.10; `co_code_adaptive`, the instructions themselves, from 3.11 on.
+    pub instructions: u32,
+}
+
+/// Layout of built-in objects, as far as names are read from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// `ob_type`.
+    pub ob_type: u32,
+    /// `tp_name`, a C string.
+    pub type_name: u32,
+    /// `tp_flags`.
+    pub type_flags: u32,
+    /// `tp_dictoffset`.
+    pub type_dict_offset: u32,
+    /// `tp_basicsize`.
+    pub type_basic_size: u32,
+    /// `ht_cached_keys`.
+    pub type_cached_keys: u32,
+    /// `ob_size` of variable-sized objects.
+    pub ob_size: u32,
+    /// First byte of a `bytes` object.
+    pub bytes_data: u32,
+    /// `PyASCIIObject.length`.
+    pub unicode_length: u32,
+    /// `PyASCIIObject.state`.
+    pub unicode_state: u32,
+    /// Size of `PyASCIIObject`: where the text of an ASCII string starts.
+    pub unicode_ascii_data: u32,
+    /// Size of `PyCompactUnicodeObject`: where the text of another compact string starts.
+    pub unicode_compact_data: u32,
+    /// `ma_keys`.
+    pub dict_keys: u32,
+    /// `ma_values`.
+    pub dict_values: u32,
+    /// First item of a tuple.
+    pub tuple_items: u32,
+}

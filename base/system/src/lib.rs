@@ -1,0 +1,7 @@
+//! What every part of naja needs from the machine: errors with hints, paths, processes, the clock.
+//!
+//! This crate knows no Python and no tool. Start at [`Failure`] for errors.
+
+mod failure;
+
+pub use failure::{Failure, Result};

@@ -1,0 +1,3 @@
+//! What tests share: interpreters on this machine, target programs, terminals, browsers.
+//!
+//! A development dependency only: nothing that ships may depend on it.

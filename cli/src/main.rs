@@ -1,0 +1,3 @@
+//! The `naja` program: the one place where tools meet.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `cargo dev`: the project's own chores.
+
+fn main() {}

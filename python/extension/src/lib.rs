@@ -1,0 +1,8 @@
+//! The extension module `naja._native`: registers the drop-ins' bindings, nothing else.
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}

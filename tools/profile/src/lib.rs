@@ -1,0 +1,1 @@
+//! Samples running Python programs, without stopping them; their report and their page.
