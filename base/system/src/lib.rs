@@ -2,6 +2,7 @@
 //!
 //! This crate knows no Python and no tool. Start at [`Failure`] for errors.
 
+pub mod byte_lock;
 mod failure;
 
 pub use failure::{Failure, Result};
