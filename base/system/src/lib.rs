@@ -3,6 +3,7 @@
 //! This crate knows no Python and no tool. Start at [`Failure`] for errors.
 #![allow(unsafe_code)] // system calls; each block gives its reason
 
+pub mod byte_lock;
 mod failure;
 pub mod timer;
 
