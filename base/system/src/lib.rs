@@ -14,6 +14,7 @@ mod process;
 mod project;
 mod session;
 mod signals;
+pub mod timer;
 mod witness;
 
 pub use clock::{monotonic_ns, unix_ns};
