@@ -86,7 +86,7 @@ impl Target {
             failures: 0,
             threads: Vec::new(),
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
-            page_bytes: naja_system::page_bytes(),
+            page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
             ended: false,
@@ -283,7 +283,7 @@ impl Target {
             && let Some((_, rest)) = stat.rsplit_once(") ")
         {
             let mut fields = rest.split(' ').skip(11).map(|field| field.parse::<u64>().unwrap_or(0));
-            let tick_ns = naja_system::clock_tick_ns();
+            let tick_ns = naja_system::machine::clock_tick_ns();
             self.process.user_ns = fields.next().unwrap_or(0) * tick_ns;
             self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
         }
