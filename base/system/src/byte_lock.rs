@@ -18,9 +18,7 @@ pub fn try_lock(file: &File, offset: i64) -> io::Result<bool> {
     let mut lock = byte(offset);
     match control(file, libc::F_OFD_SETLK, &mut lock) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-            Ok(false)
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(error) => Err(error),
     }
 }

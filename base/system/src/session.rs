@@ -79,9 +79,7 @@ impl Session {
     ///
     /// Call it in the main thread, before any other thread starts. Errors: no descriptor left.
     pub fn prepare() -> io::Result<Session> {
-        Ok(Session {
-            signals: Signals::hold()?,
-        })
+        Ok(Session { signals: Signals::hold()? })
     }
 
     /// Starts the program and waits until it has ended. Children that it leaves behind are not waited for.
@@ -212,12 +210,7 @@ impl Watch {
         // there is nothing, and `si_status` belongs to the part that it fills for children.
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
-            let result = libc::waitid(
-                libc::P_PID,
-                self.child.pid,
-                &raw mut info,
-                options | libc::WNOHANG,
-            );
+            let result = libc::waitid(libc::P_PID, self.child.pid, &raw mut info, options | libc::WNOHANG);
             (result == 0 && info.si_pid() != 0).then(|| (info.si_code, info.si_status()))
         }
     }
@@ -283,10 +276,7 @@ impl Watch {
         };
         Ended {
             status: if libc::WIFSIGNALED(status) {
-                Status::Killed {
-                    signal: libc::WTERMSIG(status),
-                    core_dumped: libc::WCOREDUMP(status),
-                }
+                Status::Killed { signal: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
             } else {
                 Status::Exited(u8::try_from(libc::WEXITSTATUS(status)).expect("a code has 8 bits"))
             },
@@ -300,6 +290,5 @@ impl Watch {
 }
 
 fn nanoseconds(time: libc::timeval) -> u64 {
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(time.tv_usec).unwrap_or(0) * 1_000
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_usec).unwrap_or(0) * 1_000
 }

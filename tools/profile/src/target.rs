@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use naja_cpython::locate::{LocateError, locate};
 use naja_cpython::memory::{LiveProcess, MemoryError};
 use naja_cpython::reader::SampleError;
-use naja_recording::{Ending, Metric, Process, ProcessId, Thread, ThreadId, Tick};
+use naja_recording::{Batch, Ending, Metric, Process, ProcessId, Thread, ThreadId, Tick};
 use naja_system::timer;
 
 use crate::os_thread::{Activity, OsThread};
@@ -97,17 +97,19 @@ impl Target {
         self.ended
     }
 
-    pub(crate) fn is_python(&self) -> bool {
-        self.python.is_some()
+    /// The process and its threads, to be counted up.
+    pub(crate) fn into_parts(self) -> (Process, Vec<TargetThread>) {
+        (self.process, self.threads)
     }
 
-    pub(crate) fn threads(&self) -> &[TargetThread] {
-        &self.threads
-    }
-
-    /// The threads' numbers in the system, as far as they are known.
-    pub(crate) fn tids(&self) -> impl Iterator<Item = u32> {
-        self.threads.iter().filter(|thread| !thread.ended).map(|thread| thread.thread.os_tid)
+    /// Adds what is new of its threads to a batch.
+    pub(crate) fn take_new(&mut self, batch: &mut Batch) {
+        for thread in &mut self.threads {
+            if std::mem::take(&mut thread.changed) {
+                batch.threads.push(thread.thread.clone());
+            }
+            batch.runs.extend(thread.take_runs());
+        }
     }
 
     /// CPU time used since it was first seen, nanoseconds.
@@ -139,7 +141,7 @@ impl Target {
             Err(error) => self.fail(error, shared),
         }
         self.threads.iter_mut().for_each(|thread| thread.note(shared));
-            }
+    }
 
     /// Looks for an interpreter, less often the longer there is none.
     fn attempt(&mut self, shared: &mut Shared<'_>) {
@@ -193,12 +195,18 @@ impl Target {
             *shared.threads_given += 1;
             let name = read_line(&format!("/proc/{pid}/task/{tid}/comm"));
             self.threads.push(TargetThread::new(
-                Thread { id: *shared.threads_given, process: self.process.id, os_tid: tid, name, interpreter: 0 },
+                Thread {
+                    id: *shared.threads_given,
+                    process: self.process.id,
+                    os_tid: tid,
+                    name,
+                    interpreter: 0,
+                },
                 os,
                 shared.tick,
             ));
             if let Some(python) = &mut self.python {
-                python.names_due = true;
+                python.name_threads_soon();
             }
         }
     }
