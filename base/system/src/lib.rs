@@ -5,7 +5,6 @@
 // System calls are made here; each block says why it is sound.
 #![allow(unsafe_code)]
 
-mod clock;
 mod config;
 mod failure;
 mod inherited;
@@ -17,7 +16,6 @@ mod signals;
 pub mod timer;
 mod witness;
 
-pub use clock::{monotonic_ns, unix_ns};
 pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
