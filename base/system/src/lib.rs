@@ -5,9 +5,11 @@
 // System calls are made here; each block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod byte_lock;
 mod config;
 mod failure;
 mod inherited;
+pub mod machine;
 mod proc_state;
 mod process;
 mod project;
