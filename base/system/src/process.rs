@@ -26,7 +26,7 @@ pub struct Launch {
 pub struct Child {
     /// Its process id, which stays valid until it is waited for.
     pub pid: u32,
-    /// When it was started, on the clock of [`crate::monotonic_ns`].
+    /// When it was started, on the clock of [`crate::timer::now_ns`].
     pub started_ns: u64,
 }
 
@@ -63,7 +63,7 @@ impl Launch {
             closed_streams: inherited::closed_streams(),
             error: 0,
         };
-        let started_ns = crate::monotonic_ns();
+        let started_ns = crate::timer::now_ns();
         let pid = clone_and_wait_for_exec(&mut plan)?;
         if plan.error != 0 {
             let mut status = 0;

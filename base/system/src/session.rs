@@ -9,7 +9,7 @@ use std::io;
 use crate::process::{Child, Launch};
 use crate::signals::{self, Received, Signals};
 use crate::witness::Witness;
-use crate::{monotonic_ns, proc_state};
+use crate::{proc_state, timer};
 
 /// Told about the program's life by the thread that waits for it.
 ///
@@ -98,7 +98,7 @@ impl Session {
         let _ = crate::process::release_descriptors();
         observer.started(&watch.child);
         watch.wait_for_end(observer);
-        let wall_ns = monotonic_ns() - watch.child.started_ns;
+        let wall_ns = timer::now_ns() - watch.child.started_ns;
         observer.ended();
         Ok(watch.reap(wall_ns))
     }
@@ -217,7 +217,7 @@ impl Watch {
 
     /// Stops naja as the program was stopped, so that the shell takes the terminal back; returns when continued.
     fn stop_with_program(&mut self, signal: libc::c_int, observer: &mut dyn Observer) {
-        self.stopped_since_ns.get_or_insert_with(monotonic_ns);
+        self.stopped_since_ns.get_or_insert_with(timer::now_ns);
         observer.stopped();
         if let Some(witness) = &self.witness {
             witness.naja_stops();
@@ -259,7 +259,7 @@ impl Watch {
 
     fn note_continued(&mut self) {
         if let Some(since_ns) = self.stopped_since_ns.take() {
-            self.stopped_ns += monotonic_ns() - since_ns;
+            self.stopped_ns += timer::now_ns() - since_ns;
         }
     }
 

@@ -73,10 +73,10 @@ impl Witness {
     ///
     /// Cost: waits up to 20 ms for a signal that went to naja alone.
     pub(crate) fn has_seen(&mut self, received: &Received) -> bool {
-        let deadline_ns = crate::monotonic_ns() + GROUP_DELAY_MS as u64 * 1_000_000;
+        let deadline_ns = crate::timer::now_ns() + GROUP_DELAY_MS as u64 * 1_000_000;
         loop {
             self.read_reports();
-            let now_ns = crate::monotonic_ns();
+            let now_ns = crate::timer::now_ns();
             self.reports.retain(|report| now_ns.saturating_sub(report.at_ns) < REPORT_AGE_NS);
             let same = |report: &Report| {
                 report.signal == received.signal.cast_unsigned() && report.sender == received.sender
@@ -211,7 +211,7 @@ fn report(socket: libc::c_int, received: &Received) {
     let bytes = Report {
         signal: received.signal.cast_unsigned(),
         sender: received.sender,
-        at_ns: crate::monotonic_ns(),
+        at_ns: crate::timer::now_ns(),
     }
     .to_bytes();
     // SAFETY: `bytes` is readable for its length; a full socket loses the report, and naja passes the signal on.

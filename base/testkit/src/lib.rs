@@ -3,4 +3,6 @@
 //! A development dependency only: nothing that ships may depend on it.
 
 pub mod interpreters;
+pub mod naja;
 pub mod target;
+pub mod terminal;
