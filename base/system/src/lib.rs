@@ -3,6 +3,7 @@
 //! This crate knows no Python and no tool. Start at [`Failure`] for errors.
 
 pub mod byte_lock;
+pub mod cache;
 mod failure;
 
 pub use failure::{Failure, Result};
