@@ -20,7 +20,7 @@ pub type Result<T> = std::result::Result<T, Failure>;
 ///     "error[no-such-file]: cannot run `app.py`: no such file\n  hint: the working directory is /srv"
 /// );
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     name: &'static str,
     message: String,
@@ -31,12 +31,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its stable name (kebab-case, part of the interface) and its sentence.
     pub fn new(name: &'static str, message: impl Into<String>) -> Self {
-        Failure {
-            name,
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-        }
+        Failure { name, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// Adds what caused it: the error and, in order, its sources.

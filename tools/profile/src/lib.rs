@@ -1,1 +1,17 @@
 //! Samples running Python programs, without stopping them; their report and their page.
+//!
+//! Start at [`Sampler`]: it observes one program and all its children. What it counts ends in an
+//! [`Observation`], what it sees in a recording.
+
+mod observation;
+mod os_thread;
+mod python;
+mod recorder;
+mod sampler;
+mod stacks;
+mod target;
+mod thread;
+
+pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
+pub use sampler::{Control, Sampler, SamplerOptions};
+pub use target::SampleCounts;
