@@ -39,6 +39,11 @@ impl Reader<'static> {
         let opened = schema::open(path)?;
         Self::with(Content::Own(opened.connection), path, opened.live)
     }
+
+    /// Opens a recording once more.
+    pub(crate) fn again(again: &schema::Again) -> Result<Reader<'static>, RecordingError> {
+        Self::with(Content::Own(again.open()?), again.path(), false)
+    }
 }
 
 impl<'w> Reader<'w> {
@@ -340,7 +345,7 @@ impl<'w> Reader<'w> {
         self.db().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|error| self.failed(error))
     }
 
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,

@@ -85,14 +85,19 @@ pub(crate) struct Opened {
 /// See [`Opened::again`].
 #[derive(Clone)]
 pub(crate) struct Again {
-    uri: String,
+    /// An absolute path, or the name of a place in memory.
+    name: PathBuf,
     flags: OpenFlags,
     path: PathBuf,
 }
 
 impl Again {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn open(&self) -> Result<Connection, RecordingError> {
-        Connection::open_with_flags(&self.uri, self.flags)
+        Connection::open_with_flags(&self.name, self.flags)
             .and_then(|connection| distrust(&connection).map(|()| connection))
             .map_err(|error| RecordingError::sqlite("open", &self.path, error))
     }
@@ -108,8 +113,9 @@ pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
     let file = open_file(path)?;
     check_version(&file, path)?;
     if !live {
+        remove_spent_journal(path);
         let again = Again {
-            uri: path.to_string_lossy().into_owned(),
+            name: absolute(path)?,
             flags: OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             path: path.to_owned(),
         };
@@ -127,7 +133,7 @@ fn memory(path: &Path) -> Again {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     Again {
-        uri: format!("file:/naja-recording-{number}?vfs=memdb"),
+        name: PathBuf::from(format!("file:/naja-recording-{number}?vfs=memdb")),
         flags: OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_URI
@@ -207,13 +213,44 @@ fn check_file(path: &Path) -> Result<(), RecordingError> {
 fn open_file(path: &Path) -> Result<Connection, RecordingError> {
     let error = |error| RecordingError::sqlite("open", path, error);
     let journal = journal_of(path);
+<<<<<<< HEAD
+    let access = if journal.exists() {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    let connection =
+        Connection::open_with_flags(absolute(path)?, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(error)?;
+=======
     let access =
         if journal.exists() { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
+>>>>>>> main
     connection.busy_timeout(READER_PATIENCE).map_err(error)?;
     distrust(&connection).map_err(error)?;
     Ok(connection)
+}
+
+/// Makes a path absolute, since SQLite takes one that begins with "file:" for something else.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, RecordingError> {
+    std::path::absolute(path).map_err(|source| RecordingError::Io {
+        doing: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Removes a journal that a kill left before anything was written into it: SQLite passes over those.
+fn remove_spent_journal(path: &Path) {
+    let journal = journal_of(path);
+    let mut first = [0];
+    let read = File::open(&journal).and_then(|mut file| file.read(&mut first));
+    if read.is_ok() && first[0] == 0 {
+        // A folder that cannot be written keeps it; it does no harm.
+        let _ = std::fs::remove_file(journal);
+    }
 }
 
 /// The file in which SQLite keeps what a transaction changes, until it ends.

@@ -5,9 +5,9 @@
 //! and [`Writer::go_on_in_memory`] moves to where there is space. Start at [`Writer::write`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ const BLOCK_LEN: usize = 16 << 10;
 pub(crate) const SOURCE_LEN_MAX: usize = 16 << 20;
 /// The size limit forgets this part of the time that is left, at a time.
 const FORGET_PART: u64 = 64;
+const BEING_WRITTEN: &str = "another naja is writing it";
 /// How long the end of a recording waits for a reader that holds it locked.
 const FINISH_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -117,8 +118,17 @@ impl Writer {
     ///
     /// Errors: [`RecordingError::Exists`], [`RecordingError::Io`], [`RecordingError::Full`].
     pub fn create(path: &Path, header: &Header) -> Result<Writer, RecordingError> {
-        remove_older(path)?;
-        let file = create_private(path)?;
+        let file = match remove_older(path)? {
+            true => open_empty(path)?,
+            false => create_private(path)?,
+        };
+        // A file system without such locks still takes a recording; nobody can see then that it is live.
+        if let Ok(false) = byte_lock::try_lock(&file, schema::WRITER_BYTE) {
+            return Err(RecordingError::Exists {
+                path: path.to_owned(),
+                what: BEING_WRITTEN,
+            });
+        }
         let made = Self::create_in(path, header, file);
         if made.is_err() {
             // Nothing of worth is in it. That it cannot be removed would hide the first error.
@@ -129,10 +139,8 @@ impl Writer {
     }
 
     fn create_in(path: &Path, header: &Header, file: File) -> Result<Writer, RecordingError> {
-        // A file system without such locks still takes a recording; nobody can see then that it is live.
-        let _ = byte_lock::try_lock(&file, schema::WRITER_BYTE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
+        let connection = Connection::open_with_flags(schema::absolute(path)?, flags)
             .map_err(|error| RecordingError::sqlite("create", path, error))?;
         Self::start(connection, Some(file), path, header)
     }
@@ -680,30 +688,66 @@ fn set_meta(db: &Connection, key: &'static str, value: impl rusqlite::ToSql) -> 
     Ok(())
 }
 
+<<<<<<< HEAD
+/// Removes an older recording of that name; true if an empty file is there instead, to be used.
+/// Anything else there is an error.
+fn remove_older(path: &Path) -> Result<bool, RecordingError> {
+    let exists = |what| RecordingError::Exists {
+        path: path.to_owned(),
+        what,
+    };
+=======
 /// Removes an older recording of that name. Anything else there is an error.
 fn remove_older(path: &Path) -> Result<(), RecordingError> {
     let exists = |what| RecordingError::Exists { path: path.to_owned(), what };
+>>>>>>> main
     match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => {
             return Err(RecordingError::Io { doing: "create", path: path.to_owned(), source });
         }
         Ok(metadata) if !metadata.is_file() => return Err(exists("it is not a regular file")),
-        Ok(metadata) if metadata.len() == 0 => {}
+        Ok(metadata) if metadata.len() == 0 => return Ok(true),
         Ok(_) if !schema::looks_like_recording(path) => {
             return Err(exists("it is not a recording"));
         }
         Ok(_) => {}
     }
     if schema::is_being_written(path)? {
-        return Err(exists("another naja is writing it"));
+        return Err(exists(BEING_WRITTEN));
     }
     let removed =
         std::fs::remove_file(path).and_then(|()| match std::fs::remove_file(schema::journal_of(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+<<<<<<< HEAD
+        }
+    });
+    removed
+        .map(|()| false)
+        .map_err(|source| RecordingError::Io {
+            doing: "replace",
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Opens an empty file, such as one that keeps a name, and makes it private.
+fn open_empty(path: &Path) -> Result<File, RecordingError> {
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).write(true).open(path).and_then(|file| {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(file)
+    });
+    opened.map_err(|source| RecordingError::Io {
+        doing: "write",
+        path: path.to_owned(),
+        source,
+    })
+=======
         });
     removed.map_err(|source| RecordingError::Io { doing: "replace", path: path.to_owned(), source })
+>>>>>>> main
 }
 
 fn create_private(path: &Path) -> Result<File, RecordingError> {

@@ -4,8 +4,6 @@
 //! descriptors (SQLite's, for one) neither conflict with it nor release it, and the kernel drops it with the
 //! last descriptor, after `kill -9` too.
 
-#![allow(unsafe_code)]
-
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod byte_lock;
+pub mod cache;
 mod config;
 mod failure;
 mod inherited;
