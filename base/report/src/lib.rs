@@ -1,3 +1,7 @@
 //! How naja speaks to people: terminal width and colour, tables, small graphs, HTML pages.
 //!
 //! This crate knows no tool and no Python.
+
+mod page;
+
+pub use page::{Page, escape};
