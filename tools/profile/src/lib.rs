@@ -1,1 +1,3 @@
 //! Samples running Python programs, without stopping them; their report and their page.
+
+pub mod page;
