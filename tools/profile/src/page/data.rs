@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use naja_recording::{
-    Function, FunctionId, Header, Metric, NodeId, Process, Source, StackNode, State, Thread, ThreadId,
+    Dropped, Function, FunctionId, Header, Metric, NodeId, Process, Source, StackNode, State, Thread, ThreadId,
     Tick,
 };
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ pub struct PageInput {
     pub header: Header,
     /// Whether the recording was finished in good order.
     pub complete: bool,
-    /// Samples that the recorder dropped because it could not keep up, or to stay within its size.
-    pub dropped: u64,
+    /// What the size limit made the recording forget: time on the page begins after it.
+    pub dropped: Dropped,
     /// Tick up to which there are samples.
     pub until_tick: Tick,
     /// Every process.
@@ -57,9 +57,12 @@ pub struct PageInput {
 /// The page's data, not yet compressed.
 ///
 /// Cost: O(rows log rows + nodes); memory a few times the result.
-pub fn encode(input: PageInput) -> Vec<u8> {
-    let PageInput { header, threads, functions, nodes, metrics, samples, .. } = &input;
-    let (mut rows, bucket_ticks) = samples.clone().finish();
+pub fn encode(mut input: PageInput) -> Vec<u8> {
+    let empty = Samples::new(0, 0);
+    let (mut rows, bucket_ticks) = std::mem::replace(&mut input.samples, empty).finish();
+    let input = merge_generations(input, &mut rows);
+    let PageInput { header, threads, functions, nodes, metrics, .. } = &input;
+    let first_tick = input.dropped.until_tick.min(input.until_tick);
     let threads = threads_by_process(&input.processes, threads, &rows);
     let thread_index = index_of(threads.iter().map(|thread| thread.id));
     rows.retain(|row| thread_index.contains_key(&row.thread));
@@ -73,19 +76,20 @@ pub fn encode(input: PageInput) -> Vec<u8> {
     let mut columns = Columns::default();
     write_nodes(&mut columns, &tree, &names);
     write_rows(&mut columns, &rows, &thread_index, &tree);
-    write_metrics(&mut columns, metrics, &input.processes, bucket_ticks);
+    write_metrics(&mut columns, metrics, &input.processes, first_tick, bucket_ticks);
 
     let taken: u64 = rows.iter().map(|row| u64::from(row.ticks)).sum();
     let lost: u64 =
         rows.iter().filter(|row| row.state() == State::Lost).map(|row| u64::from(row.ticks)).sum();
-    let bucket_count = input.until_tick.div_ceil(bucket_ticks).max(1);
+    let bucket_count = (input.until_tick - first_tick).div_ceil(bucket_ticks).max(1);
     // A run may end after the last complete tick; its bucket must exist all the same.
     let last_bucket = rows.iter().map(|row| u64::from(row.bucket) + 1).max().unwrap_or(1);
     let json = json!({
         "format": FORMAT,
         "header": header,
         "complete": input.complete,
-        "dropped": input.dropped,
+        "dropped": input.dropped.samples,
+        "first_tick": first_tick,
         "until_tick": input.until_tick,
         "bucket_ticks": bucket_ticks,
         "bucket_count": bucket_count.max(last_bucket),
@@ -104,6 +108,32 @@ pub fn encode(input: PageInput) -> Vec<u8> {
         "columns": columns.directory,
     });
     assemble(&json, &columns.bytes)
+}
+
+/// A recording of days gives functions and nodes again under new numbers; here equal ones become one.
+fn merge_generations(input: PageInput, rows: &mut [Row]) -> PageInput {
+    let mut function_ids: HashMap<(&str, &str, u32), FunctionId> = HashMap::new();
+    let mut function_of: HashMap<FunctionId, FunctionId> = HashMap::new();
+    for function in &input.functions {
+        let identity = (function.file.as_str(), label(function), function.first_line);
+        function_of.insert(function.id, *function_ids.entry(identity).or_insert(function.id));
+    }
+    let mut node_ids: HashMap<(NodeId, FunctionId, u32), NodeId> = HashMap::new();
+    let mut node_of: HashMap<NodeId, NodeId> = HashMap::new();
+    let mut nodes = Vec::with_capacity(input.nodes.len());
+    for node in &input.nodes {
+        let function = function_of.get(&node.function).copied().unwrap_or(node.function);
+        let parent = node_of.get(&node.parent).copied().unwrap_or(0);
+        let id = *node_ids.entry((parent, function, node.line)).or_insert_with(|| {
+            nodes.push(StackNode { parent, function, ..*node });
+            node.id
+        });
+        node_of.insert(node.id, id);
+    }
+    for row in rows {
+        row.node = node_of.get(&row.node).copied().unwrap_or(0);
+    }
+    PageInput { nodes, ..input }
 }
 
 fn assemble(json: &Value, columns: &[u8]) -> Vec<u8> {
@@ -168,7 +198,7 @@ impl Tree {
         for row in rows {
             let mut id = row.node;
             while let Some(node) = by_id.get(&id) {
-                // A damaged recording may hold a cycle: a node seen before ends the climb.
+                // Parents come before children, so there is no cycle; what was seen has its callers too.
                 if !seen.insert(id) {
                     break;
                 }
@@ -287,11 +317,21 @@ fn write_rows(columns: &mut Columns, rows: &[Row], thread_index: &HashMap<Thread
 }
 
 /// One point per process and bucket: the last CPU time, the highest memory.
-fn write_metrics(columns: &mut Columns, metrics: &[Metric], processes: &[Process], bucket_ticks: u64) {
+fn write_metrics(
+    columns: &mut Columns,
+    metrics: &[Metric],
+    processes: &[Process],
+    first_tick: Tick,
+    bucket_ticks: u64,
+) {
     let process_index = index_of(processes.iter().map(|process| process.id));
     let mut points: Vec<(u32, Metric)> = metrics
         .iter()
-        .filter_map(|metric| Some((*process_index.get(&metric.process)?, *metric)))
+        .filter(|metric| metric.tick >= first_tick)
+        .filter_map(|metric| {
+            let tick = metric.tick - first_tick;
+            Some((*process_index.get(&metric.process)?, Metric { tick, ..*metric }))
+        })
         .collect();
     points.sort_by_key(|(process, metric)| (*process, metric.tick));
     points.dedup_by(|(process, metric), (kept_process, kept)| {

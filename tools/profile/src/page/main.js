@@ -93,8 +93,8 @@ class ProfilePage {
   showFilters(values) {
     const { recording, sums } = this;
     const whole = values.from === 0 && values.to === recording.bucketCount;
-    const from = values.from * recording.bucketSeconds;
-    const to = Math.min(recording.duration, values.to * recording.bucketSeconds);
+    const from = recording.moment(values.from);
+    const to = recording.moment(values.to);
     const text = whole ? "Whole recording" : `${formatMoment(from, recording.bucketSeconds)} – ${formatMoment(to, recording.bucketSeconds)}`;
     byId("stretch").replaceChildren(el("b", {}, text), ` ${formatTime(to - from)}`,
       whole ? "" : el("button", { type: "button", class: "clear", title: "Select the whole recording (Escape)", "aria-label": "Clear the stretch of time", onclick: () => this.timeline.clear() }, "✕"));

@@ -18,7 +18,10 @@ class Recording {
     this.bucketTicks = meta.bucket_ticks;
     this.bucketCount = meta.bucket_count;
     this.bucketSeconds = this.bucketTicks * this.tickSeconds;
-    this.duration = Math.max(meta.until_tick, 1) * this.tickSeconds;
+    // All ticks in here count from the first tick that is left; `moment` turns them back into the clock's.
+    this.firstTick = meta.first_tick;
+    this.ticks = Math.max(1, meta.until_tick - meta.first_tick);
+    this.duration = this.ticks * this.tickSeconds;
     this.stateCount = meta.states.length;
     this.processes = meta.processes;
     this.threads = meta.threads;
@@ -250,14 +253,16 @@ class Recording {
       if (process === null || process === metric_process[start]) {
         any = true;
         const owner = this.processes[metric_process[start]];
-        let tick = Math.min(owner.first_tick, metric_tick[start]);
-        // A process that was there before the recording brings CPU time that does not belong on the line.
-        let cpuUs = owner.first_tick === 0 && metric_tick[start] === 0 ? metric_cpu_us[start] : 0;
+        const born = owner.first_tick - this.firstTick;
+        const gone = owner.last_tick - this.firstTick;
+        let tick = Math.min(Math.max(0, born), metric_tick[start]);
+        // What a process had used before time on the page begins does not belong on the line.
+        let cpuUs = born < 0 || metric_tick[start] === 0 ? metric_cpu_us[start] : 0;
         for (let index = start; index < stop; index += 1) {
           this.spread(cpu, tick, metric_tick[index], (metric_cpu_us[index] - cpuUs) / 1e6);
           tick = metric_tick[index];
           cpuUs = metric_cpu_us[index];
-          const next = index + 1 < stop ? metric_tick[index + 1] : Math.max(owner.last_tick, tick + 1);
+          const next = index + 1 < stop ? metric_tick[index + 1] : Math.max(gone, tick + 1);
           const last = Math.min(this.bucketCount - 1, Math.ceil(next / this.bucketTicks) - 1);
           for (let bucket = Math.floor(tick / this.bucketTicks); bucket <= last; bucket += 1) {
             // One point per bucket: a bucket that begins a stretch belongs to its own point.
@@ -287,8 +292,13 @@ class Recording {
 
   /** Length of a bucket in ticks; the last one may be shorter. */
   ticksOfBucket(bucket) {
-    const rest = this.meta.until_tick - bucket * this.bucketTicks;
+    const rest = this.ticks - bucket * this.bucketTicks;
     return Math.max(1, Math.min(this.bucketTicks, rest));
+  }
+
+  /** Seconds since the start of the recording at which a bucket begins. */
+  moment(bucket) {
+    return (this.firstTick + Math.min(this.ticks, bucket * this.bucketTicks)) * this.tickSeconds;
   }
 
   seconds(ticks) {

@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 800_000;
 pub struct Row {
     /// The thread.
     pub thread: ThreadId,
-    /// 0-based number of the bucket.
+    /// 0-based number of the bucket, from the first tick on.
     pub bucket: u32,
     /// The stack; 0 when the thread ran no Python code.
     pub node: NodeId,
@@ -45,21 +45,23 @@ impl Row {
 /// Collects runs into rows.
 #[derive(Clone, Debug)]
 pub struct Samples {
+    first_tick: Tick,
     bucket_ticks: u64,
     rows: Vec<Row>,
     rows_max: usize,
 }
 
 impl Samples {
-    /// For a recording of `until_tick` ticks.
-    pub fn new(until_tick: Tick) -> Self {
-        Self::with_limit(until_tick, ROWS_MAX)
+    /// For a recording that holds the ticks from `first_tick` up to `until_tick`.
+    pub fn new(first_tick: Tick, until_tick: Tick) -> Self {
+        Self::with_limit(first_tick, until_tick, ROWS_MAX)
     }
 
     /// As [`Samples::new`], but keeps at most `rows_max` rows where coarser buckets can achieve it.
-    pub fn with_limit(until_tick: Tick, rows_max: usize) -> Self {
+    pub fn with_limit(first_tick: Tick, until_tick: Tick, rows_max: usize) -> Self {
         Samples {
-            bucket_ticks: until_tick.div_ceil(BUCKETS_MAX).max(1),
+            first_tick,
+            bucket_ticks: until_tick.saturating_sub(first_tick).div_ceil(BUCKETS_MAX).max(1),
             rows: Vec::new(),
             rows_max,
         }
@@ -69,7 +71,7 @@ impl Samples {
     ///
     /// Cost: O(runs), plus now and then a sort of what was collected.
     pub fn add(&mut self, runs: &ThreadRuns) {
-        let mut tick = runs.first_tick;
+        let mut tick = runs.first_tick.saturating_sub(self.first_tick);
         for run in &runs.runs {
             let end = tick + u64::from(run.ticks);
             while tick < end {
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_run_is_cut_at_the_borders_of_buckets() {
-        let mut samples = Samples::new(15_000);
+        let mut samples = Samples::new(0, 15_000);
         samples.add(&stretch(5, vec![run(10, 7)]));
         let (rows, bucket_ticks) = samples.finish();
         assert_eq!(bucket_ticks, 10);
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn coarser_buckets_lose_no_tick() {
-        let mut samples = Samples::with_limit(1_000, 50);
+        let mut samples = Samples::with_limit(0, 1_000, 50);
         for tick in 0..1_000 {
             samples.add(&stretch(tick, vec![run(1, 1 + u32::try_from(tick).unwrap() % 5)]));
         }
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn flags_tell_state_gil_and_collector() {
-        let mut samples = Samples::new(1);
+        let mut samples = Samples::new(0, 1);
         let run = Run { ticks: 1, node: 1, state: State::IoWait, gil: false, gc: true };
         samples.add(&stretch(0, vec![run]));
         let (rows, _) = samples.finish();

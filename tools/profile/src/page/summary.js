@@ -26,10 +26,10 @@ function facts(recording) {
   const peak = processes.reduce((most, process) => Math.max(most, process.peak_rss_bytes), 0);
   const { taken, lost } = meta.samples;
   const interpreters = [...new Set(processes.map((process) => process.interpreter).filter(Boolean))];
-  const list = [["Wall time", formatTime(recording.duration), `started ${new Date(header.start_unix_ns / 1e6).toLocaleString()}`]];
+  const list = [["Wall time", formatTime(recording.moment(recording.bucketCount)), `started ${new Date(header.start_unix_ns / 1e6).toLocaleString()}`]];
   if (user + system > 0) {
     list.push(["CPU time", formatTime(user + system),
-      `user ${formatTime(user)}, system ${formatTime(system)}; ${digits((user + system) / recording.duration)} of ${header.cpu_count} cores on average`]);
+      `user ${formatTime(user)}, system ${formatTime(system)}; ${digits((user + system) / recording.moment(recording.bucketCount))} of ${header.cpu_count} cores on average`]);
   }
   if (peak > 0) {
     list.push(["Peak memory", formatBytes(peak), processes.length > 1 ? "the largest process's resident memory" : "resident memory"]);
@@ -47,9 +47,9 @@ function warningsOf(recording) {
   const { meta } = recording;
   const list = [];
   if (!meta.complete) {
-    list.push(`The recording was not finished in good order; it shows what was written up to ${formatMoment(recording.duration, 0.01)}.`);
+    list.push(`The recording was not finished in good order; it shows what was written up to ${formatMoment(recording.moment(recording.bucketCount), 0.01)}.`);
   }
-  if (meta.dropped > 0) list.push(`${formatCount(meta.dropped)} samples were dropped while recording.`);
+  if (meta.dropped > 0) list.push(`The first ${formatTime(recording.moment(0))} are not shown: the recording reached its size limit and forgot its oldest ${formatCount(meta.dropped)} samples.`);
   const { taken, lost } = meta.samples;
   if (lost > 0.01 * (taken + lost)) list.push(`${formatShare(lost, taken + lost)} of the samples were lost; rare functions may be missing.`);
   for (const process of meta.processes) {

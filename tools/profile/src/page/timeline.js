@@ -107,7 +107,7 @@ class Timeline {
   /** Left edge of a bucket as a share of the width. */
   share(bucket) {
     const { recording } = this;
-    return Math.min(1, (bucket * recording.bucketTicks) / Math.max(1, recording.meta.until_tick));
+    return Math.min(1, (bucket * recording.bucketTicks) / recording.ticks);
   }
 
   /** The bucket at a point of the page. */
@@ -115,7 +115,7 @@ class Timeline {
     const box = this.canvases.states.getBoundingClientRect();
     const share = Math.max(0, Math.min(1, (clientX - box.left) / box.width));
     const { recording } = this;
-    const bucket = Math.floor((share * recording.meta.until_tick) / recording.bucketTicks);
+    const bucket = Math.floor((share * recording.ticks) / recording.bucketTicks);
     return Math.min(recording.bucketCount - 1, bucket);
   }
 
@@ -146,8 +146,9 @@ class Timeline {
     context.strokeStyle = theme.variable("--line");
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "middle";
-    for (let index = 0; index * step <= recording.duration; index += 1) {
-      const x = Math.round((index * step / recording.duration) * width) + 0.5;
+    const begin = recording.moment(0);
+    for (let index = Math.ceil(begin / step); index * step <= begin + recording.duration; index += 1) {
+      const x = Math.round(((index * step - begin) / recording.duration) * width) + 0.5;
       context.beginPath();
       context.moveTo(x, 12);
       context.lineTo(x, TRACK_HEIGHTS.axis);
@@ -329,9 +330,9 @@ class Timeline {
     for (const [name, bucket, position] of [["from", values.from, from], ["to", values.to, to]]) {
       const handle = byId(`handle-${name}`);
       handle.style.left = `${position * 100}%`;
-      handle.setAttribute("aria-valuemin", "0");
-      handle.setAttribute("aria-valuemax", recording.duration.toFixed(3));
-      const moment = Math.min(recording.duration, bucket * recording.bucketSeconds);
+      handle.setAttribute("aria-valuemin", recording.moment(0).toFixed(3));
+      handle.setAttribute("aria-valuemax", recording.moment(recording.bucketCount).toFixed(3));
+      const moment = recording.moment(bucket);
       handle.setAttribute("aria-valuenow", moment.toFixed(3));
       handle.setAttribute("aria-valuetext", formatMoment(moment, recording.bucketSeconds));
     }
@@ -366,7 +367,7 @@ class Timeline {
       canvases.axis.value.textContent = "";
       return;
     }
-    canvases.axis.value.textContent = formatMoment(bucket * recording.bucketSeconds, recording.bucketSeconds);
+    canvases.axis.value.textContent = formatMoment(recording.moment(bucket), recording.bucketSeconds);
     const lines = this.describe(bucket);
     canvases.states.value.textContent = lines[1]?.[0] ?? "no thread";
     if (usage) {
@@ -379,8 +380,7 @@ class Timeline {
   /** The values of a bucket as lines of [value, name]. */
   describe(bucket) {
     const { recording, over, usage } = this;
-    const from = bucket * recording.bucketSeconds;
-    const lines = [[`${formatMoment(from, recording.bucketSeconds)}`, `for ${formatTime(recording.ticksOfBucket(bucket) * recording.tickSeconds)}`]];
+    const lines = [[formatMoment(recording.moment(bucket), recording.bucketSeconds), `for ${formatTime(recording.ticksOfBucket(bucket) * recording.tickSeconds)}`]];
     for (const word of STACK_ORDER) {
       const state = recording.meta.states.indexOf(word);
       const ticks = over.states[bucket * recording.stateCount + state];
