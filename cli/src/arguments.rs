@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_profile::view::ViewArguments;
 
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
@@ -31,6 +32,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    View(ViewArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
 }

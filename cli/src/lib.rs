@@ -42,6 +42,9 @@ fn parse_and_run(arguments: Vec<OsString>, json: bool) -> Result<ExitCode> {
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
+        Ok(Arguments { command: Command::View(options) }) => {
+            naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Completions(options) }) => {
             let mut text = Vec::new();
             clap_complete::generate(options.shell, &mut tree, "naja", &mut text);
