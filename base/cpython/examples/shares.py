@@ -17,6 +17,7 @@ clock = time.perf_counter_ns
 def spin(n):
     for _ in range(n):
         pass
+    return n
 
 
 def tiny(n):

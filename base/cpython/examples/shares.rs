@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     output.read_line(&mut line)?;
     let memory = LiveProcess::new(child.id());
     let located = locate(child.id(), &memory)?;
-    let mut reader = StackReader::new(located.layout());
+    let mut reader = StackReader::new((&located).into());
     let mut names: HashMap<u64, String> = HashMap::new();
     let mut input = child.stdin.take().ok_or("no input")?;
     input.write_all(b"\n")?;
@@ -49,9 +49,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         random ^= random >> 7;
         random ^= random << 17;
         slot += interval;
+        // A slot that was missed is left out: samples taken in a burst would all show the same moment.
+        while slot + interval < Instant::now() {
+            slot += interval;
+        }
         let at = slot + interval.mul_f64(random as f64 / u64::MAX as f64);
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        reader.sample(&memory, &mut |_| false)?;
+        if reader.sample(&memory, &mut |_| false).is_err() {
+            break;
+        }
         let Some(thread) = reader.threads().first() else { continue };
         if thread.outcome != Outcome::Valid {
             tries[6] += 1;

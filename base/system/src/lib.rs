@@ -1,9 +1,26 @@
 //! What every part of naja needs from the machine: errors with hints, paths, processes, the clock.
 //!
-//! This crate knows no Python and no tool. Start at [`Failure`] for errors.
-#![allow(unsafe_code)] // system calls; each block gives its reason
+//! This crate knows no Python and no tool. Start at [`Failure`] for errors and at [`Session`] for running a
+//! program as if naja were not there.
+// System calls are made here; each block says why it is sound.
+#![allow(unsafe_code)]
 
+pub mod byte_lock;
+pub mod cache;
+mod config;
 mod failure;
+mod inherited;
+pub mod machine;
+mod proc_state;
+mod process;
+mod project;
+mod session;
+mod signals;
 pub mod timer;
+mod witness;
 
+pub use config::Settings;
 pub use failure::{Failure, Result};
+pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
+pub use project::find_upward;
+pub use session::{Ended, NoObserver, Observer, Session, Status};

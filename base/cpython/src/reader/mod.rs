@@ -12,6 +12,7 @@ mod walk;
 
 use std::fmt;
 
+use crate::locate::Located;
 use crate::memory::{Memory, MemoryError};
 use crate::offsets::{ABSENT, Offsets, Version};
 use plan::{Copied, Outside};
@@ -312,5 +313,16 @@ impl StackReader {
             holds_gil: false,
             memory: ThreadMemory::default(),
         })
+    }
+}
+
+impl From<&Located> for Layout {
+    fn from(located: &Located) -> Layout {
+        Layout {
+            version: located.version,
+            runtime: located.runtime,
+            offsets: located.offsets.clone(),
+            has_gil: !located.free_threaded,
+        }
     }
 }
