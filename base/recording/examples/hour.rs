@@ -21,10 +21,7 @@ fn main() {
     let path = PathBuf::from(arguments.next().unwrap_or_else(|| "hour.naja".to_owned()));
     let seconds: u32 = arguments.next().map_or(3600, |text| text.parse().unwrap());
     let steps = seconds * 4;
-    let header = Header {
-        interval_ns: 1_000_000,
-        ..Header::default()
-    };
+    let header = Header { interval_ns: 1_000_000, ..Header::default() };
     let mut writer = Writer::create(&path, &header).unwrap();
     let mut program = Program::new();
     let (mut busy, mut wall, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
@@ -43,21 +40,14 @@ fn main() {
     writer.finish().unwrap();
     let size = std::fs::metadata(&path).unwrap().len();
     println!("{seconds} s, {samples} samples, {runs} runs, {NODES} stacks");
-    println!(
-        "file      {:.1} MB, {:.2} bytes a run",
-        size as f64 / 1e6,
-        size as f64 / runs as f64
-    );
+    println!("file      {:.1} MB, {:.2} bytes a run", size as f64 / 1e6, size as f64 / runs as f64);
     println!(
         "a write   {:.0} us CPU, {:.0} us wall on average, {:.1} ms at most",
         busy.as_secs_f64() * 1e6 / f64::from(steps),
         wall.as_secs_f64() * 1e6 / f64::from(steps),
         longest.as_secs_f64() * 1e3
     );
-    println!(
-        "a run     {:.3} us CPU",
-        busy.as_secs_f64() * 1e6 / runs as f64
-    );
+    println!("a run     {:.3} us CPU", busy.as_secs_f64() * 1e6 / runs as f64);
     let before = Instant::now();
     let reader = Reader::open(&path).unwrap();
     let mut read = 0;
@@ -85,12 +75,7 @@ struct Program {
 
 impl Program {
     fn new() -> Program {
-        Program {
-            numbers: 42,
-            parents: vec![0],
-            children: vec![Vec::new()],
-            at: 1,
-        }
+        Program { numbers: 42, parents: vec![0], children: vec![Vec::new()], at: 1 }
     }
 
     fn below(&mut self, end: u32) -> u32 {
@@ -102,29 +87,17 @@ impl Program {
 
     fn batch(&mut self, step: u32, steps: u32) -> Batch {
         let first_tick = u64::from(step) * u64::from(TICKS);
-        let mut batch = Batch {
-            until_tick: first_tick + u64::from(TICKS),
-            ..Batch::default()
-        };
+        let mut batch = Batch { until_tick: first_tick + u64::from(TICKS), ..Batch::default() };
         if step == 0 {
             batch.threads = (1..=4)
-                .map(|id| Thread {
-                    id,
-                    process: 1,
-                    os_tid: id,
-                    name: format!("Thread-{id}"),
-                    interpreter: 0,
-                })
+                .map(|id| Thread { id, process: 1, os_tid: id, name: format!("Thread-{id}"), interpreter: 0 })
                 .collect();
             batch.functions = (1..=FUNCTIONS)
                 .map(|id| Function {
                     id,
                     name: format!("do_something_{id}"),
                     qualified_name: format!("SomeClass{}.do_something_{id}", id % 300),
-                    file: format!(
-                        "/home/user/.venv/lib/python3.12/site-packages/package/m{}.py",
-                        id % 200
-                    ),
+                    file: format!("/home/user/.venv/lib/python3.12/site-packages/package/m{}.py", id % 200),
                     first_line: id,
                 })
                 .collect();
@@ -142,18 +115,10 @@ impl Program {
             });
         }
         let runs = (0..TICKS).map(|_| self.sample()).collect();
-        batch.runs.push(ThreadRuns {
-            thread: 1,
-            first_tick,
-            runs,
-        });
+        batch.runs.push(ThreadRuns { thread: 1, first_tick, runs });
         for thread in 2..=4 {
             let runs = self.wait(thread);
-            batch.runs.push(ThreadRuns {
-                thread,
-                first_tick,
-                runs,
-            });
+            batch.runs.push(ThreadRuns { thread, first_tick, runs });
         }
         batch
     }
@@ -169,12 +134,7 @@ impl Program {
         self.parents.push(parent);
         self.children.push(Vec::new());
         self.children[parent as usize].push(count);
-        StackNode {
-            id: count,
-            parent,
-            function: 1 + self.below(FUNCTIONS),
-            line: 1 + self.below(900),
-        }
+        StackNode { id: count, parent, function: 1 + self.below(FUNCTIONS), line: 1 + self.below(900) }
     }
 
     /// A step or more through the tree, never staying where it is.
@@ -207,13 +167,7 @@ impl Program {
 
     /// A thread that waits, and wakes every ten seconds or so.
     fn wait(&mut self, thread: u32) -> Vec<Run> {
-        let waiting = |ticks| Run {
-            ticks,
-            node: thread,
-            state: State::LockWait,
-            gil: false,
-            gc: false,
-        };
+        let waiting = |ticks| Run { ticks, node: thread, state: State::LockWait, gil: false, gc: false };
         if self.below(40) > 0 {
             return vec![waiting(TICKS)];
         }

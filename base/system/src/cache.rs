@@ -16,18 +16,12 @@ use crate::{Failure, Result};
 ///
 /// Errors: `no-cache-folder` when neither the variable nor a home folder is set.
 pub fn folder(part: &str) -> Result<PathBuf> {
-    folder_from(
-        std::env::var_os("XDG_CACHE_HOME"),
-        std::env::home_dir(),
-        part,
-    )
+    folder_from(std::env::var_os("XDG_CACHE_HOME"), std::env::home_dir(), part)
 }
 
 fn folder_from(variable: Option<OsString>, home: Option<PathBuf>, part: &str) -> Result<PathBuf> {
     // A relative path there is to be ignored: it would mean another folder for each working directory.
-    let variable = variable
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let variable = variable.map(PathBuf::from).filter(|path| path.is_absolute());
     let home = home.filter(|path| path.is_absolute());
     let base = variable.or_else(|| home.map(|home| home.join(".cache")));
     let base = base.ok_or_else(|| {
@@ -42,16 +36,11 @@ fn folder_from(variable: Option<OsString>, home: Option<PathBuf>, part: &str) ->
 /// Errors: `cache-not-writable`, with the system's reason.
 pub fn create_private(path: &Path) -> Result<()> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    created
-        .and_then(|()| close_to_others(path))
-        .map_err(|error| {
-            Failure::new(
-                "cache-not-writable",
-                format!("cannot use the folder `{}`", path.display()),
-            )
+    created.and_then(|()| close_to_others(path)).map_err(|error| {
+        Failure::new("cache-not-writable", format!("cannot use the folder `{}`", path.display()))
             .caused_by(&error)
             .hint("set XDG_CACHE_HOME to a folder that can be written")
-        })
+    })
 }
 
 /// A folder made by someone else, or under another mask, may be open.

@@ -6,6 +6,7 @@
 mod observation;
 mod os_thread;
 mod python;
+pub mod query;
 mod recorder;
 mod sampler;
 mod stacks;

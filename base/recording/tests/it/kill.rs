@@ -25,16 +25,9 @@ fn the_writer_that_is_killed() {
     let mut out = std::io::stdout();
     for step in 0.. {
         let first_tick = step * u64::from(TICKS);
-        let run = |thread, runs| ThreadRuns {
-            thread,
-            first_tick,
-            runs,
-        };
+        let run = |thread, runs| ThreadRuns { thread, first_tick, runs };
         let batch = Batch {
-            runs: vec![
-                run(1, busy(&mut numbers, TICKS, 1000)),
-                run(2, idle(TICKS, 5)),
-            ],
+            runs: vec![run(1, busy(&mut numbers, TICKS, 1000)), run(2, idle(TICKS, 5))],
             until_tick: first_tick + u64::from(TICKS),
             ..Batch::default()
         };
@@ -93,9 +86,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         assert_eq!(ticks, [0, until, until], "round {round}");
         assert_eq!(reader.nodes().unwrap().len(), 1000);
         let database = rusqlite::Connection::open(&path).unwrap();
-        let whole: String = database
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .unwrap();
+        let whole: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(whole, "ok", "round {round}");
         drop(database);
         assert!(!path.with_extension("naja-journal").exists());

@@ -101,12 +101,7 @@ fn a_recording_of_ever_new_stacks_stays_within_its_limit_and_says_what_it_forgot
         });
         batch.threads.push(own);
         batch.until_tick = first_tick + 250;
-        batch.metrics.push(Metric {
-            tick: first_tick,
-            process: 1,
-            cpu_ns: 1,
-            rss_bytes: 1,
-        });
+        batch.metrics.push(Metric { tick: first_tick, process: 1, cpu_ns: 1, rss_bytes: 1 });
         written += 250;
         writer.write(&batch).unwrap();
     }
@@ -122,11 +117,7 @@ fn a_recording_of_ever_new_stacks_stays_within_its_limit_and_says_what_it_forgot
     reader
         .runs(&mut |runs| {
             assert!(runs.first_tick >= dropped.until_tick);
-            left += runs
-                .runs
-                .iter()
-                .map(|run| u64::from(run.ticks))
-                .sum::<u64>();
+            left += runs.runs.iter().map(|run| u64::from(run.ticks)).sum::<u64>();
         })
         .unwrap();
     assert_eq!(left + dropped.samples, written);
