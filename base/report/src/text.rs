@@ -65,7 +65,9 @@ pub fn duration(ns: u64) -> String {
         1_000_000..10_000_000 => format!("{:.1} ms", seconds * 1e3),
         10_000_000..1_000_000_000 => format!("{:.0} ms", seconds * 1e3),
         1_000_000_000..100_000_000_000 => format!("{seconds:.2} s"),
-        100_000_000_000..3_600_000_000_000 => format!("{} min {:02} s", ns / 60_000_000_000, ns / 1_000_000_000 % 60),
+        100_000_000_000..3_600_000_000_000 => {
+            format!("{} min {:02} s", ns / 60_000_000_000, ns / 1_000_000_000 % 60)
+        }
         _ => format!("{} h {:02} min", ns / 3_600_000_000_000, ns / 60_000_000_000 % 60),
     }
 }
@@ -152,7 +154,12 @@ impl Columns {
     /// The rows as lines, each begun with `indent`. Cells hold no escape sequences.
     pub fn lines(&self, indent: &str) -> Vec<String> {
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -183,7 +190,10 @@ mod tests {
         assert_eq!(texts, ["0 s", "2 µs", "2.3 ms", "46 ms", "1.23 s", "2 min 03 s", "1 h 02 min"]);
         assert_eq!([512, 1536, 222_298_112].map(bytes), ["512 B", "1.5 KiB", "212 MiB"]);
         assert_eq!([7, 999, 1000, 1_234_567].map(count), ["7", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.0, 0.0005, 0.031, 0.62, f64::NAN].map(percent), ["0 %", "0.05 %", "3.1 %", "62 %", "0 %"]);
+        assert_eq!(
+            [0.0, 0.0005, 0.031, 0.62, f64::NAN].map(percent),
+            ["0 %", "0.05 %", "3.1 %", "62 %", "0 %"]
+        );
     }
 
     #[test]

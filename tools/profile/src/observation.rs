@@ -34,6 +34,8 @@ pub struct Observation {
     pub lines: Vec<Hot>,
     /// Lines by their own samples blocked, most first.
     pub waits: Vec<Hot>,
+    /// Samples inside the import system, or in what it ran.
+    pub import_samples: u64,
     /// Resident memory of all processes together over time, evenly spaced, bytes.
     pub memory_course: Vec<u64>,
     /// Children beyond the number that is observed.
@@ -51,6 +53,8 @@ pub struct ObservedProcess {
     pub process: Process,
     /// Processor time since it was first seen, nanoseconds.
     pub cpu_ns: u64,
+    /// Ticks by [`State`]'s number: what the process as a whole was doing, work before waiting.
+    pub ticks: [u64; State::ALL.len()],
     /// Its threads.
     pub threads: Vec<ObservedThread>,
 }
@@ -64,6 +68,8 @@ pub struct ObservedThread {
     pub ticks: [u64; State::ALL.len()],
     /// Ticks in which it held the GIL.
     pub gil_ticks: u64,
+    /// Ticks in which the collector ran in it.
+    pub gc_ticks: u64,
 }
 
 /// A function or a line, and how many samples it has.
@@ -103,6 +109,10 @@ pub(crate) fn observe(seen: Seen) -> Observation {
     let totals = seen.stacks.totals();
     let functions: Vec<Hot> = totals.functions.iter().map(|(key, counts)| hot(key, key.2, *counts)).collect();
     let lines: Vec<Hot> = totals.lines.iter().map(|((key, line), counts)| hot(key, *line, *counts)).collect();
+    // The import system's outermost function, as every version since 3.4 calls it.
+    let is_import =
+        |hot: &&Hot| hot.function == "_find_and_load" && hot.file == "<frozen importlib._bootstrap>";
+    let imports = functions.iter().filter(is_import).map(|hot| hot.total_running + hot.total_waiting).sum();
     let sources = sources(&functions);
     if !sources.is_empty() {
         let generation = seen.stacks.generation();
@@ -119,6 +129,7 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         functions: hottest(functions, |hot| (hot.own_running, hot.total_running)),
         waits: hottest(lines.clone(), |hot| (hot.own_waiting, hot.total_waiting)),
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
+        import_samples: imports,
         memory_course: seen.memory_course,
         unnamed_children: seen.unnamed_children,
         writer,
@@ -128,13 +139,14 @@ pub(crate) fn observe(seen: Seen) -> Observation {
 
 fn process(target: Target) -> ObservedProcess {
     let cpu_ns = target.cpu_ns();
-    let (process, threads) = target.into_parts();
+    let (process, ticks, threads) = target.into_parts();
     let threads = threads.into_iter().map(|thread| ObservedThread {
         thread: thread.thread,
         ticks: thread.ticks,
         gil_ticks: thread.gil_ticks,
+        gc_ticks: thread.gc_ticks,
     });
-    ObservedProcess { process, cpu_ns, threads: threads.collect() }
+    ObservedProcess { process, cpu_ns, ticks, threads: threads.collect() }
 }
 
 fn hot(key: &(String, String, u32), line: u32, (own, total): (Count, Count)) -> Hot {
