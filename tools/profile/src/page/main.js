@@ -83,6 +83,7 @@ class ProfilePage {
       byId("states").append(button);
       return { state, word, button, swatch, share };
     });
+    byId("states").append(el("span", { class: "legend-note" }, el("i", { class: "gil-mark" }), "line below a lane: holds the GIL"));
     this.presetButtons = this.presets.map(([name, states, about]) => {
       const button = el("button", { type: "button", class: "preset", title: about, onclick: () => choices.set({ states }) }, name);
       byId("presets").append(button);
@@ -105,7 +106,7 @@ class ProfilePage {
       button.setAttribute("aria-pressed", String(Boolean((values.states >> state) & 1)));
       share.textContent = formatShare(sums.stateTicks[state], all);
       const context = swatch.getContext("2d");
-      context.fillStyle = stateOf(word).hatched ? hatch(context, theme.state(word)) : theme.state(word);
+      context.fillStyle = stateOf(word).hatched ? hatch(context, theme.state(word), stateOf(word).hatched) : theme.state(word);
       context.fillRect(0, 0, 12, 12);
     }
     for (const { button, states } of this.presetButtons) button.setAttribute("aria-pressed", String(this.onPresent(states) === this.onPresent(values.states)));
