@@ -83,7 +83,6 @@ class ProfilePage {
       byId("states").append(button);
       return { state, word, button, swatch, share };
     });
-    byId("states").append(el("span", { class: "legend-note" }, el("i", { class: "gil-mark" }), "line below a lane: holds the GIL"));
     this.presetButtons = this.presets.map(([name, states, about]) => {
       const button = el("button", { type: "button", class: "preset", title: about, onclick: () => choices.set({ states }) }, name);
       byId("presets").append(button);
@@ -122,6 +121,15 @@ class ProfilePage {
     this.choices.set({ states: this.presets[(index + 1) % this.presets.length][1] });
   }
 
+  /** Where there is no room for both, the table comes back in place of the details. */
+  focusTable() {
+    if (!byId("table-pane").checkVisibility()) {
+      this.choices.set({ selected: null });
+      this.choices.tell();
+    }
+    this.table.focus();
+  }
+
   clearFilters() {
     const { initial } = this.choices;
     this.choices.set(Object.fromEntries([...FILTERS, "search", "zoom"].map((name) => [name, initial[name]])));
@@ -148,6 +156,7 @@ class ProfilePage {
     });
     for (const name of ["lines", "invert", "flip"]) byId(`${name}-button`).addEventListener("click", () => choices.set({ [name]: !choices.values[name] }));
     for (const name of ["group", "colour"]) byId(`${name}-select`).addEventListener("change", (event) => choices.set({ [name]: event.target.value }));
+    byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
     byId("theme-button").addEventListener("click", () => theme.toggle());
     byId("help-button").addEventListener("click", showKeys);
     byId("flame-legend").append(...KINDS.map((kind, index) => el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)));

@@ -38,7 +38,7 @@ class Timeline {
       track("axis", ""),
       track("states", "Threads"),
       track("cpu", "CPU"),
-      track("gil", "GIL held"),
+      track("gil", ["GIL held", el("i", { class: "gil-mark", title: "also the line below each lane" })]),
       track("memory", "Memory"),
       track("function", "Selected"),
       el("div", { id: "lanes" }),

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use naja_profile::page::{self, PageInput, Samples};
+use naja_profile::view::{ViewArguments, view};
 use naja_recording::{
-    Dropped, Function, Header, Metric, Process, Run, Source, StackNode, State, Thread, ThreadRuns,
+    Batch, Dropped, Function, Header, Metric, Process, Run, Source, StackNode, State, Thread, ThreadRuns,
+    Writer,
 };
 use naja_testkit::Browser;
 use naja_testkit::browser::key;
@@ -437,7 +439,7 @@ fn everything_can_be_done_with_the_keyboard() {
     browser.keys(&format!("0r3{}{}", key::DOWN, key::ENTER));
     browser.wait_for("return naja.choices.values.sort === 'total' && naja.choices.values.selected !== null");
     browser.keys("4");
-    browser.wait_for("return ['source-scroll', 'table-body'].some((id) => document.getElementById(id).contains(document.activeElement))");
+    browser.wait_for("return document.getElementById('detail-pane').contains(document.activeElement)");
     // Every control can be reached with Tab and shows that it is.
     let reached = browser.run(
         "return [...document.querySelectorAll('button, select, input, canvas[tabindex], [role=slider]')]
@@ -533,4 +535,198 @@ fn callers_and_callees_add_up() {
     );
     // Recursion: 400 ticks in total, of which 250 below another call of itself.
     assert_eq!(neighbours, json!([{ "<module>": 400 }, { "walk": 250 }]));
+}
+
+/// An hour at 1,000 Hz: three processes, 36 threads, 100,000 stack nodes, 1.7 million runs, 129.6 million ticks.
+fn hour() -> Made {
+    let mut made = Made::new(3_600_000);
+    let mut random = Random(42);
+    let functions: Vec<u32> = (0..4_000)
+        .map(|index| {
+            let file = match index % 3 {
+                0 => format!("/srv/app/module_{}.py", index % 97),
+                1 => format!("/usr/lib/python3.12/lib_{}.py", index % 61),
+                _ => format!("/srv/venv/lib/python3.12/site-packages/package_{}/core.py", index % 83),
+            };
+            made.function(&format!("Class{}.method_{index}", index % 211), &file, 10 + index % 900)
+        })
+        .collect();
+    let mut nodes = vec![made.node(0, functions[0], 1)];
+    while nodes.len() < 100_000 {
+        // Parents among the younger nodes make stacks some forty deep, as real programs have them.
+        let span = nodes.len().min(2_500);
+        let parent = nodes[nodes.len() - 1 - random.below(span)];
+        let function = functions[random.below(functions.len())];
+        let line = 10 + u32::try_from(random.below(400)).unwrap();
+        let node = made.node(parent, function, line);
+        nodes.push(node);
+    }
+    for process in 0..3 {
+        let id = made.process(5_000 + process, &["python3", "server.py"]);
+        for step in 0..14_400 {
+            made.metric(step * 250, id, step * 240, 200 + step % 100);
+        }
+        for thread in 0..12 {
+            let thread_id = made.thread(id, &format!("worker-{thread}"));
+            if thread < 1 {
+                busy_hour(&mut made, thread_id, &nodes, &mut random);
+            } else {
+                let runs = vec![run(3_600_000, nodes[50], State::LockWait, false)];
+                made.add(ThreadRuns { thread: thread_id, first_tick: 0, runs });
+            }
+        }
+    }
+    made
+}
+
+fn busy_hour(made: &mut Made, thread: u32, nodes: &[u32], random: &mut Random) {
+    let states = [State::Python, State::Python, State::Native, State::GilWait, State::IoWait];
+    let mut tick = 0;
+    while tick < 3_600_000 {
+        let mut runs = vec![];
+        let first_tick = tick;
+        // A program does one thing for a while: some stacks of one part of the tree.
+        let part = random.below(nodes.len() - 400);
+        while runs.len() < 2_000 && tick < 3_600_000 {
+            let ticks = 1 + u32::try_from(random.below(12)).unwrap();
+            // A few stacks make up most of the time, many a little; the leaf mostly decides the state.
+            let rank = random.below(400) * random.below(400) * random.below(400) / 160_000;
+            let node = nodes[part + rank];
+            let state = states[rank % states.len()];
+            runs.push(run(ticks, node, state, state == State::Python));
+            tick += u64::from(ticks);
+        }
+        made.add(ThreadRuns { thread, first_tick, runs });
+    }
+}
+
+/// A linear congruential generator: the same samples in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+#[test]
+fn an_hour_of_many_threads_stays_small_and_quick() {
+    let Some(browser) = Browser::start() else { return };
+    browser.prefer("prefers-color-scheme", "light");
+    browser.resize(1280, 800);
+    let made = hour();
+    let ticks: u64 = made.runs.iter().flat_map(|runs| &runs.runs).map(|run| u64::from(run.ticks)).sum();
+    let start = std::time::Instant::now();
+    let folder = open(&browser, made);
+    let bytes = std::fs::metadata(folder.path().join("page.html")).unwrap().len();
+    assert!(bytes < 10_000_000, "the page has {bytes} bytes");
+    browser.run(ALL_STATES);
+    assert_eq!(browser.run("return naja.sums.ticks"), ticks);
+    let buckets = browser.run("return naja.recording.bucketCount").as_u64().unwrap();
+    assert!((250..=1_500).contains(&buckets), "{buckets} buckets");
+    let counts = browser.run("const { recording } = naja; return [recording.rowCount, recording.nodeCount, recording.bucketCount, Math.round(naja.readyMilliseconds)]");
+    let times = browser.run(
+        "const times = {};
+         const time = (name, patch) => { const began = performance.now(); naja.choices.set(patch); naja.choices.tell(); times[name] = Math.round(performance.now() - began); };
+         const { bucketCount } = naja.recording;
+         time('stretch', { from: bucketCount >> 2, to: bucketCount >> 1 });
+         time('stretch again', { from: 10, to: bucketCount >> 1 });
+         time('whole', { from: 0, to: bucketCount });
+         time('search', { search: 'method_1' });
+         time('by line', { lines: true });
+         time('group by thread', { group: 'thread' });
+         time('grouped stretch', { from: 10, to: bucketCount >> 1 });
+         time('callers', { invert: true, group: 'none', lines: false });
+         time('function', { selected: 5 });
+         time('back', { invert: false, search: '', from: 0, to: bucketCount });
+         return times",
+    );
+    println!(
+        "{bytes} bytes; rows, nodes, buckets, ms to decode: {counts}; ms: {times}; made, written and opened in {:?}",
+        start.elapsed()
+    );
+    photograph(&browser, "hour");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn a_recording_on_disk_becomes_the_same_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = shop();
+    let truth = made.truth(0, 2_000);
+    let recording = folder.path().join("shop.naja");
+    write_recording(&made, &recording);
+    let html = folder.path().join("shop.html");
+    let args = ViewArguments { file: recording, html: Some(html.clone()), no_open: false };
+    let mut screen = vec![];
+    view(&args, &mut screen).unwrap();
+    assert!(String::from_utf8(screen).unwrap().starts_with(&format!("wrote {}", html.display())));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "no temporary file stays: {left:?}");
+    let Some(browser) = Browser::start() else { return };
+    browser.open(&html);
+    browser.wait_for("return document.body.classList.contains('ready')");
+    browser.run(ALL_STATES);
+    check_against(&browser, &truth);
+    assert_eq!(browser.run("return document.querySelectorAll('.note.advice').length"), 1);
+}
+
+fn write_recording(made: &Made, path: &Path) {
+    let mut writer = Writer::create(path, &made.input.header).unwrap();
+    let batch = Batch {
+        processes: made.input.processes.clone(),
+        threads: made.input.threads.clone(),
+        functions: made.input.functions.clone(),
+        nodes: made.input.nodes.clone(),
+        runs: made.runs.clone(),
+        metrics: made.input.metrics.clone(),
+        sources: made.input.sources.clone(),
+        until_tick: made.input.until_tick,
+        ..Batch::default()
+    };
+    writer.write(&batch).unwrap();
+    writer.set_report(&made.input.report.to_string()).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_foreign_file_and_a_folder_that_is_not_there_fail_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("notes.naja");
+    std::fs::write(&foreign, "not a recording").unwrap();
+    let args = ViewArguments { file: foreign, html: None, no_open: true };
+    assert!(view(&args, &mut vec![]).unwrap_err().name().contains("recording"));
+    let recording = folder.path().join("shop.naja");
+    write_recording(&shop(), &recording);
+    let html = Some(folder.path().join("missing/shop.html"));
+    let failure = view(&ViewArguments { file: recording, html, no_open: false }, &mut vec![]).unwrap_err();
+    assert_eq!(failure.name(), "cannot-write");
+}
+
+#[test]
+fn equal_functions_of_two_generations_become_one() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = Made::new(200);
+    let process = made.process(1, &["python3", "server.py"]);
+    let thread = made.thread(process, "MainThread");
+    for generation in 0..2 {
+        let outer = made.function("serve", "/srv/app.py", 1);
+        let inner = made.function("answer", "/srv/app.py", 9);
+        let outer = made.node(0, outer, 3);
+        let inner = made.node(outer, inner, 10);
+        let runs = vec![run(100, inner, State::Python, true)];
+        made.add(ThreadRuns { thread, first_tick: generation * 100, runs });
+    }
+    // What the size limit has forgotten is no part of the page's time.
+    made.input.dropped = Dropped { until_tick: 50, samples: 50 };
+    made.input.samples = Samples::new(50, 200);
+    made.input.samples.add(&ThreadRuns { thread, first_tick: 50, runs: vec![run(50, 2, State::Python, true), run(100, 4, State::Python, true)] });
+    let _folder = open(&browser, made);
+    let shown = browser.run(
+        "const tree = naja.flame.tree; const [serve] = tree.childrenOf(0);
+         return [naja.recording.functionCount, tree.childrenOf(0).length, tree.total[serve], tree.childrenOf(serve).length, naja.recording.moment(0)]",
+    );
+    assert_eq!(shown, json!([3, 1, 150, 1, 0.05]));
+    assert!(browser.run("return document.getElementById('notes').textContent").as_str().unwrap().contains("size limit"));
 }
