@@ -134,11 +134,11 @@ fn finish(
     runtime: u64,
     version_symbol: Option<u64>,
 ) -> Result<Located, LocateError> {
-    let mut bytes = vec![0; crate::offsets::DEBUG_OFFSETS_SIZE];
+    let mut bytes = vec![0; crate::offsets::DEBUG_OFFSETS_SIZE_MAX];
     memory.read(runtime, &mut bytes)?;
     let (version, offsets, free_threaded) = match DebugOffsets::new(bytes) {
         Some(debug) => {
-            let version = debug.version().unwrap_or_default();
+            let version = debug.version();
             let offsets = debug.offsets().map_err(|why| LocateError::Unknown { version, why })?;
             (version, offsets, debug.free_threaded())
         }

@@ -123,10 +123,7 @@ fn nonce() -> String {
 /// The zlib form, which browsers call "deflate".
 fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(6));
-    encoder
-        .write_all(bytes)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory does not fail")
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
 }
 
 /// Adds `bytes` in base64 with padding.
@@ -134,9 +131,8 @@ fn push_base64(text: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     text.reserve(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0_u32, |group, index| {
-            group << 8 | u32::from(chunk.get(index).copied().unwrap_or(0))
-        });
+        let group =
+            (0..3).fold(0_u32, |group, index| group << 8 | u32::from(chunk.get(index).copied().unwrap_or(0)));
         for digit in 0..4 {
             if digit <= chunk.len() {
                 let value = group >> (18 - 6 * digit) & 63;

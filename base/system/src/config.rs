@@ -34,12 +34,9 @@ impl Settings {
     }
 
     fn parse(file: PathBuf, text: &str) -> Result<Settings> {
-        let mut document: toml::Table =
-            toml::from_str(text).map_err(|error| bad_settings(&file, &error))?;
-        let naja = document
-            .get_mut("tool")
-            .and_then(toml::Value::as_table_mut)
-            .and_then(|tool| tool.remove("naja"));
+        let mut document: toml::Table = toml::from_str(text).map_err(|error| bad_settings(&file, &error))?;
+        let naja =
+            document.get_mut("tool").and_then(toml::Value::as_table_mut).and_then(|tool| tool.remove("naja"));
         match naja {
             None => Ok(Settings::default()),
             Some(toml::Value::Table(table)) => Ok(Settings { file, table }),

@@ -64,10 +64,7 @@ mod tests {
 
     #[test]
     fn the_start_is_noted_before_rust_ignores_sigpipe() {
-        assert!(
-            is_ignored(libc::SIGPIPE),
-            "Rust's runtime ignores SIGPIPE in this process"
-        );
+        assert!(is_ignored(libc::SIGPIPE), "Rust's runtime ignores SIGPIPE in this process");
         assert_eq!(ignored_signals() >> (libc::SIGPIPE - 1) & 1, 0);
     }
 }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod byte_lock;
-mod clock;
+pub mod cache;
 mod config;
 mod failure;
 mod inherited;
@@ -19,7 +19,6 @@ mod signals;
 pub mod timer;
 mod witness;
 
-pub use clock::{monotonic_ns, unix_ns};
 pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};

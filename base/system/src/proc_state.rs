@@ -7,11 +7,7 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
 
 /// The parent of a process; `None` when it is gone.
 pub(crate) fn parent(pid: u32) -> Option<u32> {
-    stat_fields(&format!("/proc/{pid}/stat"))?
-        .split(' ')
-        .nth(1)?
-        .parse()
-        .ok()
+    stat_fields(&format!("/proc/{pid}/stat"))?.split(' ').nth(1)?.parse().ok()
 }
 
 /// Where the kernel keeps this process's argument strings: first address and the one after the last.

@@ -26,7 +26,7 @@ pub struct Launch {
 pub struct Child {
     /// Its process id, which stays valid until it is waited for.
     pub pid: u32,
-    /// When it was started, on the clock of [`crate::monotonic_ns`].
+    /// When it was started, on the clock of [`crate::timer::now_ns`].
     pub started_ns: u64,
 }
 
@@ -42,11 +42,8 @@ impl Launch {
     /// executes; this thread waits meanwhile.
     pub(crate) fn spawn(&self, mask: SignalMask) -> io::Result<Child> {
         let executable = c_string(self.executable.as_os_str())?;
-        let arguments = self
-            .arguments
-            .iter()
-            .map(|argument| c_string(argument))
-            .collect::<io::Result<Vec<CString>>>()?;
+        let arguments =
+            self.arguments.iter().map(|argument| c_string(argument)).collect::<io::Result<Vec<CString>>>()?;
         let argument_pointers = null_terminated(&arguments);
 
         // A script without `#!` is run by the shell, as `execvp` and every shell do.
@@ -66,7 +63,7 @@ impl Launch {
             closed_streams: inherited::closed_streams(),
             error: 0,
         };
-        let started_ns = crate::monotonic_ns();
+        let started_ns = crate::timer::now_ns();
         let pid = clone_and_wait_for_exec(&mut plan)?;
         if plan.error != 0 {
             let mut status = 0;
@@ -74,10 +71,7 @@ impl Launch {
             unsafe { libc::waitpid(pid, &raw mut status, 0) };
             return Err(io::Error::from_raw_os_error(plan.error));
         }
-        Ok(Child {
-            pid: u32::try_from(pid).expect("a process id is positive"),
-            started_ns,
-        })
+        Ok(Child { pid: u32::try_from(pid).expect("a process id is positive"), started_ns })
     }
 }
 
@@ -129,11 +123,8 @@ extern "C" fn become_program(plan: *mut libc::c_void) -> libc::c_int {
     for signal in 1..=64 {
         // SAFETY: an all-zero sigaction is a valid value of this plain C struct.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = if plan.ignored_signals >> (signal - 1) & 1 == 1 {
-            libc::SIG_IGN
-        } else {
-            libc::SIG_DFL
-        };
+        action.sa_sigaction =
+            if plan.ignored_signals >> (signal - 1) & 1 == 1 { libc::SIG_IGN } else { libc::SIG_DFL };
         // SAFETY: signal dispositions are per process, and this is the child's own table; for the few signals
         // that cannot be set (SIGKILL, SIGSTOP, the C library's own) the call fails without effect.
         unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
@@ -201,10 +192,7 @@ fn null_terminated(strings: &[CString]) -> Vec<*const libc::c_char> {
 ///
 /// Call it before anything of naja writes to standard output: from here on that leads to `/dev/null`.
 pub fn release_descriptors() -> io::Result<()> {
-    let null = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     for stream in 0..=1 {
         // SAFETY: both are open descriptors (Rust's runtime sees to 0 and 1), and no Rust object owns the target
         // in a way that a change of the file behind it would break.

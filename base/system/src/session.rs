@@ -9,7 +9,7 @@ use std::io;
 use crate::process::{Child, Launch};
 use crate::signals::{self, Received, Signals};
 use crate::witness::Witness;
-use crate::{monotonic_ns, proc_state};
+use crate::{proc_state, timer};
 
 /// Told about the program's life by the thread that waits for it.
 ///
@@ -79,9 +79,7 @@ impl Session {
     ///
     /// Call it in the main thread, before any other thread starts. Errors: no descriptor left.
     pub fn prepare() -> io::Result<Session> {
-        Ok(Session {
-            signals: Signals::hold()?,
-        })
+        Ok(Session { signals: Signals::hold()? })
     }
 
     /// Starts the program and waits until it has ended. Children that it leaves behind are not waited for.
@@ -100,7 +98,7 @@ impl Session {
         let _ = crate::process::release_descriptors();
         observer.started(&watch.child);
         watch.wait_for_end(observer);
-        let wall_ns = monotonic_ns() - watch.child.started_ns;
+        let wall_ns = timer::now_ns() - watch.child.started_ns;
         observer.ended();
         Ok(watch.reap(wall_ns))
     }
@@ -212,19 +210,14 @@ impl Watch {
         // there is nothing, and `si_status` belongs to the part that it fills for children.
         unsafe {
             let mut info: libc::siginfo_t = std::mem::zeroed();
-            let result = libc::waitid(
-                libc::P_PID,
-                self.child.pid,
-                &raw mut info,
-                options | libc::WNOHANG,
-            );
+            let result = libc::waitid(libc::P_PID, self.child.pid, &raw mut info, options | libc::WNOHANG);
             (result == 0 && info.si_pid() != 0).then(|| (info.si_code, info.si_status()))
         }
     }
 
     /// Stops naja as the program was stopped, so that the shell takes the terminal back; returns when continued.
     fn stop_with_program(&mut self, signal: libc::c_int, observer: &mut dyn Observer) {
-        self.stopped_since_ns.get_or_insert_with(monotonic_ns);
+        self.stopped_since_ns.get_or_insert_with(timer::now_ns);
         observer.stopped();
         if let Some(witness) = &self.witness {
             witness.naja_stops();
@@ -266,7 +259,7 @@ impl Watch {
 
     fn note_continued(&mut self) {
         if let Some(since_ns) = self.stopped_since_ns.take() {
-            self.stopped_ns += monotonic_ns() - since_ns;
+            self.stopped_ns += timer::now_ns() - since_ns;
         }
     }
 
@@ -283,10 +276,7 @@ impl Watch {
         };
         Ended {
             status: if libc::WIFSIGNALED(status) {
-                Status::Killed {
-                    signal: libc::WTERMSIG(status),
-                    core_dumped: libc::WCOREDUMP(status),
-                }
+                Status::Killed { signal: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
             } else {
                 Status::Exited(u8::try_from(libc::WEXITSTATUS(status)).expect("a code has 8 bits"))
             },
@@ -300,6 +290,5 @@ impl Watch {
 }
 
 fn nanoseconds(time: libc::timeval) -> u64 {
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(time.tv_usec).unwrap_or(0) * 1_000
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_usec).unwrap_or(0) * 1_000
 }

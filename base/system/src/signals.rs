@@ -125,9 +125,8 @@ impl Received {
         // SAFETY: both calls take numbers only; the process is an unreaped child, so that its id is not reused.
         unsafe {
             if self.code == libc::SI_QUEUE {
-                let value = libc::sigval {
-                    sival_ptr: std::ptr::with_exposed_provenance_mut(self.value as usize),
-                };
+                let value =
+                    libc::sigval { sival_ptr: std::ptr::with_exposed_provenance_mut(self.value as usize) };
                 libc::sigqueue(pid, self.signal, value);
             } else {
                 libc::kill(pid, self.signal);
@@ -140,10 +139,7 @@ impl Received {
 ///
 /// Returns only where the kernel refuses: the first process of a container cannot end itself by a signal.
 pub(crate) fn end_self(signal: libc::c_int) {
-    let no_core = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     set_default_action(signal);
     // SAFETY: the limit is a valid struct; the other calls take numbers; the sets are initialised before use.
     unsafe {
@@ -168,11 +164,7 @@ pub(crate) fn set_default_action(signal: libc::c_int) {
 
 /// Whether something can be read from the descriptor within `timeout_ms` (-1: waits without end).
 pub(crate) fn is_readable(descriptor: libc::c_int, timeout_ms: libc::c_int) -> bool {
-    let mut poll = libc::pollfd {
-        fd: descriptor,
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid, writable pollfd.
     unsafe { libc::poll(&raw mut poll, 1, timeout_ms) > 0 }
 }

@@ -60,17 +60,12 @@ impl Witness {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: both descriptors were just made and have no other owner.
-        let (ours, theirs) =
-            unsafe { (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])) };
+        let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1])) };
         // SAFETY: this process has one thread, so that the child's copy is in order.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => serve(theirs.as_raw_fd(), program),
-            pid => Ok(Witness {
-                socket: ours,
-                pid,
-                reports: Vec::new(),
-            }),
+            pid => Ok(Witness { socket: ours, pid, reports: Vec::new() }),
         }
     }
 
@@ -78,12 +73,11 @@ impl Witness {
     ///
     /// Cost: waits up to 20 ms for a signal that went to naja alone.
     pub(crate) fn has_seen(&mut self, received: &Received) -> bool {
-        let deadline_ns = crate::monotonic_ns() + GROUP_DELAY_MS as u64 * 1_000_000;
+        let deadline_ns = crate::timer::now_ns() + GROUP_DELAY_MS as u64 * 1_000_000;
         loop {
             self.read_reports();
-            let now_ns = crate::monotonic_ns();
-            self.reports
-                .retain(|report| now_ns.saturating_sub(report.at_ns) < REPORT_AGE_NS);
+            let now_ns = crate::timer::now_ns();
+            self.reports.retain(|report| now_ns.saturating_sub(report.at_ns) < REPORT_AGE_NS);
             let same = |report: &Report| {
                 report.signal == received.signal.cast_unsigned() && report.sender == received.sender
             };
@@ -95,10 +89,7 @@ impl Witness {
                 return false;
             }
             let left_ms = (deadline_ns - now_ns).div_ceil(1_000_000);
-            is_readable(
-                self.socket.as_raw_fd(),
-                i32::try_from(left_ms).unwrap_or(GROUP_DELAY_MS),
-            );
+            is_readable(self.socket.as_raw_fd(), i32::try_from(left_ms).unwrap_or(GROUP_DELAY_MS));
         }
     }
 
@@ -115,27 +106,15 @@ impl Witness {
     fn tell(&self, message: u8) {
         // A witness that is gone cannot help, and naja works without it. MSG_NOSIGNAL: no SIGPIPE then.
         // SAFETY: one readable byte.
-        unsafe {
-            libc::send(
-                self.socket.as_raw_fd(),
-                (&raw const message).cast(),
-                1,
-                libc::MSG_NOSIGNAL,
-            )
-        };
+        unsafe { libc::send(self.socket.as_raw_fd(), (&raw const message).cast(), 1, libc::MSG_NOSIGNAL) };
     }
 
     fn read_reports(&mut self) {
         let mut bytes = [0u8; REPORT_BYTES];
         loop {
             // SAFETY: `bytes` is writable for its length; the socket does not block.
-            let read = unsafe {
-                libc::read(
-                    self.socket.as_raw_fd(),
-                    bytes.as_mut_ptr().cast(),
-                    REPORT_BYTES,
-                )
-            };
+            let read =
+                unsafe { libc::read(self.socket.as_raw_fd(), bytes.as_mut_ptr().cast(), REPORT_BYTES) };
             if usize::try_from(read) != Ok(REPORT_BYTES) {
                 return;
             }
@@ -165,9 +144,8 @@ impl Report {
     }
 
     fn from_bytes(bytes: [u8; REPORT_BYTES]) -> Report {
-        let word = |at: usize| {
-            u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes were taken"))
-        };
+        let word =
+            |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes were taken"));
         Report {
             signal: word(0),
             sender: word(4),
@@ -200,11 +178,7 @@ fn serve(socket: libc::c_int, program: u32) -> ! {
     };
     let mut naja_is_stopped = false;
     loop {
-        let mut polls = [socket, signals].map(|fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        let mut polls = [socket, signals].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         let timeout_ms = if naja_is_stopped { LOOK_INTERVAL_MS } else { -1 };
         // SAFETY: two valid, writable pollfds.
         unsafe { libc::poll(polls.as_mut_ptr(), 2, timeout_ms) };
@@ -237,7 +211,7 @@ fn report(socket: libc::c_int, received: &Received) {
     let bytes = Report {
         signal: received.signal.cast_unsigned(),
         sender: received.sender,
-        at_ns: crate::monotonic_ns(),
+        at_ns: crate::timer::now_ns(),
     }
     .to_bytes();
     // SAFETY: `bytes` is readable for its length; a full socket loses the report, and naja passes the signal on.

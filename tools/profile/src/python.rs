@@ -63,6 +63,11 @@ impl Python {
         self.names_due = Some(0);
     }
 
+    /// A thread has come: Python may have a name for it.
+    pub(crate) fn name_threads_soon(&mut self) {
+        self.names_due = Some(0);
+    }
+
     /// Reads the stacks of all threads that have run, and notes in `threads` what each is doing.
     pub(crate) fn sample(
         &mut self,
@@ -89,7 +94,9 @@ impl Python {
         let mut pythonic = 0;
         for index in 0..self.reader.threads().len() {
             let tid = self.tid(&self.reader.threads()[index]);
-            if let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended) {
+            if let Some(thread) =
+                threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
+            {
                 pythonic += 1;
                 self.assign(memory, index, thread, shared);
             }
@@ -129,7 +136,9 @@ impl Python {
             let names = thread_names(memory, &self.located, interpreter.address);
             for read in self.reader.threads().iter().filter(|read| read.interpreter == number) {
                 let tid = self.tid(read);
-                let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid) else { continue };
+                let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid) else {
+                    continue;
+                };
                 let id = u32::try_from(interpreter.id).unwrap_or(0);
                 let name = names.get(&read.ident).unwrap_or(&thread.thread.name);
                 if *name != thread.thread.name || thread.thread.interpreter != id {
@@ -142,11 +151,18 @@ impl Python {
     }
 
     /// Takes over what the sample showed of one thread.
-    fn assign(&mut self, memory: &dyn Memory, index: usize, thread: &mut TargetThread, shared: &mut Shared<'_>) {
+    fn assign(
+        &mut self,
+        memory: &dyn Memory,
+        index: usize,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) {
         let read = &self.reader.threads()[index];
         let interpreter = &self.reader.interpreters()[read.interpreter];
         let gil = (interpreter.gil, u64::from(self.located.offsets.gil.size));
-        let (outcome, holds_gil, fingerprint, tries) = (read.outcome, read.holds_gil, read.fingerprint, read.tries);
+        let (outcome, holds_gil, fingerprint, tries) =
+            (read.outcome, read.holds_gil, read.fingerprint, read.tries);
         let gc = interpreter.collecting && holds_gil;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost {
@@ -249,7 +265,8 @@ impl Python {
             self.nodes.retain(|key, _| key.1 != address);
         }
         if let (Some(identity), Ok(info)) = (identity, read_code(memory, &self.located, address)) {
-            let function = shared.stacks.function(&info.name, &info.qualified_name, &info.file, info.first_line);
+            let function =
+                shared.stacks.function(&info.name, &info.qualified_name, &info.file, info.first_line);
             self.codes.insert(address, Code { info, function, identity, read_at: tick, check_at: tick + 1 });
         }
     }

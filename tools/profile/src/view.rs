@@ -44,8 +44,8 @@ pub fn view(args: &ViewArguments, screen: &mut dyn Write) -> Result<(), Failure>
         replace(path, &html).map_err(|error| cannot_write(path, &error))?;
         return print(screen, &format!("wrote {} ({} kB)\n", path.display(), html.len() / 1000));
     }
-    let path = keep_temporary(&args.file, &html)
-        .map_err(|error| cannot_write(&std::env::temp_dir(), &error))?;
+    let path =
+        keep_temporary(&args.file, &html).map_err(|error| cannot_write(&std::env::temp_dir(), &error))?;
     print(screen, &format!("{}\n", path.display()))?;
     if args.no_open {
         return Ok(());

@@ -10,8 +10,8 @@
 use std::collections::HashMap;
 
 use naja_recording::{
-    Dropped, Function, FunctionId, Header, Metric, NodeId, Process, Source, StackNode, State, Thread, ThreadId,
-    Tick,
+    Dropped, Function, FunctionId, Header, Metric, NodeId, Process, Source, StackNode, State, Thread,
+    ThreadId, Tick,
 };
 use serde_json::{Value, json};
 
@@ -244,12 +244,8 @@ impl Names {
         let by_id: HashMap<FunctionId, &Function> =
             functions.iter().map(|function| (function.id, function)).collect();
         let outside = Function { name: "(no Python code)".into(), ..Function::default() };
-        let mut names = Names {
-            functions: vec![],
-            function_index: HashMap::new(),
-            files: vec![],
-            file_of: vec![],
-        };
+        let mut names =
+            Names { functions: vec![], function_index: HashMap::new(), files: vec![], file_of: vec![] };
         let mut file_index = HashMap::new();
         names.push(outside, &mut file_index);
         for (node, _) in nodes {
@@ -288,8 +284,7 @@ fn chosen_texts(input: &PageInput, names: &Names, tree: &Tree, rows: &[Row]) -> 
     hottest.sort_by_key(|&file| std::cmp::Reverse(heat[file]));
     let files: Vec<&str> = hottest.iter().map(|&file| names.files[file].as_str()).collect();
     let header = &input.header;
-    let texts =
-        sources::choose(&files, &input.sources, &header.working_directory, header.start_unix_ns);
+    let texts = sources::choose(&files, &input.sources, &header.working_directory, header.start_unix_ns);
     let mut by_file = vec![Value::Null; files.len()];
     for (file, text) in hottest.into_iter().zip(texts) {
         by_file[file] = match text {

@@ -219,15 +219,23 @@ fn shop() -> Made {
     made.add(ThreadRuns {
         thread: reader,
         first_tick: 500,
-        runs: (0..25).flat_map(|_| {
-            [run(20, decode, State::GilWait, false), run(10, scan, State::Python, true)]
-        }).collect(),
+        runs: (0..25)
+            .flat_map(|_| [run(20, decode, State::GilWait, false), run(10, scan, State::Python, true)])
+            .collect(),
     });
-    made.add(ThreadRuns { thread: idle, first_tick: 100, runs: vec![run(1_900, wait, State::LockWait, false)] });
+    made.add(ThreadRuns {
+        thread: idle,
+        first_tick: 100,
+        runs: vec![run(1_900, wait, State::LockWait, false)],
+    });
     made.add(ThreadRuns {
         thread: worker,
         first_tick: 700,
-        runs: vec![run(100, 0, State::Native, false), run(600, merge, State::Native, false), run(400, wait, State::ChildWait, false)],
+        runs: vec![
+            run(100, 0, State::Native, false),
+            run(600, merge, State::Native, false),
+            run(400, wait, State::ChildWait, false),
+        ],
     });
     for step in 0..=20 {
         made.metric(step * 100, process, step * 70, 40 + step * 5);
@@ -246,7 +254,9 @@ fn open(browser: &Browser, made: Made) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let file = made.write(folder.path());
     browser.open(&file);
-    browser.wait_for("return document.body.classList.contains('ready') || document.getElementById('fatal').textContent");
+    browser.wait_for(
+        "return document.body.classList.contains('ready') || document.getElementById('fatal').textContent",
+    );
     assert_eq!(browser.run("return document.getElementById('fatal').textContent"), "");
     folder
 }
@@ -282,8 +292,12 @@ fn the_page_opens_without_errors_and_without_any_request() {
     let _folder = open(&browser, shop());
     assert_eq!(browser.console(), Vec::<String>::new());
     let requests = browser.run("return performance.getEntriesByType('resource').map((entry) => entry.name)");
-    let outside: Vec<&Value> =
-        requests.as_array().unwrap().iter().filter(|name| !name.as_str().unwrap().starts_with("data:")).collect();
+    let outside: Vec<&Value> = requests
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|name| !name.as_str().unwrap().starts_with("data:"))
+        .collect();
     assert!(outside.is_empty(), "{outside:?}");
     // The policy itself: a request that a script tries is refused.
     let tried = browser.run("return fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => 'refused')");
@@ -298,7 +312,8 @@ fn the_page_looks_right_in_both_themes_and_on_narrow_screens() {
     browser.resize(1280, 800);
     let _folder = open(&browser, shop());
     photograph(&browser, "shop-light");
-    browser.run("naja.choices.set({ selected: naja.recording.functionName.indexOf('parse'), search: '^JSON' })");
+    browser
+        .run("naja.choices.set({ selected: naja.recording.functionName.indexOf('parse'), search: '^JSON' })");
     browser.wait_for("return !document.getElementById('detail-pane').hidden");
     photograph(&browser, "shop-light-detail");
     browser.keys("?");
