@@ -31,12 +31,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its stable name (kebab-case, part of the interface) and its sentence.
     pub fn new(name: &'static str, message: impl Into<String>) -> Self {
-        Failure {
-            name,
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-        }
+        Failure { name, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// Adds what caused it: the error and, in order, its sources.

@@ -3,5 +3,7 @@
 //! This crate knows no Python and no tool. Start at [`Failure`] for errors.
 
 mod failure;
+mod package;
 
 pub use failure::{Failure, Result};
+pub use package::python_package;
