@@ -1,3 +1,7 @@
 //! The `naja` program: the one place where tools meet.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    naja::main(std::env::args_os().collect()).into()
+}

@@ -56,3 +56,124 @@ pub trait Memory {
         Ok(u64::from_le_bytes(word))
     }
 }
+
+/// Another process's memory, read by `process_vm_readv`.
+///
+/// Cost: some 1.2 µs a call, 0.4 µs a range, 0.13 µs per 2 KiB.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveProcess {
+    pid: libc::pid_t,
+}
+
+/// The kernel refuses more ranges than this in one call.
+const RANGES_PER_CALL_MAX: usize = 1024;
+
+impl LiveProcess {
+    /// The memory of the process with this number. Nothing is opened; reads tell if it is there.
+    pub fn new(pid: u32) -> Self {
+        // Process numbers end at 2^22 on Linux; -1 names no process and makes every read fail.
+        LiveProcess { pid: libc::pid_t::try_from(pid).unwrap_or(-1) }
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    /// One system call: as many bytes as could be copied, 0 on an error, which is in `errno`.
+    fn copy(&self, remote: &[libc::iovec], buffer: &mut [u8]) -> Result<usize, MemoryError> {
+        let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: `local` describes `buffer`, which is ours to write for as long as the call lasts; the
+        // kernel checks the other process's addresses itself.
+        let count =
+            unsafe { libc::process_vm_readv(self.pid, &local, 1, remote.as_ptr(), remote.len() as u64, 0) };
+        usize::try_from(count).map_err(|_| last_error())
+    }
+}
+
+impl Memory for LiveProcess {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let remote = [iovec(Range { address, len: buffer.len() })];
+        let count = self.copy(&remote, buffer)?;
+        if count == buffer.len() { Ok(()) } else { Err(MemoryError::Unmapped) }
+    }
+
+    fn read_many(&self, ranges: &[Range], buffer: &mut [u8]) -> Result<usize, MemoryError> {
+        let mut good = 0;
+        for part in ranges.chunks(RANGES_PER_CALL_MAX) {
+            let remote = part.iter().copied().map(iovec);
+            let wanted: usize = part.iter().map(|range| range.len).sum();
+            let buffer = buffer.get_mut(good..good + wanted).ok_or(MemoryError::Os(libc::EINVAL))?;
+            // The usual call has a handful of ranges: they fit on our stack.
+            let count = if part.len() <= 32 {
+                let mut few = [iovec(Range { address: 0, len: 0 }); 32];
+                few.iter_mut().zip(remote).for_each(|(slot, range)| *slot = range);
+                self.copy(&few[..part.len()], buffer)
+            } else {
+                self.copy(&remote.collect::<Vec<_>>(), buffer)
+            };
+            match count {
+                Ok(count) => good += count,
+                Err(MemoryError::Unmapped) => return Ok(good),
+                Err(error) => return Err(error),
+            }
+            if good < wanted {
+                break;
+            }
+        }
+        Ok(good)
+    }
+}
+
+fn iovec(range: Range) -> libc::iovec {
+    libc::iovec { iov_base: range.address as *mut libc::c_void, iov_len: range.len }
+}
+
+fn last_error() -> MemoryError {
+    match std::io::Error::last_os_error().raw_os_error().unwrap_or(0) {
+        libc::EFAULT => MemoryError::Unmapped,
+        libc::EPERM | libc::EACCES => MemoryError::Forbidden,
+        libc::ESRCH => MemoryError::Gone,
+        number => MemoryError::Os(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ourselves() -> LiveProcess {
+        LiveProcess::new(std::process::id())
+    }
+
+    #[test]
+    fn many_ranges_arrive_one_after_the_other() {
+        let text = b"the snake sheds its skin".to_vec();
+        let base = text.as_ptr() as u64;
+        let ranges: Vec<Range> =
+            (0..text.len()).rev().map(|i| Range { address: base + i as u64, len: 1 }).collect();
+        let mut copy = vec![0; text.len()];
+        assert_eq!(ourselves().read_many(&ranges, &mut copy), Ok(text.len()));
+        copy.reverse();
+        assert_eq!(copy, text);
+    }
+
+    #[test]
+    fn the_copy_ends_at_the_first_range_that_cannot_be_read() {
+        let word = 7_u64;
+        let good = Range { address: (&raw const word) as u64, len: 8 };
+        let bad = Range { address: 16, len: 8 };
+        let mut copy = [0; 24];
+        assert_eq!(ourselves().read_many(&[good, bad, good], &mut copy), Ok(8));
+        assert_eq!(ourselves().read_many(&[bad], &mut copy[..8]), Ok(0));
+        assert_eq!(ourselves().read(16, &mut copy), Err(MemoryError::Unmapped));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_gone() {
+        assert_eq!(LiveProcess::new(u32::MAX).read_u64(4096), Err(MemoryError::Gone));
+    }
+}

@@ -1,6 +1,24 @@
 //! Where the fields of CPython's structures lie, per minor version.
 //!
 //! All numbers are bytes from the start of their structure. `ABSENT` says that a version has no such field.
+//! The tables in `v3_*.rs` are written by `offsets/derive.py` from the headers, for 64-bit Linux. Up to 3.12
+//! they are all there is; from 3.13 on the process says most numbers itself (see [`debug`]) and the tables
+//! give the rest.
+
+mod debug;
+mod v3_10;
+mod v3_11;
+mod v3_12;
+mod v3_13;
+mod v3_13t;
+mod v3_14;
+mod v3_14t;
+mod v3_15;
+mod v3_15t;
+mod v3_8;
+mod v3_9;
+
+pub(crate) use debug::{COOKIE, DebugOffsets, SIZE_MAX as DEBUG_OFFSETS_SIZE_MAX};
 
 /// A field that this version does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -41,6 +59,18 @@ pub struct Offsets {
     pub code: Code,
     /// Built-in objects.
     pub object: Object,
+}
+
+/// The table of a version whose offsets do not come from the process itself: 3.8 to 3.12.
+pub(crate) fn table(version: Version) -> Option<Offsets> {
+    match (version.major, version.minor) {
+        (3, 8) => Some(v3_8::TABLE),
+        (3, 9) => Some(v3_9::TABLE),
+        (3, 10) => Some(v3_10::TABLE),
+        (3, 11) => Some(v3_11::TABLE),
+        (3, 12) => Some(v3_12::TABLE),
+        _ => None,
+    }
 }
 
 /// Fields of `_PyRuntime`.
@@ -94,6 +124,8 @@ pub struct Thread {
     pub datastack_chunk: u32,
     /// `datastack_top`; where it is unknown, whole chunks are copied. 3.11 and later.
     pub datastack_top: u32,
+    /// Size of the whole structure.
+    pub size: u32,
 }
 
 /// Fields of a frame.
@@ -150,6 +182,8 @@ pub struct Code {
     pub line_table: u32,
     /// `co_code`, a bytes object up to 3.10; `co_code_adaptive`, the instructions themselves, from 3.11 on.
     pub instructions: u32,
+    /// `co_tlbc`: copies of the instructions, one per thread. Free-threaded builds of 3.14 and later.
+    pub copies: u32,
 }
 
 /// Layout of built-in objects, as far as names are read from them.
@@ -175,14 +209,40 @@ pub struct Object {
     pub unicode_length: u32,
     /// `PyASCIIObject.state`.
     pub unicode_state: u32,
+    /// By how many bits `state.kind` is shifted within the state.
+    pub unicode_kind_shift: u32,
     /// Size of `PyASCIIObject`: where the text of an ASCII string starts.
     pub unicode_ascii_data: u32,
     /// Size of `PyCompactUnicodeObject`: where the text of another compact string starts.
     pub unicode_compact_data: u32,
+    /// `lv_tag` of an `int`, from 3.12 on; `ob_size` before.
+    pub long_tag: u32,
+    /// The digits of an `int`, 30 bits in four bytes each.
+    pub long_digits: u32,
     /// `ma_keys`.
     pub dict_keys: u32,
     /// `ma_values`.
     pub dict_values: u32,
+    /// `dk_size` (a word), up to 3.10; `dk_log2_size` (a byte) from 3.11 on.
+    pub keys_size: u32,
+    /// `dk_log2_index_bytes`. 3.11 and later.
+    pub keys_index_bytes: u32,
+    /// `dk_kind`. 3.11 and later.
+    pub keys_kind: u32,
+    /// `dk_nentries`.
+    pub keys_entries: u32,
+    /// `dk_indices`; the entries follow it.
+    pub keys_indices: u32,
+    /// How many bytes *before* an object its managed dictionary's pointer lies. 3.11 and later.
+    pub managed_dict: u32,
+    /// How many bytes *before* an object the pointer to its values lies. 3.11 only.
+    pub managed_values: u32,
+    /// `PyDictValues.valid`: whether inline values hold. 3.13 and later.
+    pub values_valid: u32,
+    /// The first value in `PyDictValues`.
+    pub values_data: u32,
+    /// `md_dict` of a module.
+    pub module_dict: u32,
     /// First item of a tuple.
     pub tuple_items: u32,
 }

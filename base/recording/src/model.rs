@@ -228,9 +228,27 @@ pub struct Source {
     pub text: String,
 }
 
+/// What the size limit made a recording forget: its oldest stretch of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Nothing before this tick is left; 0 when nothing was forgotten.
+    pub until_tick: Tick,
+    /// How many samples (ticks of threads) were forgotten.
+    pub samples: u64,
+}
+
 /// What is written in one transaction, some four times a second.
+///
+/// A thread that lives gives its runs up to `until_tick` in every batch, however idle it is: a thread that
+/// is missing counts as not observed, and equal runs that follow each other cost nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
+    /// Counts up, from 0, each time the caller forgets its functions and stack nodes and gives those that
+    /// still occur again, under new numbers (numbers always count up, over all generations). The samples of
+    /// a generation use only nodes of that generation. When the size limit has forgotten a generation's
+    /// samples, its nodes and functions are forgotten too: so a program that makes new stacks for days is
+    /// recorded in bounded space, here and in the caller.
+    pub generation: u32,
     /// New or changed processes.
     pub processes: Vec<Process>,
     /// New or changed threads.
@@ -243,8 +261,8 @@ pub struct Batch {
     pub runs: Vec<ThreadRuns>,
     /// Memory and CPU.
     pub metrics: Vec<Metric>,
-    /// Source files (at the end).
+    /// Source files (at the end). One whose name is known already replaces it.
     pub sources: Vec<Source>,
-    /// Tick up to which this batch is complete.
+    /// Tick up to which this batch is complete: every run ends at or before it.
     pub until_tick: Tick,
 }

@@ -1,3 +1,5 @@
 //! How naja speaks to people: terminal width and colour, tables, small graphs, HTML pages.
 //!
 //! This crate knows no tool and no Python.
+
+pub mod text;

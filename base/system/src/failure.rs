@@ -20,7 +20,7 @@ pub type Result<T> = std::result::Result<T, Failure>;
 ///     "error[no-such-file]: cannot run `app.py`: no such file\n  hint: the working directory is /srv"
 /// );
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     name: &'static str,
     message: String,

@@ -1,9 +1,28 @@
 //! What every part of naja needs from the machine: errors with hints, paths, processes, the clock.
 //!
-//! This crate knows no Python and no tool. Start at [`Failure`] for errors.
+//! This crate knows no Python and no tool. Start at [`Failure`] for errors and at [`Session`] for running a
+//! program as if naja were not there.
+// System calls are made here; each block says why it is sound.
+#![allow(unsafe_code)]
 
+pub mod byte_lock;
+pub mod cache;
+mod config;
 mod failure;
+mod inherited;
+pub mod machine;
 mod package;
+mod proc_state;
+mod process;
+mod project;
+mod session;
+mod signals;
+pub mod timer;
+mod witness;
 
+pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use package::python_package;
+pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
+pub use project::find_upward;
+pub use session::{Ended, NoObserver, Observer, Session, Status};

@@ -1,3 +1,8 @@
 //! What tests share: interpreters on this machine, target programs, terminals, browsers.
 //!
 //! A development dependency only: nothing that ships may depend on it.
+
+pub mod interpreters;
+pub mod naja;
+pub mod target;
+pub mod terminal;

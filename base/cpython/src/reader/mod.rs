@@ -1,0 +1,328 @@
+//! Reads the stacks of all threads of a process, as of one moment, without stopping it.
+//!
+//! All that a stack needs (thread states, data-stack chunks, the predicted places of frames that live
+//! elsewhere) is copied in one vectored read and walked in the copy. **A sample is valid when that walk
+//! reaches the thread's root frame**; whether the stack has moved on meanwhile does not matter.
+//! `docs/design/sampling.md` has the experiment that settled this.
+//!
+//! Start at [`StackReader::sample`]. What is copied is decided in [`plan`], the walk is in [`walk`].
+
+mod plan;
+mod walk;
+
+use std::fmt;
+
+use crate::locate::Located;
+use crate::memory::{Memory, MemoryError};
+use crate::offsets::{ABSENT, Offsets, Version};
+use plan::{Copied, Outside};
+
+/// Copies for one sample before it counts as lost.
+pub const TRIES_MAX: u32 = 5;
+
+/// Frames on one stack beyond which a sample is given up: deeper than any program that still works.
+const DEPTH_MAX: usize = 100_000;
+
+/// Threads, interpreters and chunks beyond which a list read from the target is taken for damaged.
+const LIST_MAX: usize = 16_384;
+
+/// Where an interpreter lies in the target, as far as the reader needs it.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The interpreter's version.
+    pub version: Version,
+    /// Address of `_PyRuntime`.
+    pub runtime: u64,
+    /// Where the fields lie.
+    pub offsets: Offsets,
+    /// Whether the build has a GIL.
+    pub has_gil: bool,
+}
+
+impl Layout {
+    /// From 3.11 on frames lie in data-stack chunks; before, each is an object on the heap.
+    fn has_chunks(&self) -> bool {
+        self.offsets.thread.datastack_chunk != ABSENT
+    }
+}
+
+/// A frame of a stack. Both numbers are the target's; what they mean is [`crate::code`]'s business.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Address of the code object.
+    pub code: u64,
+    /// The instruction, as the frame has it: an index up to 3.10, an address from 3.11 on.
+    pub instruction: u64,
+}
+
+/// What came of one thread in a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The walk reached the root.
+    Valid,
+    /// No try gave a stack that reaches the root; `frames` are those of the last valid sample.
+    Lost,
+    /// The caller said that it need not be read; `frames` are those of the last valid sample.
+    Skipped,
+}
+
+/// A thread of the target, with its stack as of the last sample.
+#[derive(Debug)]
+pub struct Thread {
+    /// Address of its `PyThreadState`.
+    pub state: u64,
+    /// Its interpreter, as an index into [`StackReader::interpreters`].
+    pub interpreter: usize,
+    /// What `threading.get_ident()` says in it.
+    pub ident: u64,
+    /// The system's number for it, where the thread state has it (3.11 and later); else 0.
+    pub native_id: u32,
+    /// The stack, outermost frame first.
+    pub frames: Vec<Frame>,
+    /// How many frames, from the outermost on, are the same (code and instruction) as in the sample before.
+    pub unchanged: usize,
+    /// Changes whenever the innermost frame, its instruction, or its first local variables change: two
+    /// equal values a millisecond apart mean that one instruction takes that long.
+    pub fingerprint: u64,
+    /// What came of it in the last sample.
+    pub outcome: Outcome,
+    /// Copies that the last sample took.
+    pub tries: u32,
+    /// Whether it held the GIL.
+    pub holds_gil: bool,
+    memory: ThreadMemory,
+}
+
+/// Where a thread's frames lie.
+#[derive(Debug, Default)]
+struct ThreadMemory {
+    /// Its data-stack chunks, oldest first.
+    chunks: Vec<Chunk>,
+    /// Frames and C-stack records outside the chunks.
+    outside: Outside,
+    /// The outermost frame, where it is known.
+    root: u64,
+    /// The candidate for a new root and in how many copies in a row it was one.
+    root_candidate: (u64, u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chunk {
+    address: u64,
+    size: u64,
+    /// Bytes from its start that samples have needed lately.
+    used: u64,
+}
+
+/// An interpreter of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// Address of its `PyInterpreterState`.
+    pub address: u64,
+    /// Its number; 0 is the main one.
+    pub id: u64,
+    /// Address of its GIL, to tell who waits for it; 0 when it has none.
+    pub gil: u64,
+    /// Whether its collector was running in the last sample.
+    pub collecting: bool,
+    threads_head: u64,
+}
+
+/// Why no thread could be read at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleError {
+    /// The memory could not be read.
+    Memory(MemoryError),
+    /// The lists of interpreters and threads made no sense: the interpreter is starting, ending, or was
+    /// replaced by another program.
+    Inconsistent,
+}
+
+impl fmt::Display for SampleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SampleError::Memory(error) => write!(f, "{error}"),
+            SampleError::Inconsistent => write!(f, "the interpreter's lists of threads make no sense"),
+        }
+    }
+}
+
+impl std::error::Error for SampleError {}
+
+impl From<MemoryError> for SampleError {
+    fn from(error: MemoryError) -> Self {
+        SampleError::Memory(error)
+    }
+}
+
+/// Reads the stacks of one process again and again, and learns where to look.
+#[derive(Debug)]
+pub struct StackReader {
+    layout: Layout,
+    interpreters: Vec<Interpreter>,
+    threads: Vec<Thread>,
+    copied: Copied,
+    /// The stack being walked, innermost first, kept between samples for its room.
+    scratch: Vec<(u64, Frame)>,
+    /// The addresses that the walk has needed, likewise.
+    visited: Vec<u64>,
+}
+
+impl StackReader {
+    /// A reader that has not read anything yet.
+    pub fn new(layout: Layout) -> Self {
+        StackReader {
+            layout,
+            interpreters: Vec::new(),
+            threads: Vec::new(),
+            copied: Copied::default(),
+            scratch: Vec::new(),
+            visited: Vec::new(),
+        }
+    }
+
+    /// The layout it reads by.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The interpreters, as of the last sample.
+    pub fn interpreters(&self) -> &[Interpreter] {
+        &self.interpreters
+    }
+
+    /// The threads, as of the last sample.
+    pub fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    /// Forgets which threads there are: the next sample looks for them. To be called when the system says
+    /// that a thread has ended.
+    pub fn forget_threads(&mut self) {
+        self.interpreters.clear();
+    }
+
+    /// Samples all threads but those that `skip` names, because the caller knows that they have not run
+    /// since the last sample.
+    ///
+    /// Cost: one system call of some 3 µs for a thread with a shallow stack; more only where the target has
+    /// changed in a way that was not foreseen.
+    ///
+    /// Errors: when no list of threads can be had; a thread whose stack is lost is told by its outcome.
+    pub fn sample(
+        &mut self,
+        memory: &dyn Memory,
+        skip: &mut dyn FnMut(&Thread) -> bool,
+    ) -> Result<(), SampleError> {
+        if self.interpreters.is_empty() {
+            self.refresh(memory)?;
+        }
+        for thread in &mut self.threads {
+            thread.outcome = if skip(thread) { Outcome::Skipped } else { Outcome::Lost };
+            thread.tries = 0;
+        }
+        for _ in 0..TRIES_MAX {
+            self.plan();
+            self.copied.fill(memory)?;
+            if !self.lists_agree() {
+                self.refresh(memory)?;
+                continue;
+            }
+            self.read_states();
+            if self.walk_threads(memory) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the lists of interpreters and threads anew; threads that stay keep what is known of them.
+    fn refresh(&mut self, memory: &dyn Memory) -> Result<(), SampleError> {
+        let mut known = std::mem::take(&mut self.threads);
+        self.interpreters.clear();
+        let offsets = &self.layout.offsets;
+        let mut address =
+            memory.read_u64(self.layout.runtime + u64::from(offsets.runtime.interpreters_head))?;
+        while address != 0 {
+            if self.interpreters.len() == LIST_MAX {
+                return Err(SampleError::Inconsistent);
+            }
+            let field = |offset: u32| memory.read_u64(address.wrapping_add(u64::from(offset)));
+            let gil = match (self.layout.has_gil, offsets.interpreter.gil_pointer) {
+                (false, _) => 0,
+                (true, ABSENT) => self.layout.runtime + u64::from(offsets.runtime.gil),
+                (true, offset) => field(offset)?,
+            };
+            let threads_head = field(offsets.interpreter.threads_head)?;
+            let id = field(offsets.interpreter.id)?;
+            let next = field(offsets.interpreter.next)?;
+            self.interpreters.push(Interpreter { address, id, gil, collecting: false, threads_head });
+            address = next;
+        }
+        if self.interpreters.is_empty() {
+            return Err(SampleError::Inconsistent);
+        }
+        for index in 0..self.interpreters.len() {
+            let mut state = self.interpreters[index].threads_head;
+            while state != 0 {
+                if self.threads.len() == LIST_MAX {
+                    return Err(SampleError::Inconsistent);
+                }
+                let thread = self.read_thread(memory, state, index, &mut known)?;
+                self.threads.push(thread);
+                state = memory.read_u64(state.wrapping_add(u64::from(self.layout.offsets.thread.next)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_thread(
+        &self,
+        memory: &dyn Memory,
+        state: u64,
+        interpreter: usize,
+        known: &mut Vec<Thread>,
+    ) -> Result<Thread, SampleError> {
+        let offsets = &self.layout.offsets.thread;
+        let field = |offset: u32| memory.read_u64(state.wrapping_add(u64::from(offset)));
+        if field(offsets.interpreter)? != self.interpreters[interpreter].address {
+            return Err(SampleError::Inconsistent);
+        }
+        let ident = field(offsets.ident)?;
+        let native_id = match offsets.native_id {
+            ABSENT => 0,
+            offset => u32::try_from(field(offset)?).map_err(|_| SampleError::Inconsistent)?,
+        };
+        let same =
+            |thread: &Thread| thread.state == state && thread.ident == ident && thread.native_id == native_id;
+        if let Some(position) = known.iter().position(same) {
+            let mut thread = known.swap_remove(position);
+            thread.interpreter = interpreter;
+            return Ok(thread);
+        }
+        Ok(Thread {
+            state,
+            interpreter,
+            ident,
+            native_id,
+            frames: Vec::new(),
+            unchanged: 0,
+            fingerprint: 0,
+            outcome: Outcome::Lost,
+            tries: 0,
+            holds_gil: false,
+            memory: ThreadMemory::default(),
+        })
+    }
+}
+
+impl From<&Located> for Layout {
+    fn from(located: &Located) -> Layout {
+        Layout {
+            version: located.version,
+            runtime: located.runtime,
+            offsets: located.offsets.clone(),
+            has_gil: !located.free_threaded,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The walk from a thread's innermost frame to its root, inside one copy.
+
+use super::plan::word;
+use super::{DEPTH_MAX, Frame, Outcome, StackReader};
+use crate::memory::Memory;
+use crate::offsets::ABSENT;
+
+/// Copies in a row that must end at the same unexpected outermost frame before it counts as the root.
+///
+/// A frame that was left while it was copied looks like an outermost one too; with a single frame on the
+/// stack the two cannot be told apart otherwise, so that more agreement is asked for.
+const ROOT_AGREEMENTS: u32 = 3;
+const ROOT_AGREEMENTS_ALONE: u32 = 5;
+
+/// Owners from this one on are the interpreter's own entry records, not frames of Python functions.
+const OWNER_ENTRY: u8 = 3;
+
+/// How a walk ended.
+enum Walked {
+    /// At the root.
+    Rooted,
+    /// At a frame that was left while it was copied.
+    Broken,
+    /// At a frame that the copy does not hold.
+    Missing(u64),
+    /// At the C-stack record of 3.11 and 3.12 that names the innermost frame: the copy does not hold it.
+    MissingRecord(u64),
+    /// At an outermost frame that is not the known root: the root itself may be new.
+    OtherRoot(u64),
+}
+
+impl StackReader {
+    /// Walks every thread that has no valid stack yet. Returns whether all have one now.
+    pub(super) fn walk_threads(&mut self, memory: &dyn Memory) -> bool {
+        let mut all = true;
+        for index in 0..self.threads.len() {
+            if self.threads[index].outcome == Outcome::Lost {
+                self.threads[index].tries += 1;
+                all &= self.walk_thread(memory, index);
+            }
+        }
+        all
+    }
+
+    fn walk_thread(&mut self, memory: &dyn Memory, index: usize) -> bool {
+        if self.layout.has_chunks() && !self.follow_chunks(memory, index) {
+            return false;
+        }
+        let mut stack = std::mem::take(&mut self.scratch);
+        let mut visited = std::mem::take(&mut self.visited);
+        stack.clear();
+        visited.clear();
+        let walked = self.walk(index, &mut stack, &mut visited);
+        let frame_size = u64::from(self.layout.offsets.frame.head_size);
+        let thread = &mut self.threads[index];
+        let valid = match walked {
+            Walked::Rooted => true,
+            Walked::Broken => false,
+            Walked::Missing(address) => {
+                Self::expect(thread, address, frame_size);
+                // A miss is likely to be followed by others down the same stack: find them all now.
+                self.chase(memory, index, address);
+                false
+            }
+            Walked::MissingRecord(address) => {
+                thread.memory.outside.touch(address);
+                false
+            }
+            Walked::OtherRoot(address) => self.agree_on_root(index, address, stack.len()),
+        };
+        if valid {
+            self.accept(index, &stack, &visited);
+        }
+        self.scratch = stack;
+        self.visited = visited;
+        valid
+    }
+
+    /// The walk itself; fills `stack` with (address, frame), innermost first, and `visited` with every
+    /// address that it needed.
+    fn walk(&self, index: usize, stack: &mut Vec<(u64, Frame)>, visited: &mut Vec<u64>) -> Walked {
+        let offsets = &self.layout.offsets;
+        let root = self.threads[index].memory.root;
+        let mut address = match self.innermost(index, visited) {
+            Ok(address) => address,
+            Err(walked) => return walked,
+        };
+        if address == 0 {
+            return Walked::Rooted;
+        }
+        let mut entered_by_interpreter = false;
+        for _ in 0..DEPTH_MAX {
+            if address == 0 {
+                return match stack.last() {
+                    _ if entered_by_interpreter => Walked::Rooted,
+                    Some(&(outermost, _)) => Walked::OtherRoot(outermost),
+                    None => Walked::Broken,
+                };
+            }
+            let Some(bytes) = self.copied.thread_bytes(index, address, u64::from(offsets.frame.head_size))
+            else {
+                return Walked::Missing(address);
+            };
+            let field =
+                |offset: u32, len: usize| bytes.get(offset as usize..offset as usize + len).map_or(0, word);
+            let owner = if offsets.frame.owner == ABSENT { 0 } else { field(offsets.frame.owner, 1) as u8 };
+            entered_by_interpreter = owner >= OWNER_ENTRY;
+            if !entered_by_interpreter {
+                let instruction = match offsets.thread.datastack_chunk {
+                    ABSENT => field(offsets.frame.instruction, 4),
+                    _ => field(offsets.frame.instruction, 8),
+                };
+                // 3.14 keeps a tag in the low bits of the reference to the code object.
+                let code = field(offsets.frame.code, 8) & !7;
+                stack.push((address, Frame { code, instruction }));
+                if address == root {
+                    return Walked::Rooted;
+                }
+            }
+            address = field(offsets.frame.previous, 8);
+        }
+        Walked::Broken
+    }
+
+    /// The innermost frame of a thread; 0 when it runs no Python code.
+    fn innermost(&self, index: usize, visited: &mut Vec<u64>) -> Result<u64, Walked> {
+        let offsets = &self.layout.offsets.thread;
+        if offsets.cframe == ABSENT {
+            return self.state_field(index, offsets.frame).ok_or(Walked::Broken);
+        }
+        let cframe = self.state_field(index, offsets.cframe).ok_or(Walked::Broken)?;
+        let place = cframe.wrapping_add(u64::from(offsets.cframe_frame));
+        visited.push(place);
+        self.copied.thread_bytes(index, place, 8).map(word).ok_or(Walked::MissingRecord(place))
+    }
+
+    /// Follows the stack by single reads from a missing frame on, to learn all that the next copy needs.
+    /// What is read here is never reported: it belongs to many moments.
+    fn chase(&mut self, memory: &dyn Memory, index: usize, missing: u64) {
+        let frame = &self.layout.offsets.frame;
+        let frame_size = u64::from(frame.head_size);
+        let previous_offset = u64::from(frame.previous);
+        let mut address = missing;
+        for _ in 0..DEPTH_MAX {
+            match memory.read_u64(address.wrapping_add(previous_offset)) {
+                Ok(previous) if previous != 0 => address = previous,
+                _ => return,
+            }
+            if self.copied.thread_bytes(index, address, frame_size).is_some() {
+                return;
+            }
+            Self::expect(&mut self.threads[index], address, frame_size);
+        }
+    }
+
+    /// Whether an outermost frame other than the expected one may be taken for the root.
+    ///
+    /// Up to 3.10 a new root is learnt here. From 3.11 on the root is known, and another one is right only
+    /// for a stack whose outermost frame lies outside the chunks: a generator that C code resumes.
+    fn agree_on_root(&mut self, index: usize, outermost: u64, depth: usize) -> bool {
+        let has_chunks = self.layout.has_chunks();
+        let memory = &mut self.threads[index].memory;
+        let in_chunk = |chunk: &super::Chunk| outermost.wrapping_sub(chunk.address) < chunk.size;
+        if memory.chunks.iter().any(in_chunk) {
+            return false;
+        }
+        let (candidate, agreements) = memory.root_candidate;
+        let agreements = if candidate == outermost { agreements.saturating_add(1) } else { 1 };
+        memory.root_candidate = (outermost, agreements);
+        if agreements < if depth > 1 { ROOT_AGREEMENTS } else { ROOT_AGREEMENTS_ALONE } {
+            return false;
+        }
+        if !has_chunks {
+            memory.root = outermost;
+        }
+        true
+    }
+
+    /// Takes over a valid stack: (address, frame), innermost first.
+    fn accept(&mut self, index: usize, stack: &[(u64, Frame)], visited: &[u64]) {
+        let frame_size = u64::from(self.layout.offsets.frame.head_size);
+        let locals = match stack.first() {
+            Some(&(address, _)) => {
+                let end = address.wrapping_add(frame_size);
+                fingerprint(self.copied.thread_bytes_up_to(index, end, super::plan::LOCALS_BYTES))
+            }
+            None => 0,
+        };
+        let thread = &mut self.threads[index];
+        let same = |((_, new), old): &(&(u64, Frame), &Frame)| new == *old;
+        thread.unchanged = stack.iter().rev().zip(&thread.frames).take_while(same).count();
+        thread.frames.truncate(thread.unchanged);
+        thread.frames.extend(stack.iter().rev().skip(thread.unchanged).map(|(_, frame)| *frame));
+        thread.fingerprint = match stack.first() {
+            Some((address, frame)) => mix(mix(locals, *address), frame.instruction),
+            None => 0,
+        };
+        thread.outcome = Outcome::Valid;
+        thread.memory.outside.age();
+        visited.iter().for_each(|address| Self::expect(thread, *address, frame_size));
+        Self::settle(thread, stack.first().map_or(0, |(address, _)| *address), frame_size);
+    }
+}
+
+fn mix(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+}
+
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(1, |hash, part| mix(hash, word(part)))
+}

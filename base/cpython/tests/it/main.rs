@@ -1,0 +1,22 @@
+//! Reads real interpreters: every CPython that is installed on this machine.
+
+mod finding;
+mod layout;
+mod lines;
+mod names;
+
+use naja_cpython::locate::{Located, locate};
+use naja_cpython::memory::LiveProcess;
+use naja_testkit::target::Target;
+
+/// The interpreter in a target.
+fn find(target: &Target) -> (LiveProcess, Located) {
+    let memory = LiveProcess::new(target.pid());
+    let located = locate(target.pid(), &memory).unwrap_or_else(|error| panic!("{error}"));
+    (memory, located)
+}
+
+/// Says why a test, or a part of one, is not run here.
+fn skip(why: &str) {
+    eprintln!("note: skipped: {why}");
+}

@@ -1,0 +1,86 @@
+//! The `naja` program as a library: its argument tree, its commands, its exit codes.
+//!
+//! Tools meet here and nowhere else. Every command prints in its own module, and [`main`] alone prints errors.
+//! Start at [`command`] for the tree and at [`run`] for `naja run`.
+
+mod arguments;
+mod exit_code;
+mod print;
+pub mod run;
+
+use std::ffi::OsString;
+
+use clap::FromArgMatches;
+use naja_system::{Failure, Result};
+
+pub use arguments::command;
+pub use exit_code::ExitCode;
+
+use arguments::{Arguments, Command};
+
+/// Runs `naja` with its arguments, the name of the program first.
+///
+/// `naja run` does not return when the program was started: it ends as the program ended.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let json = run::command_line::asks_for_json(&arguments);
+    match parse_and_run(arguments, json) {
+        Ok(code) => code,
+        Err(failure) => {
+            print::failure(&failure, json);
+            ExitCode::CouldNotRun
+        }
+    }
+}
+
+fn parse_and_run(arguments: Vec<OsString>, json: bool) -> Result<ExitCode> {
+    let mut tree = command();
+    let split = run::command_line::split(&tree, arguments);
+    let parsed = tree
+        .try_get_matches_from_mut(split.for_naja)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    match parsed {
+        Ok(Arguments { command: Command::Run(options) }) => {
+            run::run(options, split.for_interpreter, split.program).map(|never| match never {})
+        }
+        Ok(Arguments { command: Command::Completions(options) }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(options.shell, &mut tree, "naja", &mut text);
+            Ok(print::data(&text))
+        }
+        Ok(Arguments { command: Command::Man(options) }) => manual_page(&tree, options.command.as_deref()),
+        Err(error) if !error.use_stderr() => {
+            print::help(&error);
+            Ok(ExitCode::Done)
+        }
+        Err(error) if json => Err(usage_failure(&error)),
+        Err(error) => {
+            print::usage_error(&error);
+            Ok(ExitCode::CouldNotRun)
+        }
+    }
+}
+
+fn usage_failure(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    Failure::new("usage", first.trim_start_matches("error: "))
+        .hint("`naja --help` lists commands and options")
+}
+
+fn manual_page(tree: &clap::Command, name: Option<&str>) -> Result<ExitCode> {
+    let page = match name {
+        None => tree.clone(),
+        Some(name) => {
+            let known = tree.find_subcommand(name).ok_or_else(|| {
+                let names: Vec<_> =
+                    tree.get_subcommands().map(|one| format!("`{}`", one.get_name())).collect();
+                Failure::new("no-such-page", format!("naja has no command `{name}`"))
+                    .hint(format!("its commands are {}", names.join(", ")))
+            })?;
+            known.clone().display_name(format!("naja-{name}")).bin_name(format!("naja {name}"))
+        }
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text).expect("memory can be written");
+    Ok(print::data(&text))
+}

@@ -1,0 +1,70 @@
+//! `naja run`: starts a program as Python would, observes it, reports, and ends as the program ended.
+//!
+//! The invariant: what naja fails at never changes what the program sees or how it ends; only what is found out
+//! before the start (no such file, no such interpreter) is an error of naja's own. Start at [`run`].
+
+pub mod arguments;
+pub(crate) mod command_line;
+pub mod interpreter;
+mod missing_module;
+pub mod settings;
+pub mod target;
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io;
+
+use naja_system::{Failure, Launch, NoObserver, Result, Session, Status};
+
+use crate::print;
+use arguments::{Format, RunArguments};
+use settings::RunOptions;
+use target::{Target, Words};
+
+/// Runs a program; returns only when it could not be started.
+///
+/// Errors: those of [`Target::resolve`] and [`interpreter::find`], and `cannot-start`.
+pub fn run(
+    arguments: RunArguments,
+    interpreter_options: Vec<OsString>,
+    program: Vec<OsString>,
+) -> Result<Infallible> {
+    let options = RunOptions::new(&arguments)?;
+    let mut words = Words { module: arguments.module, code: arguments.code, rest: program };
+    let interpreter = interpreter::find(options.python.as_deref());
+    if options.python_is_from_command_line {
+        // What was asked for in so many words must exist, even where the target would not need it.
+        interpreter.as_ref().map_err(Failure::clone)?;
+    }
+    let target = Target::resolve(&mut words, interpreter.as_ref().ok(), options.python_is_from_command_line)?;
+    let asked_module = match &target {
+        Target::Module(name) => interpreter.as_ref().ok().map(|one| (one.clone(), name.clone())),
+        _ => None,
+    };
+    let launch = target.launch(interpreter, interpreter_options.clone(), words.rest)?;
+
+    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
+    let mut observer = NoObserver;
+    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
+
+    if let (Some((interpreter, module)), Status::Exited(1)) = (&asked_module, ended.status)
+        && !options.quiet
+        && let Some(failure) = missing_module::explain(interpreter, &interpreter_options, module)
+    {
+        print::failure(&failure, options.format == Format::Json);
+    }
+    ended.end_alike()
+}
+
+fn cannot_start(launch: &Launch, error: &io::Error) -> Failure {
+    let failure = Failure::new("cannot-start", format!("cannot start `{}`", launch.executable.display()))
+        .caused_by(error);
+    match error.kind() {
+        // The file was seen a moment ago, so that it is what its first line names that is missing.
+        io::ErrorKind::NotFound => {
+            failure.hint("the interpreter that its first line (`#!`) names may be gone")
+        }
+        io::ErrorKind::ArgumentListTooLong => failure.hint("the arguments or the environment are too long"),
+        _ => failure,
+    }
+}

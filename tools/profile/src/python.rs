@@ -1,0 +1,302 @@
+//! An interpreter that was found in a process: reads its stacks, names their functions, and tells what each
+//! thread is doing.
+
+use naja_cpython::code::{CodeInfo, read_code};
+use naja_cpython::locate::Located;
+use naja_cpython::memory::{LiveProcess, Memory};
+use naja_cpython::objects::thread_names;
+use naja_cpython::reader::{self, Frame, Outcome, SampleError, StackReader};
+use naja_recording::{FunctionId, NodeId, State, Tick};
+use rustc_hash::FxHashMap;
+
+use crate::os_thread::Activity;
+use crate::stacks::Stacks;
+use crate::target::Shared;
+use crate::thread::{Now, TargetThread};
+
+/// An interpreter that was found in a process, and what is known of its code.
+#[derive(Debug)]
+pub(crate) struct Python {
+    located: Located,
+    reader: StackReader,
+    codes: FxHashMap<u64, Code>,
+    /// Stacks by (caller's node, code object, instruction): what most samples need and no more.
+    nodes: FxHashMap<(NodeId, u64, u64), NodeId>,
+    /// The generation of stacks that `codes` and `nodes` belong to.
+    generation: u32,
+    /// System numbers of threads whose state does not have them (up to 3.10), by thread state.
+    native_ids: FxHashMap<u64, u32>,
+    names_due: Option<Tick>,
+}
+
+/// A code object that was read once.
+#[derive(Debug)]
+struct Code {
+    info: CodeInfo,
+    function: FunctionId,
+    /// What tells it from another code object that takes its place.
+    identity: Identity,
+    read_at: Tick,
+    check_at: Tick,
+}
+
+/// Addresses of a code object's name, file and line table, and its first line.
+type Identity = [u64; 4];
+
+impl Python {
+    pub(crate) fn new(located: Located) -> Python {
+        Python {
+            reader: StackReader::new((&located).into()),
+            located,
+            codes: FxHashMap::default(),
+            nodes: FxHashMap::default(),
+            generation: 0,
+            native_ids: FxHashMap::default(),
+            names_due: Some(0),
+        }
+    }
+
+    /// Threads have come or gone.
+    pub(crate) fn forget_threads(&mut self) {
+        self.reader.forget_threads();
+        self.native_ids.clear();
+        self.names_due = Some(0);
+    }
+
+    /// A thread has come: Python may have a name for it.
+    pub(crate) fn name_threads_soon(&mut self) {
+        self.names_due = Some(0);
+    }
+
+    /// Reads the stacks of all threads that have run, and notes in `threads` what each is doing.
+    pub(crate) fn sample(
+        &mut self,
+        memory: &LiveProcess,
+        pid: u32,
+        threads: &mut [TargetThread],
+        shared: &mut Shared<'_>,
+    ) -> Result<(), SampleError> {
+        if self.generation != shared.stacks.generation() {
+            self.generation = shared.stacks.generation();
+            self.nodes.clear();
+            self.codes.clear();
+            threads.iter_mut().for_each(|thread| thread.frames.clear());
+        }
+        let native_ids = &self.native_ids;
+        self.reader.sample(memory, &mut |read| {
+            let tid = native_ids.get(&read.state).copied().unwrap_or(read.native_id);
+            threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ran && thread.stack_is_known)
+        })?;
+        self.learn_native_ids(memory, pid, threads.len());
+        if self.names_due.is_some_and(|due| due <= shared.tick) {
+            self.name_threads(memory, threads, shared.tick);
+        }
+        let mut pythonic = 0;
+        for index in 0..self.reader.threads().len() {
+            let tid = self.tid(&self.reader.threads()[index]);
+            if let Some(thread) =
+                threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
+            {
+                pythonic += 1;
+                self.assign(memory, index, thread, shared);
+            }
+        }
+        if pythonic < threads.len() {
+            self.note_foreign(threads);
+        }
+        Ok(())
+    }
+
+    fn tid(&self, read: &reader::Thread) -> u32 {
+        self.native_ids.get(&read.state).copied().unwrap_or(read.native_id)
+    }
+
+    /// Up to 3.10 a thread's state does not have its number in the system; it lies in the C library's own
+    /// record of the thread.
+    fn learn_native_ids(&mut self, memory: &dyn Memory, pid: u32, thread_count: usize) {
+        for read in self.reader.threads() {
+            if read.native_id == 0 && !self.native_ids.contains_key(&read.state) {
+                let found: Option<u32> = None;
+                let only = (thread_count == 1).then_some(pid);
+                if let Some(tid) = found.or(only) {
+                    self.native_ids.insert(read.state, tid);
+                }
+            }
+        }
+    }
+
+    /// Gives threads the names that Python has for them.
+    fn name_threads(&mut self, memory: &dyn Memory, threads: &mut [TargetThread], tick: Tick) {
+        // A name may be given a moment after its thread starts: look again some ticks later, once.
+        self.names_due = match self.names_due {
+            Some(0) => Some(tick + 50),
+            _ => None,
+        };
+        for (number, interpreter) in self.reader.interpreters().iter().enumerate() {
+            let names = thread_names(memory, &self.located, interpreter.address);
+            for read in self.reader.threads().iter().filter(|read| read.interpreter == number) {
+                let tid = self.tid(read);
+                let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid) else {
+                    continue;
+                };
+                let id = u32::try_from(interpreter.id).unwrap_or(0);
+                let name = names.get(&read.ident).unwrap_or(&thread.thread.name);
+                if *name != thread.thread.name || thread.thread.interpreter != id {
+                    thread.thread.name = name.clone();
+                    thread.thread.interpreter = id;
+                    thread.changed = true;
+                }
+            }
+        }
+    }
+
+    /// Takes over what the sample showed of one thread.
+    fn assign(
+        &mut self,
+        memory: &dyn Memory,
+        index: usize,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) {
+        let read = &self.reader.threads()[index];
+        let interpreter = &self.reader.interpreters()[read.interpreter];
+        let gil = (interpreter.gil, u64::from(self.located.offsets.gil.size));
+        let (outcome, holds_gil, fingerprint, tries) =
+            (read.outcome, read.holds_gil, read.fingerprint, read.tries);
+        let gc = interpreter.collecting && holds_gil;
+        shared.counts.retried += u64::from(tries > 1);
+        if outcome == Outcome::Lost {
+            shared.counts.lost += 1;
+            return thread.lose();
+        }
+        shared.counts.taken += 1;
+        if outcome == Outcome::Valid {
+            let unchanged = if thread.stack_is_known { read.unchanged.min(thread.path.len()) } else { 0 };
+            self.follow(memory, index, unchanged, thread, shared);
+        }
+        let state = match thread.os.last_seen() {
+            Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
+            Activity::Running => self.running_state(memory, thread, fingerprint),
+            // The system may keep to itself where a thread is; who holds the GIL still says who runs.
+            Activity::Unknown if holds_gil => self.running_state(memory, thread, fingerprint),
+            blocked => blocked.waiting_for(gil),
+        };
+        thread.fingerprint = fingerprint;
+        thread.stack_is_known = true;
+        thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
+    }
+
+    /// Threads that run no Python: the system's word is all there is.
+    fn note_foreign(&self, threads: &mut [TargetThread]) {
+        let known: Vec<u32> = self.reader.threads().iter().map(|read| self.tid(read)).collect();
+        for thread in threads.iter_mut().filter(|thread| !known.contains(&thread.thread.os_tid)) {
+            let state = match thread.os.last_seen() {
+                Activity::Running => State::Native,
+                Activity::Unknown | Activity::Ended => State::Lost,
+                blocked => blocked.waiting_for((0, 0)),
+            };
+            thread.path.clear();
+            thread.stack_is_known = true;
+            thread.now = Now { state, ..Now::default() };
+        }
+    }
+
+    /// Finds the node of every frame that is new since the last sample.
+    fn follow(
+        &mut self,
+        memory: &dyn Memory,
+        index: usize,
+        unchanged: usize,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) {
+        let mut parent = match unchanged {
+            0 => 0,
+            count => thread.path[count - 1],
+        };
+        thread.path.truncate(unchanged);
+        for position in unchanged..self.reader.threads()[index].frames.len() {
+            let frame = self.reader.threads()[index].frames[position];
+            if self.is_due(frame.code, shared.tick) {
+                self.check_code(memory, frame.code, shared);
+            }
+            let key = (parent, frame.code, frame.instruction);
+            parent = match self.nodes.get(&key) {
+                Some(node) => *node,
+                None => {
+                    let node = self.new_node(parent, frame, shared.stacks);
+                    self.nodes.insert(key, node);
+                    node
+                }
+            };
+            thread.path.push(parent);
+        }
+        thread.frames.clear();
+        thread.frames.extend(self.reader.threads()[index].frames.last());
+    }
+
+    fn new_node(&self, parent: NodeId, frame: Frame, stacks: &mut Stacks) -> NodeId {
+        match self.codes.get(&frame.code) {
+            Some(code) => stacks.node(parent, code.function, code.info.line_at(frame.instruction)),
+            None => {
+                let function = stacks.function("<unreadable>", "<unreadable>", "", 0);
+                stacks.node(parent, function, 0)
+            }
+        }
+    }
+
+    /// Whether a code object must be read, or looked at again: a code object may be freed and another take
+    /// its place, as happens with every module that is imported. The longer one has stayed, the rarer it is
+    /// looked at.
+    fn is_due(&self, code: u64, tick: Tick) -> bool {
+        self.codes.get(&code).is_none_or(|code| code.check_at <= tick)
+    }
+
+    fn check_code(&mut self, memory: &dyn Memory, address: u64, shared: &mut Shared<'_>) {
+        let tick = shared.tick;
+        let identity = self.identity(memory, address);
+        if let Some(code) = self.codes.get_mut(&address)
+            && Some(code.identity) == identity
+        {
+            code.check_at = tick + 1 + (tick - code.read_at) / 4;
+            return;
+        }
+        if self.codes.remove(&address).is_some() {
+            self.nodes.retain(|key, _| key.1 != address);
+        }
+        if let (Some(identity), Ok(info)) = (identity, read_code(memory, &self.located, address)) {
+            let function =
+                shared.stacks.function(&info.name, &info.qualified_name, &info.file, info.first_line);
+            self.codes.insert(address, Code { info, function, identity, read_at: tick, check_at: tick + 1 });
+        }
+    }
+
+    fn identity(&self, memory: &dyn Memory, address: u64) -> Option<Identity> {
+        let offsets = &self.located.offsets.code;
+        let mut head = [0; 512];
+        let head = head.get_mut(..offsets.size as usize)?;
+        memory.read(address, head).ok()?;
+        let word = |offset: u32| {
+            let bytes = head.get(offset as usize..offset as usize + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let first_line = word(offsets.first_line)? & 0xffff_ffff;
+        Some([word(offsets.name)?, word(offsets.filename)?, word(offsets.line_table)?, first_line])
+    }
+
+    /// Bytecode or a C function: of a thread that is on a processor and holds the GIL.
+    ///
+    /// The innermost frame stands at a call while the called C function runs. At an operator that may work
+    /// in C for long (the sum of two arrays) it counts as native only when nothing has moved since the last
+    /// sample, since operators on numbers take no time to speak of.
+    fn running_state(&self, memory: &dyn Memory, thread: &TargetThread, fingerprint: u64) -> State {
+        let Some(frame) = thread.frames.last() else {
+            return State::Native;
+        };
+        let Some(code) = self.codes.get(&frame.code) else {
+            return State::Python;
+        };
+        let _ = (memory, fingerprint, code);
+        State::Python
+    }
+}

@@ -1,0 +1,281 @@
+//! The tree of all stacks seen, and how often each was seen.
+//!
+//! A stack is a path of (function, line) from its outermost call; a node of the tree stands for one. What
+//! is new since the last batch is handed to the recording; counts stay here, so that the report does not
+//! depend on what a full disk left of the recording.
+
+use naja_recording::{Function, FunctionId, NodeId, StackNode, State};
+use rustc_hash::FxHashMap;
+
+/// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
+pub(crate) const NODES_MAX: usize = 400_000;
+
+/// How often something was seen, on a processor and not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Samples on a processor.
+    pub(crate) running: u64,
+    /// Samples blocked: GIL, I/O, locks, sleep, children.
+    pub(crate) waiting: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Count) {
+        self.running += other.running;
+        self.waiting += other.waiting;
+    }
+
+    /// All samples.
+    pub(crate) fn all(self) -> u64 {
+        self.running + self.waiting
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    parent: NodeId,
+    function: FunctionId,
+    line: u32,
+    own: Count,
+}
+
+/// Identifies a function: its file, qualified name and first line.
+type FunctionKey = (String, String, u32);
+
+/// The tree of stacks of a whole recording.
+#[derive(Debug, Default)]
+pub(crate) struct Stacks {
+    generation: u32,
+    functions: Vec<Function>,
+    function_ids: FxHashMap<FunctionKey, FunctionId>,
+    nodes: Vec<Node>,
+    node_ids: FxHashMap<(NodeId, FunctionId, u32), NodeId>,
+    /// Numbers before those of this generation.
+    functions_before: u32,
+    nodes_before: u32,
+    /// How many of `functions` and `nodes` the recording has.
+    functions_given: usize,
+    nodes_given: usize,
+    /// What earlier generations counted.
+    earlier: Totals,
+}
+
+/// Counts per function and per line of a function.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    /// (own, total) of each function.
+    pub(crate) functions: FxHashMap<FunctionKey, (Count, Count)>,
+    /// (own, total) of each line, by function and line.
+    pub(crate) lines: FxHashMap<(FunctionKey, u32), (Count, Count)>,
+}
+
+impl Stacks {
+    /// The generation of the numbers that are given now; see [`naja_recording::Batch::generation`].
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Whether the tree has grown so large that [`begin_anew`](Self::begin_anew) is due.
+    pub(crate) fn is_large(&self) -> bool {
+        self.nodes.len() >= NODES_MAX
+    }
+
+    /// The number of a function.
+    pub(crate) fn function(
+        &mut self,
+        name: &str,
+        qualified_name: &str,
+        file: &str,
+        first_line: u32,
+    ) -> FunctionId {
+        let key = (file.to_owned(), qualified_name.to_owned(), first_line);
+        if let Some(id) = self.function_ids.get(&key) {
+            return *id;
+        }
+        let id = self.functions_before + self.functions.len() as u32 + 1;
+        self.functions.push(Function {
+            id,
+            name: name.to_owned(),
+            qualified_name: qualified_name.to_owned(),
+            file: file.to_owned(),
+            first_line,
+        });
+        self.function_ids.insert(key, id);
+        id
+    }
+
+    /// The number of the stack that `function` at `line` makes on top of `parent`.
+    pub(crate) fn node(&mut self, parent: NodeId, function: FunctionId, line: u32) -> NodeId {
+        let next = self.nodes_before + self.nodes.len() as u32 + 1;
+        let id = *self.node_ids.entry((parent, function, line)).or_insert(next);
+        if id == next {
+            self.nodes.push(Node { parent, function, line, own: Count::default() });
+        }
+        id
+    }
+
+    /// Counts one sample of a stack.
+    pub(crate) fn count(&mut self, node: NodeId, state: State) {
+        let index = (node as usize).checked_sub(self.nodes_before as usize + 1);
+        let Some(node) = index.and_then(|index| self.nodes.get_mut(index)) else {
+            return;
+        };
+        match state {
+            State::Python | State::Native => node.own.running += 1,
+            State::Lost | State::Stopped => {}
+            _ => node.own.waiting += 1,
+        }
+    }
+
+    /// What the recording does not have yet.
+    pub(crate) fn take_new(&mut self) -> (Vec<Function>, Vec<StackNode>) {
+        let functions = self.functions[self.functions_given..].to_vec();
+        let first = self.nodes_before + self.nodes_given as u32 + 1;
+        let numbered = (first..).zip(&self.nodes[self.nodes_given..]);
+        let nodes = numbered
+            .map(|(id, node)| StackNode { id, parent: node.parent, function: node.function, line: node.line })
+            .collect();
+        self.functions_given = self.functions.len();
+        self.nodes_given = self.nodes.len();
+        (functions, nodes)
+    }
+
+    /// Forgets all stacks but their counts. Numbers given before are not valid any more; new ones go on
+    /// from there. To be called right after [`take_new`](Self::take_new).
+    pub(crate) fn begin_anew(&mut self) {
+        self.earlier = self.totals();
+        self.generation += 1;
+        self.functions_before += self.functions.len() as u32;
+        self.nodes_before += self.nodes.len() as u32;
+        self.functions.clear();
+        self.function_ids.clear();
+        self.nodes.clear();
+        self.node_ids.clear();
+        self.functions_given = 0;
+        self.nodes_given = 0;
+    }
+
+    /// Counts per function and line over the whole recording. A function that calls itself counts once.
+    ///
+    /// Cost: O(nodes × depth) in the worst case, a few milliseconds for a usual program.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = self.earlier.clone();
+        for (inclusive, node) in self.inclusive().iter().zip(&self.nodes) {
+            if inclusive.all() == 0 {
+                continue;
+            }
+            let Some(function) = self.functions.get((node.function - self.functions_before - 1) as usize)
+            else {
+                continue;
+            };
+            let (same_function, same_line) = self.seen_above(node);
+            let total = |seen: bool| if seen { Count::default() } else { *inclusive };
+            let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
+            let line = totals.lines.entry((key.clone(), node.line)).or_default();
+            line.0.add(node.own);
+            line.1.add(total(same_line));
+            let function = totals.functions.entry(key).or_default();
+            function.0.add(node.own);
+            function.1.add(total(same_function));
+        }
+        totals
+    }
+
+    /// For each node, what was counted in it and below it.
+    fn inclusive(&self) -> Vec<Count> {
+        let mut counts: Vec<Count> = self.nodes.iter().map(|node| node.own).collect();
+        // A parent's number is smaller than its children's, so that one pass from the end is enough.
+        for index in (0..self.nodes.len()).rev() {
+            if let Some(parent) = self.index(self.nodes[index].parent) {
+                let count = counts[index];
+                counts[parent].add(count);
+            }
+        }
+        counts
+    }
+
+    /// Whether the node's function, and its line, stand further out on the same stack already.
+    fn seen_above(&self, node: &Node) -> (bool, bool) {
+        let mut same_function = false;
+        let mut above = node.parent;
+        while let Some(index) = self.index(above) {
+            let outer = &self.nodes[index];
+            if outer.function == node.function {
+                same_function = true;
+                if outer.line == node.line {
+                    return (true, true);
+                }
+            }
+            above = outer.parent;
+        }
+        (same_function, false)
+    }
+
+    fn index(&self, node: NodeId) -> Option<usize> {
+        let index = (node as usize).checked_sub(self.nodes_before as usize + 1)?;
+        (index < self.nodes.len()).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts `samples` of stacks written as `a:1 b:2` (outermost first), on a processor.
+    fn tree(samples: &[(&str, u64)]) -> Stacks {
+        let mut stacks = Stacks::default();
+        for (path, times) in samples {
+            count(&mut stacks, path, *times);
+        }
+        stacks
+    }
+
+    fn count(stacks: &mut Stacks, path: &str, times: u64) {
+        let mut node = 0;
+        for frame in path.split(' ') {
+            let (name, line) = frame.split_once(':').expect("name:line");
+            let function = stacks.function(name, name, "f.py", 1);
+            node = stacks.node(node, function, line.parse().expect("a line"));
+        }
+        (0..times).for_each(|_| stacks.count(node, State::Python));
+    }
+
+    fn own_and_total(totals: &Totals, name: &str) -> (u64, u64) {
+        let key = ("f.py".to_owned(), name.to_owned(), 1);
+        totals.functions.get(&key).map_or((0, 0), |(own, total)| (own.running, total.running))
+    }
+
+    #[test]
+    fn a_function_that_calls_itself_counts_once() {
+        let stacks = tree(&[("a:1 fib:3 fib:3 fib:4", 5), ("a:1 fib:2", 1), ("a:1", 2)]);
+        let totals = stacks.totals();
+        assert_eq!(own_and_total(&totals, "fib"), (6, 6));
+        assert_eq!(own_and_total(&totals, "a"), (2, 8));
+        let line = |line| totals.lines[&(("f.py".to_owned(), "fib".to_owned(), 1), line)];
+        assert_eq!((line(3).0.running, line(3).1.running), (0, 5));
+        assert_eq!((line(4).0.running, line(4).1.running), (5, 5));
+    }
+
+    #[test]
+    fn counts_outlive_the_stacks_they_were_counted_for() {
+        let mut stacks = tree(&[("a:1 b:2", 3)]);
+        assert_eq!(stacks.take_new().1.len(), 2);
+        stacks.begin_anew();
+        count(&mut stacks, "a:1 c:2", 4);
+        let (functions, nodes) = stacks.take_new();
+        assert_eq!((functions.len(), nodes[0].id, nodes[0].parent, nodes[1].parent), (2, 3, 0, 3));
+        assert_eq!(own_and_total(&stacks.totals(), "a"), (0, 7));
+        assert_eq!(own_and_total(&stacks.totals(), "b"), (3, 3));
+        assert_eq!(stacks.take_new(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn waiting_is_counted_apart_and_lost_samples_not_at_all() {
+        let mut stacks = tree(&[("a:1", 1)]);
+        stacks.count(1, State::IoWait);
+        stacks.count(1, State::Lost);
+        stacks.count(99, State::Python);
+        let key = ("f.py".to_owned(), "a".to_owned(), 1);
+        assert_eq!(stacks.totals().functions[&key].0, Count { running: 1, waiting: 1 });
+    }
+}

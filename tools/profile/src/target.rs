@@ -1,0 +1,347 @@
+//! One observed process: finds its interpreter and its threads, and samples them tick by tick.
+//!
+//! Nothing here stops or changes the process. Every failure to read it is taken for a moment's state: it is
+//! tried again, and what stays unreadable is told by name.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use naja_cpython::locate::{LocateError, locate};
+use naja_cpython::memory::{LiveProcess, MemoryError};
+use naja_cpython::reader::SampleError;
+use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
+use naja_system::timer;
+
+use crate::os_thread::{Activity, OsThread};
+use crate::python::Python;
+use crate::stacks::Stacks;
+use crate::thread::TargetThread;
+
+/// After so many failed samples in a row the interpreter is looked for anew: the process may have become
+/// another program.
+const FAILURES_MAX: u32 = 20;
+
+/// The longest time between two attempts to find an interpreter in a process that has none.
+const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
+
+/// Samples of the whole recording, by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SampleCounts {
+    /// Stacks read.
+    pub taken: u64,
+    /// Stacks that needed more than one copy.
+    pub retried: u64,
+    /// Stacks that no try could read.
+    pub lost: u64,
+}
+
+/// What a process is said to be doing when its threads do different things: work before waiting, and of
+/// the waits the one that most likely holds up the work.
+const BY_WEIGHT: [State; State::ALL.len()] = [
+    State::Python,
+    State::Native,
+    State::GilWait,
+    State::IoWait,
+    State::ChildWait,
+    State::Sleep,
+    State::LockWait,
+    State::Stopped,
+    State::Lost,
+];
+
+/// What all targets share while one tick is sampled.
+pub(crate) struct Shared<'a> {
+    pub(crate) tick: Tick,
+    pub(crate) now_ns: u64,
+    pub(crate) stacks: &'a mut Stacks,
+    pub(crate) threads_given: &'a mut ThreadId,
+    pub(crate) counts: &'a mut SampleCounts,
+}
+
+/// One observed process.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) process: Process,
+    /// `process` has changed since it was last written.
+    pub(crate) changed: bool,
+    memory: LiveProcess,
+    python: Option<Python>,
+    /// When to look for an interpreter next, and how long to wait after that.
+    attempt_at_ns: u64,
+    attempt_gap_ns: u64,
+    failures: u32,
+    threads: Vec<TargetThread>,
+    /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
+    ticks: [u64; State::ALL.len()],
+    /// The tick after the last one that `ticks` holds.
+    next_tick: Tick,
+    statm: Option<File>,
+    page_bytes: u64,
+    cpu_ns: u64,
+    cpu_ns_at_start: u64,
+    ended: bool,
+}
+
+impl Target {
+    pub(crate) fn new(id: ProcessId, pid: u32, parent: ProcessId, tick: Tick) -> Target {
+        let process = Process {
+            id,
+            pid,
+            parent,
+            command: command_line(pid),
+            first_tick: tick,
+            last_tick: tick,
+            ..Process::default()
+        };
+        let cpu_ns = timer::process_cpu_ns(pid).unwrap_or(0);
+        Target {
+            process,
+            changed: true,
+            memory: LiveProcess::new(pid),
+            python: None,
+            attempt_at_ns: 0,
+            attempt_gap_ns: 500_000,
+            failures: 0,
+            threads: Vec::new(),
+            ticks: [0; State::ALL.len()],
+            next_tick: tick,
+            statm: File::open(format!("/proc/{pid}/statm")).ok(),
+            page_bytes: naja_system::machine::page_bytes(),
+            cpu_ns,
+            cpu_ns_at_start: cpu_ns,
+            ended: false,
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The process, its ticks by state, and its threads, to be counted up.
+    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], Vec<TargetThread>) {
+        (self.process, self.ticks, self.threads)
+    }
+
+    /// Adds what is new of its threads to a batch.
+    pub(crate) fn take_new(&mut self, batch: &mut Batch) {
+        for thread in &mut self.threads {
+            if std::mem::take(&mut thread.changed) {
+                batch.threads.push(thread.thread.clone());
+            }
+            batch.runs.extend(thread.take_runs());
+        }
+    }
+
+    /// CPU time used since it was first seen, nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        self.cpu_ns.saturating_sub(self.cpu_ns_at_start)
+    }
+
+    /// Samples every thread for one tick.
+    pub(crate) fn sample(&mut self, shared: &mut Shared<'_>) {
+        if self.ended {
+            return;
+        }
+        let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
+            return self.end(Ending::Gone, shared.tick);
+        };
+        let idle = cpu_ns == self.cpu_ns && self.failures == 0;
+        self.cpu_ns = cpu_ns;
+        self.process.last_tick = shared.tick;
+        if self.python.is_none() {
+            self.attempt(shared);
+        }
+        if idle && self.threads.iter().all(TargetThread::is_blocked) {
+            self.threads.iter_mut().for_each(|thread| thread.repeat(shared));
+            self.note(shared.tick, true);
+            return;
+        }
+        self.look_at_threads();
+        match self.sample_stacks(shared) {
+            Ok(()) => self.failures = 0,
+            Err(error) => self.fail(error, shared),
+        }
+        self.threads.iter_mut().for_each(|thread| thread.note(shared));
+        self.note(shared.tick, false);
+    }
+
+    /// Notes what the process as a whole was doing in this tick; when `idle`, also in those missed before.
+    fn note(&mut self, tick: Tick, idle: bool) {
+        let state = |thread: &TargetThread| (!thread.ended).then_some(thread.now.state);
+        let weight = |state: &State| BY_WEIGHT.iter().position(|other| other == state);
+        let state = self.threads.iter().filter_map(state).min_by_key(weight).unwrap_or(State::Lost);
+        let missed = tick.saturating_sub(self.next_tick);
+        self.ticks[if idle { state } else { State::Lost } as usize] += missed;
+        self.ticks[state as usize] += 1;
+        self.next_tick = tick + 1;
+    }
+
+    /// Looks for an interpreter, less often the longer there is none.
+    fn attempt(&mut self, shared: &mut Shared<'_>) {
+        if shared.now_ns < self.attempt_at_ns {
+            return;
+        }
+        match locate(self.process.pid, &self.memory) {
+            Ok(located) => {
+                self.process.interpreter = format!("CPython {}", located.version);
+                if located.free_threaded {
+                    self.process.interpreter.push_str(" free-threaded");
+                }
+                self.process.unobserved.clear();
+                self.process.command = command_line(self.process.pid);
+                self.python = Some(Python::new(located));
+                self.attempt_gap_ns = 500_000;
+                self.find_threads(shared);
+            }
+            Err(LocateError::Memory(MemoryError::Gone)) => {}
+            Err(error) => {
+                if !matches!(error, LocateError::NotReady) {
+                    self.process.unobserved = error.to_string();
+                }
+                // An interpreter that is starting is tried again soon; another program now and then, since
+                // it may replace itself by one.
+                self.attempt_gap_ns = match error {
+                    LocateError::NotReady => 1_000_000,
+                    _ => (self.attempt_gap_ns * 2).min(ATTEMPT_GAP_MAX_NS),
+                };
+                self.attempt_at_ns = shared.now_ns + self.attempt_gap_ns;
+            }
+        }
+        self.changed = true;
+    }
+
+    /// Opens the threads that the system lists and that are not known yet.
+    pub(crate) fn find_threads(&mut self, shared: &mut Shared<'_>) {
+        if self.python.is_none() || self.ended {
+            return;
+        }
+        let pid = self.process.pid;
+        let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+            return;
+        };
+        let tids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        for tid in tids {
+            if self.threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended) {
+                continue;
+            }
+            let Some(os) = OsThread::open(pid, tid) else { continue };
+            *shared.threads_given += 1;
+            let name = read_line(&format!("/proc/{pid}/task/{tid}/comm"));
+            self.threads.push(TargetThread::new(
+                Thread {
+                    id: *shared.threads_given,
+                    process: self.process.id,
+                    os_tid: tid,
+                    name,
+                    interpreter: 0,
+                },
+                os,
+                shared.tick,
+            ));
+            if let Some(python) = &mut self.python {
+                python.name_threads_soon();
+            }
+        }
+    }
+
+    fn look_at_threads(&mut self) {
+        let single = self.threads.len() == 1;
+        let mut any_ended = false;
+        for thread in self.threads.iter_mut().filter(|thread| !thread.ended) {
+            // A single thread has run, or the process's clock would stand still.
+            thread.ran = single || thread.os.has_run();
+            if thread.ran && thread.os.look() == Activity::Ended {
+                thread.ended = true;
+                any_ended = true;
+            }
+        }
+        if any_ended && let Some(python) = &mut self.python {
+            python.forget_threads();
+        }
+    }
+
+    fn sample_stacks(&mut self, shared: &mut Shared<'_>) -> Result<(), SampleError> {
+        match &mut self.python {
+            Some(python) => python.sample(&self.memory, self.process.pid, &mut self.threads, shared),
+            None => Ok(()),
+        }
+    }
+
+    /// A sample failed as a whole: the interpreter starts, ends, or was replaced by another program.
+    fn fail(&mut self, error: SampleError, shared: &mut Shared<'_>) {
+        self.threads.iter_mut().for_each(TargetThread::lose);
+        if error == SampleError::Memory(MemoryError::Gone) {
+            return self.check_alive(shared.tick);
+        }
+        self.failures += 1;
+        if self.failures >= FAILURES_MAX {
+            self.python = None;
+            self.failures = 0;
+            self.attempt_at_ns = 0;
+            self.process.command = command_line(self.process.pid);
+            self.changed = true;
+        }
+    }
+
+    /// Tells a process that is gone, or a zombie, from one that could not be read for a moment.
+    pub(crate) fn check_alive(&mut self, tick: Tick) {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
+        // The name before the state is in parentheses and may hold any character.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        if matches!(state, None | Some('Z' | 'X')) {
+            self.end(Ending::Gone, tick);
+        }
+    }
+
+    /// The process has ended.
+    pub(crate) fn end(&mut self, ending: Ending, tick: Tick) {
+        self.process.ending = ending;
+        self.process.last_tick = tick;
+        self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.ended = true;
+        self.changed = true;
+    }
+
+    /// Memory and processor time now.
+    pub(crate) fn metric(&mut self, tick: Tick) -> Option<Metric> {
+        let mut text = [0; 128];
+        let len = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
+        let pages = std::str::from_utf8(&text[..len]).ok()?.split(' ').nth(1)?.parse::<u64>().ok()?;
+        let rss_bytes = pages.saturating_mul(self.page_bytes);
+        // A process that has ended has no pages any more.
+        (rss_bytes > 0).then_some(Metric { tick, process: self.process.id, cpu_ns: self.cpu_ns(), rss_bytes })
+    }
+
+    /// Brings the highest memory and the times up to date: reads two files, so not at every tick.
+    pub(crate) fn refresh_totals(&mut self) {
+        let pid = self.process.pid;
+        if let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            self.process.peak_rss_bytes = self.process.peak_rss_bytes.max(kib.unwrap_or(0) * 1024);
+        }
+        if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            && let Some((_, rest)) = stat.rsplit_once(") ")
+        {
+            let mut fields = rest.split(' ').skip(11).map(|field| field.parse::<u64>().unwrap_or(0));
+            let tick_ns = naja_system::machine::clock_tick_ns();
+            self.process.user_ns = fields.next().unwrap_or(0) * tick_ns;
+            self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
+        }
+        self.changed = true;
+    }
+}
+
+fn command_line(pid: u32) -> Vec<String> {
+    let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let text = text.strip_suffix(&[0]).unwrap_or(&text);
+    if text.is_empty() {
+        return vec![read_line(&format!("/proc/{pid}/comm"))];
+    }
+    text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+fn read_line(path: &str) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned()
+}

@@ -1,0 +1,131 @@
+//! One thread of an observed process: its stack and state now, and its runs since the last batch.
+
+use naja_cpython::reader::Frame;
+use naja_recording::{NodeId, Run, State, Thread, ThreadRuns, Tick};
+
+use crate::os_thread::{Activity, OsThread};
+use crate::target::Shared;
+
+/// One thread of an observed process.
+#[derive(Debug)]
+pub(crate) struct TargetThread {
+    pub(crate) thread: Thread,
+    /// `thread` has changed since it was last written.
+    pub(crate) changed: bool,
+    pub(crate) os: OsThread,
+    /// It may have run since the last tick.
+    pub(crate) ran: bool,
+    /// It is one of the interpreter's threads, and its stack was read since it last ran.
+    pub(crate) stack_is_known: bool,
+    /// The stack of the last sample and the node of each of its frames, outermost first.
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) path: Vec<NodeId>,
+    pub(crate) fingerprint: u64,
+    /// What the last sample showed.
+    pub(crate) now: Now,
+    /// Ticks per state, over its whole life.
+    pub(crate) ticks: [u64; State::ALL.len()],
+    /// Ticks in which it held the GIL.
+    pub(crate) gil_ticks: u64,
+    /// Ticks in which the collector ran in it.
+    pub(crate) gc_ticks: u64,
+    pub(crate) ended: bool,
+    runs: Vec<Run>,
+    runs_from: Tick,
+    next_tick: Tick,
+}
+
+/// What a sample showed of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Now {
+    pub(crate) node: NodeId,
+    pub(crate) state: State,
+    pub(crate) gil: bool,
+    pub(crate) gc: bool,
+}
+
+impl TargetThread {
+    pub(crate) fn new(thread: Thread, os: OsThread, tick: Tick) -> TargetThread {
+        TargetThread {
+            thread,
+            changed: true,
+            os,
+            ran: true,
+            stack_is_known: false,
+            frames: Vec::new(),
+            path: Vec::new(),
+            fingerprint: 0,
+            now: Now::default(),
+            ticks: [0; State::ALL.len()],
+            gil_ticks: 0,
+            gc_ticks: 0,
+            ended: false,
+            runs: Vec::new(),
+            runs_from: tick,
+            next_tick: tick,
+        }
+    }
+
+    /// Whether it was blocked when last looked at.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.ended || (self.stack_is_known && matches!(self.os.last_seen(), Activity::Call { .. }))
+    }
+
+    /// Nothing is known of it now.
+    pub(crate) fn lose(&mut self) {
+        self.now = Now::default();
+        self.stack_is_known = false;
+    }
+
+    /// Notes what the sample of this tick showed. Ticks since the last one were missed.
+    pub(crate) fn note(&mut self, shared: &mut Shared<'_>) {
+        if self.ended {
+            return;
+        }
+        let missed = shared.tick.saturating_sub(self.next_tick);
+        self.push(Now::default(), missed);
+        self.push(self.now, 1);
+        shared.stacks.count(self.now.node, self.now.state);
+    }
+
+    /// Notes that it has not run since the last tick, so that nothing about it has changed.
+    pub(crate) fn repeat(&mut self, shared: &mut Shared<'_>) {
+        if self.ended {
+            return;
+        }
+        let ticks = (shared.tick + 1).saturating_sub(self.next_tick);
+        self.push(self.now, ticks);
+        (0..ticks).for_each(|_| shared.stacks.count(self.now.node, self.now.state));
+        shared.counts.taken += ticks;
+    }
+
+    fn push(&mut self, now: Now, ticks: u64) {
+        if ticks == 0 {
+            return;
+        }
+        self.next_tick += ticks;
+        self.ticks[now.state as usize] += ticks;
+        self.gil_ticks += if now.gil { ticks } else { 0 };
+        self.gc_ticks += if now.gc { ticks } else { 0 };
+        let run = Run { ticks: 0, node: now.node, state: now.state, gil: now.gil, gc: now.gc };
+        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+        match self.runs.last_mut() {
+            Some(last) if (Run { ticks: 0, ..*last }) == run => last.ticks = last.ticks.saturating_add(ticks),
+            _ => self.runs.push(Run { ticks, ..run }),
+        }
+    }
+
+    /// The runs since this was last asked.
+    pub(crate) fn take_runs(&mut self) -> Option<ThreadRuns> {
+        if self.runs.is_empty() {
+            return None;
+        }
+        let runs = ThreadRuns {
+            thread: self.thread.id,
+            first_tick: self.runs_from,
+            runs: std::mem::take(&mut self.runs),
+        };
+        self.runs_from = self.next_tick;
+        Some(runs)
+    }
+}
