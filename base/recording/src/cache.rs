@@ -42,16 +42,12 @@ impl Cache {
     ///
     /// Errors: `no-cache-folder`.
     pub fn of_user() -> Result<Cache, Failure> {
-        Ok(Cache {
-            folder: cache::folder("recordings")?,
-        })
+        Ok(Cache { folder: cache::folder("recordings")? })
     }
 
     /// The one in a folder.
     pub fn at(folder: &Path) -> Cache {
-        Cache {
-            folder: folder.to_owned(),
-        }
+        Cache { folder: folder.to_owned() }
     }
 
     /// The folder; it need not exist yet.
@@ -67,9 +63,7 @@ impl Cache {
     /// Errors: `cache-not-writable`.
     pub fn new_recording_path(&self, program: &str) -> Result<PathBuf, Failure> {
         cache::create_private(&self.folder)?;
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_secs());
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let stem = stem(seconds, program, std::process::id());
         let mut copy = 1u64;
         loop {
@@ -101,11 +95,8 @@ impl Cache {
     /// Cost:   one look at each file in the folder.
     pub fn forget_oldest(&self, limit_bytes: u64) -> Result<Forgotten, Failure> {
         let failed = |error: &io::Error| {
-            Failure::new(
-                "cache-not-writable",
-                format!("cannot tidy the folder `{}`", self.folder.display()),
-            )
-            .caused_by(error)
+            Failure::new("cache-not-writable", format!("cannot tidy the folder `{}`", self.folder.display()))
+                .caused_by(error)
         };
         let mut recordings = self.list().map_err(|error| failed(&error))?;
         recordings.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
@@ -143,11 +134,7 @@ impl Cache {
                 continue;
             };
             if metadata.is_file() {
-                recordings.push(Recording {
-                    path,
-                    bytes: metadata.len(),
-                    modified: metadata.modified()?,
-                });
+                recordings.push(Recording { path, bytes: metadata.len(), modified: metadata.modified()? });
             }
         }
         Ok(recordings)
@@ -203,13 +190,7 @@ fn program_word(program: &str) -> String {
     let name = name.strip_suffix(".py").unwrap_or(name);
     let word: String = name
         .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
+        .map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' })
         .take(NAME_LEN_MAX)
         .collect();
     // A name that begins with a point would be hidden, one with a line would look like an option.

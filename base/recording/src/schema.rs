@@ -213,21 +213,10 @@ fn check_file(path: &Path) -> Result<(), RecordingError> {
 fn open_file(path: &Path) -> Result<Connection, RecordingError> {
     let error = |error| RecordingError::sqlite("open", path, error);
     let journal = journal_of(path);
-<<<<<<< HEAD
-    let access = if journal.exists() {
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-    } else {
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-    };
-    let connection =
-        Connection::open_with_flags(absolute(path)?, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(error)?;
-=======
     let access =
         if journal.exists() { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let connection =
-        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
->>>>>>> main
+    let connection = Connection::open_with_flags(absolute(path)?, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(error)?;
     connection.busy_timeout(READER_PATIENCE).map_err(error)?;
     distrust(&connection).map_err(error)?;
     Ok(connection)

@@ -22,10 +22,7 @@ pub const TABLES: [(&str, &str); 9] = [
         "samples",
         "tick, time_s, pid, process, thread, os_tid, thread_name, state, gil, gc, stack, function, file, line",
     ),
-    (
-        "stacks",
-        "id, parent, function, file, line, depth, function_id",
-    ),
+    ("stacks", "id, parent, function, file, line, depth, function_id"),
     ("stack_frames", "stack, level, node, function, file, line"),
     (
         "processes",
@@ -95,10 +92,7 @@ impl Database {
             connection.authorizer(Some(authorize))
         })();
         set_up.map_err(|error| RecordingError::sqlite("read", path, error))?;
-        Ok(Database {
-            connection,
-            path: path.to_owned(),
-        })
+        Ok(Database { connection, path: path.to_owned() })
     }
 
     /// Runs one statement that reads, and gives its rows as they are found.
@@ -108,10 +102,7 @@ impl Database {
     /// Cost:   memory for one row, besides what SQLite needs to sort or group.
     pub fn query(&self, sql: &str, rows: &mut dyn Rows) -> Result<(), RecordingError> {
         let mut statement = self.prepare(sql)?;
-        let names: Vec<String> = statement
-            .column_names()
-            .map(|name| name.to_owned())
-            .collect();
+        let names: Vec<String> = statement.column_names().map(|name| name.to_owned()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         rows.columns(&names).map_err(RecordingError::Output)?;
         let mut found = statement.query([]).map_err(|error| self.failed(error))?;
@@ -140,17 +131,11 @@ impl Database {
         let mut statements = Batch::new(&self.connection, sql);
         let first = statements.next().map_err(|error| self.failed(error))?;
         let Some(statement) = first else {
-            return Err(query(
-                "there is no statement",
-                "ask for example `select * from meta`",
-            ));
+            return Err(query("there is no statement", "ask for example `select * from meta`"));
         };
         // One that cannot be prepared is a second statement too.
         if !matches!(statements.next(), Ok(None)) {
-            return Err(query(
-                "there is more than one statement",
-                "ask one at a time",
-            ));
+            return Err(query("there is more than one statement", "ask one at a time"));
         }
         if !statement.readonly() {
             return Err(RecordingError::QueryWrites);
@@ -169,15 +154,9 @@ impl Database {
         match code {
             Some(ffi::SQLITE_AUTH) => RecordingError::QueryWrites,
             Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB | ffi::SQLITE_IOERR) => {
-                RecordingError::Damaged {
-                    path: self.path.clone(),
-                    what: message,
-                }
+                RecordingError::Damaged { path: self.path.clone(), what: message }
             }
-            _ => RecordingError::Query {
-                hint: hint(&message),
-                message,
-            },
+            _ => RecordingError::Query { hint: hint(&message), message },
         }
     }
 }

@@ -15,8 +15,8 @@ use std::sync::{Arc, OnceLock};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection, VTabCursor,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection, VTabCursor, sqlite3_vtab,
+    sqlite3_vtab_cursor,
 };
 
 use crate::model::*;
@@ -25,20 +25,13 @@ use crate::schema::Again;
 
 /// Makes the tables known to a connection. They read the recording through connections of their own.
 pub(crate) fn register(connection: &Connection, again: Again) -> rusqlite::Result<()> {
-    let shared = Shared {
-        again,
-        things: Arc::new(OnceLock::new()),
-    };
+    let shared = Shared { again, things: Arc::new(OnceLock::new()) };
     register_one::<Samples>(connection, c"samples", &shared)?;
     register_one::<Stacks>(connection, c"stacks", &shared)?;
     register_one::<Frames>(connection, c"stack_frames", &shared)
 }
 
-fn register_one<R: Rows>(
-    connection: &Connection,
-    name: &CStr,
-    shared: &Shared,
-) -> rusqlite::Result<()> {
+fn register_one<R: Rows>(connection: &Connection, name: &CStr, shared: &Shared) -> rusqlite::Result<()> {
     let module = const { &Module::<Table<R>>::eponymous_only_module() };
     connection.create_module(name, module, Some(shared.clone()))
 }
@@ -76,10 +69,7 @@ impl Shared {
 
     fn things(&self) -> rusqlite::Result<Arc<Things>> {
         let read = || Things::read(&self.again).map_err(|error| error.to_string());
-        self.things
-            .get_or_init(|| read().map(Arc::new))
-            .clone()
-            .map_err(rusqlite::Error::ModuleError)
+        self.things.get_or_init(|| read().map(Arc::new)).clone().map_err(rusqlite::Error::ModuleError)
     }
 }
 
@@ -242,8 +232,7 @@ impl Samples {
 }
 
 impl Rows for Samples {
-    const DECLARE: &'static CStr =
-        c"CREATE TABLE x(tick INTEGER, time_s REAL, pid INTEGER, process INTEGER,
+    const DECLARE: &'static CStr = c"CREATE TABLE x(tick INTEGER, time_s REAL, pid INTEGER, process INTEGER,
         thread INTEGER, os_tid INTEGER, thread_name TEXT, state TEXT, gil INTEGER, gc INTEGER,
         stack INTEGER, function TEXT, file TEXT, line INTEGER)";
     /// thread, tick, time_s
@@ -255,10 +244,7 @@ impl Rows for Samples {
         let [threads, ticks, seconds] = [bounds[0], bounds[1], bounds[2]];
         let per_second = 1.0 / things.seconds_per_tick;
         // One tick more on each side, for what rounding took.
-        let ticks = (
-            ticks.0.max(seconds.0 * per_second - 1.0),
-            ticks.1.min(seconds.1 * per_second + 1.0),
-        );
+        let ticks = (ticks.0.max(seconds.0 * per_second - 1.0), ticks.1.min(seconds.1 * per_second + 1.0));
         let wanted = |block: &Block| {
             (threads.0..=threads.1).contains(&f64::from(block.thread))
                 && block.end_tick as f64 > ticks.0
@@ -306,9 +292,7 @@ impl Rows for Samples {
         match index {
             0 => Cell::Integer(self.tick().cast_signed()),
             1 => Cell::Real(self.tick() as f64 * self.things.seconds_per_tick),
-            2 => thread()
-                .and_then(|thread| self.things.pid(thread.process))
-                .into(),
+            2 => thread().and_then(|thread| self.things.pid(thread.process)).into(),
             3 => thread().map(|thread| thread.process).into(),
             4 => Cell::Integer(i64::from(self.runs.thread)),
             5 => thread().map(|thread| thread.os_tid).into(),
@@ -317,9 +301,7 @@ impl Rows for Samples {
             8 => Cell::Integer(i64::from(run.gil)),
             9 => Cell::Integer(i64::from(run.gc)),
             10 => node().map(|node| node.id).into(),
-            11 => function()
-                .map(|function| function.qualified_name.as_str())
-                .into(),
+            11 => function().map(|function| function.qualified_name.as_str()).into(),
             12 => function().map(|function| function.file.as_str()).into(),
             _ => node().map(|node| node.line).into(),
         }
@@ -334,8 +316,7 @@ struct Stacks {
 }
 
 impl Rows for Stacks {
-    const DECLARE: &'static CStr =
-        c"CREATE TABLE x(id INTEGER, parent INTEGER, function TEXT, file TEXT,
+    const DECLARE: &'static CStr = c"CREATE TABLE x(id INTEGER, parent INTEGER, function TEXT, file TEXT,
         line INTEGER, depth INTEGER, function_id INTEGER)";
     const KEYS: &'static [c_int] = &[0];
     const COUNT: f64 = 5e4;
@@ -361,9 +342,7 @@ impl Rows for Stacks {
         match index {
             0 => Cell::Integer(i64::from(node.id)),
             1 => self.things.parent(node).map(|parent| parent.id).into(),
-            2 => function()
-                .map(|function| function.qualified_name.as_str())
-                .into(),
+            2 => function().map(|function| function.qualified_name.as_str()).into(),
             3 => function().map(|function| function.file.as_str()).into(),
             4 => Cell::Integer(i64::from(node.line)),
             5 => Cell::Integer(self.things.depth(node)),
@@ -401,13 +380,7 @@ impl Rows for Frames {
     fn start(shared: &Shared, bounds: &Bounds) -> rusqlite::Result<Self> {
         let things = shared.things()?;
         let (stack, end) = node_indices(&things, bounds[0]);
-        let mut rows = Frames {
-            things,
-            stack,
-            end,
-            frame: 0,
-            level: 0,
-        };
+        let mut rows = Frames { things, stack, end, frame: 0, level: 0 };
         rows.settle();
         Ok(rows)
     }
@@ -433,9 +406,7 @@ impl Rows for Frames {
             0 => Cell::Integer(i64::from(self.things.nodes[self.stack].id)),
             1 => Cell::Integer(self.level),
             2 => Cell::Integer(i64::from(self.frame)),
-            3 => function()
-                .map(|function| function.qualified_name.as_str())
-                .into(),
+            3 => function().map(|function| function.qualified_name.as_str()).into(),
             4 => function().map(|function| function.file.as_str()).into(),
             _ => node().map(|node| node.line).into(),
         }
@@ -494,9 +465,7 @@ unsafe impl<'t, R: Rows> VTab<'t> for Table<R> {
         let mut plan = String::new();
         let mut cost = R::COUNT;
         for (constraint, mut usage) in info.constraints_and_usages() {
-            let key = R::KEYS
-                .iter()
-                .position(|&column| column == constraint.column());
+            let key = R::KEYS.iter().position(|&column| column == constraint.column());
             let (Some(key), true) = (key, constraint.is_usable()) else {
                 continue;
             };
@@ -532,12 +501,7 @@ unsafe impl<'t, R: Rows> VTab<'t> for Table<R> {
 
 // SAFETY: `Cursor` is `repr(C)` and begins with `sqlite3_vtab_cursor`, which is what the trait asks for.
 unsafe impl<R: Rows> VTabCursor for Cursor<R> {
-    fn filter(
-        &mut self,
-        _: c_int,
-        plan: Option<&str>,
-        arguments: &Filters<'_>,
-    ) -> rusqlite::Result<()> {
+    fn filter(&mut self, _: c_int, plan: Option<&str>, arguments: &Filters<'_>) -> rusqlite::Result<()> {
         let mut bounds: Bounds = vec![(f64::NEG_INFINITY, f64::INFINITY); R::KEYS.len()];
         let plan = plan.unwrap_or_default().as_bytes().chunks_exact(2);
         for (step, argument) in plan.zip(arguments.iter()) {
@@ -573,10 +537,7 @@ unsafe impl<R: Rows> VTabCursor for Cursor<R> {
     }
 
     fn column(&self, context: &mut Context, index: c_int) -> rusqlite::Result<()> {
-        let cell = self
-            .rows
-            .as_ref()
-            .map_or(Cell::Null, |rows| rows.column(index));
+        let cell = self.rows.as_ref().map_or(Cell::Null, |rows| rows.column(index));
         context.set_result(ToSqlOutput::Borrowed(match cell {
             Cell::Null => ValueRef::Null,
             Cell::Integer(value) => ValueRef::Integer(value),

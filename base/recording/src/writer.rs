@@ -124,10 +124,7 @@ impl Writer {
         };
         // A file system without such locks still takes a recording; nobody can see then that it is live.
         if let Ok(false) = byte_lock::try_lock(&file, schema::WRITER_BYTE) {
-            return Err(RecordingError::Exists {
-                path: path.to_owned(),
-                what: BEING_WRITTEN,
-            });
+            return Err(RecordingError::Exists { path: path.to_owned(), what: BEING_WRITTEN });
         }
         let made = Self::create_in(path, header, file);
         if made.is_err() {
@@ -688,19 +685,10 @@ fn set_meta(db: &Connection, key: &'static str, value: impl rusqlite::ToSql) -> 
     Ok(())
 }
 
-<<<<<<< HEAD
 /// Removes an older recording of that name; true if an empty file is there instead, to be used.
 /// Anything else there is an error.
 fn remove_older(path: &Path) -> Result<bool, RecordingError> {
-    let exists = |what| RecordingError::Exists {
-        path: path.to_owned(),
-        what,
-    };
-=======
-/// Removes an older recording of that name. Anything else there is an error.
-fn remove_older(path: &Path) -> Result<(), RecordingError> {
     let exists = |what| RecordingError::Exists { path: path.to_owned(), what };
->>>>>>> main
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => {
@@ -720,16 +708,12 @@ fn remove_older(path: &Path) -> Result<(), RecordingError> {
         std::fs::remove_file(path).and_then(|()| match std::fs::remove_file(schema::journal_of(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-<<<<<<< HEAD
-        }
-    });
-    removed
-        .map(|()| false)
-        .map_err(|source| RecordingError::Io {
-            doing: "replace",
-            path: path.to_owned(),
-            source,
-        })
+        });
+    removed.map(|()| false).map_err(|source| RecordingError::Io {
+        doing: "replace",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Opens an empty file, such as one that keeps a name, and makes it private.
@@ -739,15 +723,7 @@ fn open_empty(path: &Path) -> Result<File, RecordingError> {
         file.set_permissions(Permissions::from_mode(0o600))?;
         Ok(file)
     });
-    opened.map_err(|source| RecordingError::Io {
-        doing: "write",
-        path: path.to_owned(),
-        source,
-    })
-=======
-        });
-    removed.map_err(|source| RecordingError::Io { doing: "replace", path: path.to_owned(), source })
->>>>>>> main
+    opened.map_err(|source| RecordingError::Io { doing: "write", path: path.to_owned(), source })
 }
 
 fn create_private(path: &Path) -> Result<File, RecordingError> {

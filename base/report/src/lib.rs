@@ -2,4 +2,7 @@
 //!
 //! This crate knows no tool and no Python.
 
+mod page;
 pub mod text;
+
+pub use page::{Page, escape};

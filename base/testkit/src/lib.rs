@@ -2,7 +2,8 @@
 //!
 //! A development dependency only: nothing that ships may depend on it.
 
+pub mod browser;
 pub mod interpreters;
-pub mod naja;
 pub mod target;
-pub mod terminal;
+
+pub use browser::Browser;

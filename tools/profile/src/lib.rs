@@ -6,6 +6,7 @@
 pub mod advice;
 mod observation;
 mod os_thread;
+pub mod page;
 mod python;
 mod recorder;
 pub mod report;
@@ -14,6 +15,7 @@ mod sampler;
 mod stacks;
 mod target;
 mod thread;
+pub mod view;
 
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use report_text::text as report_text;
