@@ -75,7 +75,7 @@ fn command_line(checkout: &Checkout) -> Outcome<String> {
 }
 
 /// The names under "Commands:" in a help text.
-fn commands_in(help: &str) -> Vec<String> {
+pub(crate) fn commands_in(help: &str) -> Vec<String> {
     let lines = help.lines().skip_while(|line| line.trim_end() != "Commands:").skip(1);
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with("  "));
     let names = lines.filter_map(|line| {

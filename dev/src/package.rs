@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::checkout::Checkout;
+use crate::generate;
 use crate::python;
 use crate::stamp::{self, Stamp};
 use crate::step::{self, Outcome, Problem, say};
@@ -68,7 +69,7 @@ pub(crate) fn wheel(checkout: &Checkout) -> Outcome<PathBuf> {
     maturin
         .args(["build", "--quiet", "--release", "--locked", "--out", "dist", "--interpreter"])
         .arg(checkout.python());
-    step::run(&mut maturin)?;
+    step::run_quietly(&mut maturin)?;
     stamp.store(checkout, "wheel")?;
     built_wheel(checkout)
 }
@@ -80,14 +81,32 @@ pub(crate) fn program(checkout: &Checkout) -> Outcome<()> {
     step::run(checkout.cargo(&["build", "--locked"]).args(Checkout::TOGETHER))
 }
 
-/// Puts the program where `pyproject.toml` tells maturin to look for it.
+/// Puts the program where `pyproject.toml` tells maturin to look for it, and beside it what the program itself
+/// writes for shells and for `man`.
 fn carry_program(checkout: &Checkout) -> Outcome<()> {
-    let scripts = checkout.at("target/wheel-data/scripts");
-    let (from, to) = (checkout.release.join("naja"), scripts.join("naja"));
+    let data = checkout.at("target/wheel-data");
+    if data.exists() {
+        fs::remove_dir_all(&data).map_err(|error| Problem::path("remove", &data, &error))?;
+    }
+    let program = checkout.release.join("naja");
+    let scripts = data.join("scripts");
     fs::create_dir_all(&scripts)
-        .and_then(|()| fs::copy(&from, &to))
-        .map(|_| ())
-        .map_err(|error| Problem::path("copy", &from, &error))
+        .and_then(|()| fs::copy(&program, scripts.join("naja")))
+        .map_err(|error| Problem::path("copy", &program, &error))?;
+    let say = |words: &[&str]| step::run_quietly(checkout.command(&program).args(words));
+    let mut shared = vec![
+        ("bash-completion/completions/naja".to_owned(), say(&["completions", "bash"])?),
+        ("zsh/site-functions/_naja".to_owned(), say(&["completions", "zsh"])?),
+        ("fish/vendor_completions.d/naja.fish".to_owned(), say(&["completions", "fish"])?),
+        ("man/man1/naja.1".to_owned(), say(&["man"])?),
+    ];
+    for command in generate::commands_in(&say(&["--help"])?) {
+        shared.push((format!("man/man1/naja-{command}.1"), say(&["man", &command])?));
+    }
+    for (path, text) in shared {
+        step::write(&data.join("data/share").join(path), &text)?;
+    }
+    Ok(())
 }
 
 fn remove_old_wheels(checkout: &Checkout) -> Outcome<()> {
@@ -110,7 +129,7 @@ fn wheels(checkout: &Checkout) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Tests and benchmarks of a crate are no part of the wheel.
+/// Tests and benchmarks of a crate, and the crate for tests, are no part of the wheel.
 fn wheel_stamp(checkout: &Checkout) -> Outcome<Stamp> {
     let mut stamp = Stamp::new();
     stamp.add(step::run_quietly(checkout.command(checkout.python()).arg("-VV"))?.as_bytes());
@@ -118,7 +137,7 @@ fn wheel_stamp(checkout: &Checkout) -> Outcome<Stamp> {
         for file in stamp::files_under(&checkout.at(source))? {
             let inside = file.strip_prefix(&checkout.root).unwrap_or(&file);
             if !inside.components().any(|part| {
-                matches!(part.as_os_str().to_str(), Some("tests" | "bench" | "benches" | "examples"))
+                matches!(part.as_os_str().to_str(), Some("tests" | "bench" | "examples" | "testkit"))
             }) {
                 stamp.add_path(&file)?;
             }

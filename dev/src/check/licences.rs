@@ -92,7 +92,7 @@ mod tests {
             ("GPL-3.0 AND (MIT OR Apache-2.0)", false),
             ("Apache-2.0 WITH LLVM-exception OR GPL-3.0", true),
             ("GPL-2.0 WITH Classpath-exception-2.0", false),
-            ("MIT OR", true),
+            ("MIT OR", false),
             ("MIT MIT", false),
             ("none", false),
         ] {

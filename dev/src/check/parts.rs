@@ -5,11 +5,19 @@ use std::path::Path;
 
 use super::workspace::Workspace;
 use crate::checkout::Checkout;
+use crate::stamp;
 use crate::step::{self, Outcome, Problem};
 
 /// The parts that every tool has.
-const REQUIRED: [&str; 6] =
-    ["README.md", "Cargo.toml", "src/lib.rs", "src/error.rs", "src/command.rs", "tests/it/main.rs"];
+const REQUIRED: [&str; 4] = ["README.md", "Cargo.toml", "src/lib.rs", "tests/it/main.rs"];
+
+/// The parts of a tool's sources that have a name of their own: what shows that a file holds such a part, and the
+/// files where it belongs.
+const ROLES: [(&str, &[&str]); 3] = [
+    ("impl std::error::Error for", &["error.rs"]),
+    ("clap::Args", &["command.rs", "options.rs"]),
+    ("clap::Parser", &["command.rs", "options.rs"]),
+];
 
 /// The parts that a tool may have beside them: `assets` holds files that the crate embeds.
 const OPTIONAL: [&str; 7] = ["src", "tests", "py", "conformance", "bench", "assets", "examples"];
@@ -51,11 +59,33 @@ pub(crate) fn tools_have_the_same_parts(checkout: &Checkout, workspace: &Workspa
             }
         }
     }
+    complaints.extend(roles_have_their_files(checkout, workspace)?);
     for member in &workspace.members {
         for name in names(&checkout.at(&member.folder).join("src"))? {
             if EMPTY_NAMES.contains(&name.as_str()) {
                 complaints.push(format!("{}/src/{name}: call the file what it holds", member.folder));
             }
+        }
+    }
+    Ok(complaints)
+}
+
+/// What a tool has, it keeps under the name that it has in every tool.
+fn roles_have_their_files(checkout: &Checkout, workspace: &Workspace) -> Outcome<Vec<String>> {
+    let mut complaints = Vec::new();
+    for member in workspace.members.iter().filter(|member| member.tool().is_some()) {
+        for file in stamp::files_under(&checkout.at(&member.folder).join("src"))? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !name.ends_with(".rs") {
+                continue;
+            }
+            let source = step::read(&file)?;
+            let misplaced =
+                ROLES.iter().filter(|(sign, files)| source.contains(sign) && !files.contains(&&*name));
+            complaints.extend(misplaced.map(|(sign, files)| {
+                let inside = file.strip_prefix(&checkout.root).unwrap_or(&file);
+                format!("{}: `{sign}` belongs in {}, as in every tool", inside.display(), files.join(" or "))
+            }));
         }
     }
     Ok(complaints)

@@ -18,5 +18,5 @@ fn find(target: &Target) -> (LiveProcess, Located) {
 
 /// Says why a test, or a part of one, is not run here.
 fn skip(why: &str) {
-    eprintln!("note: skipped: {why}");
+    naja_testkit::not_tested(why);
 }
