@@ -35,6 +35,8 @@ pub(crate) enum Command {
     View(ViewArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
+    /// Print which naja this is, and where its program and its package lie
+    About,
 }
 
 /// Print the completions of a shell

@@ -3,6 +3,7 @@
 //! Tools meet here and nowhere else. Every command prints in its own module, and [`main`] alone prints errors.
 //! Start at [`command`] for the tree and at [`run`] for `naja run`.
 
+mod about;
 mod arguments;
 mod exit_code;
 mod print;
@@ -50,6 +51,7 @@ fn parse_and_run(arguments: Vec<OsString>, json: bool) -> Result<ExitCode> {
             clap_complete::generate(options.shell, &mut tree, "naja", &mut text);
             Ok(print::data(&text))
         }
+        Ok(Arguments { command: Command::About }) => Ok(print::data(about::about()?.as_bytes())),
         Ok(Arguments { command: Command::Man(options) }) => manual_page(&tree, options.command.as_deref()),
         Err(error) if !error.use_stderr() => {
             print::help(&error);
