@@ -187,3 +187,24 @@ fn what_is_wrong_with_a_query_is_said_in_sqlites_words() {
     drop(database);
     assert!(before == std::fs::read(&path).unwrap());
 }
+
+/// The reference's page names the tables as they are, and its questions have answers.
+#[test]
+fn the_reference_is_right() {
+    let page = include_str!("../../../../docs/reference/recording-format.md");
+    for (table, columns) in TABLES {
+        let line = format!("| `{table}` | `{}` |", columns.replace(", ", "`, `"));
+        assert!(page.contains(&line), "the page lacks: {line}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.naja");
+    recording(&path).finish().unwrap();
+    let database = Database::open(&path).unwrap();
+    let questions: Vec<&str> =
+        page.split("naja sql app.naja \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(questions.len(), 3);
+    for question in questions {
+        let answer = answer(&database, question);
+        assert!(answer.lines().count() > 2, "{question}: {answer}");
+    }
+}
