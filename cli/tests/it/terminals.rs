@@ -114,7 +114,7 @@ print('counted', count)
         terminal.wait_for("ready\r\n");
         for count in 1..=3 {
             terminal.press(CTRL_C);
-            terminal.wait_for(&format!("interrupted {count}"));
+            terminal.wait_for(&format!("interrupted {count}\r\n"));
         }
         terminal.press("\n");
         terminal.wait_for("counted 3");
@@ -143,7 +143,7 @@ except KeyboardInterrupt:
     check_scene(&[("app.py", program)], &["app.py"], |terminal| {
         terminal.wait_for("ready\r\n");
         terminal.press(CTRL_C);
-        terminal.wait_for("done");
+        terminal.wait_for("done\r\n");
     });
 }
 
