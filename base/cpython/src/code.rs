@@ -6,10 +6,13 @@
 use crate::locate::Located;
 use crate::memory::Memory;
 use crate::objects::{Copy, ReadError, read_bytes, read_string};
-use crate::offsets::ABSENT;
+use crate::offsets::{ABSENT, Version};
+use crate::opcodes::{extended_arg, opcode_is_native_call};
 
-/// Larger line tables are refused; the largest generated modules stay far below.
-const LINE_TABLE_BYTES_MAX: u64 = 1 << 24;
+/// Larger line tables and larger bytecode are refused; the largest generated modules stay far below.
+const TABLE_BYTES_MAX: u64 = 1 << 24;
+/// More threads than this have no copies of the instructions of their own.
+const COPIES_MAX: u64 = 4096;
 
 /// What a code object says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +27,12 @@ pub struct CodeInfo {
     pub first_line: u32,
     /// Address of the first instruction, 3.11 and later; 0 before.
     pub instructions: u64,
-    minor: u8,
+    version: Version,
     lines: Vec<LineStart>,
+    /// The instructions as they were when they were read, two bytes a unit.
+    bytecode: Box<[u8]>,
+    /// Where further copies of the instructions start: free-threaded builds have one per thread.
+    copies: Vec<u64>,
 }
 
 /// From this unit (two bytes of bytecode) on, up to the next start, it is this line; 0 is none.
@@ -38,10 +45,10 @@ struct LineStart {
 /// Reads the code object at `address`.
 ///
 /// Errors: `Implausible` where a field is not what it should be.
-/// Cost: five to nine reads; keep the answer.
+/// Cost: six to eleven reads; keep the answer.
 pub fn read_code(memory: &dyn Memory, located: &Located, address: u64) -> Result<CodeInfo, ReadError> {
     let c = &located.offsets.code;
-    let minor = located.version.minor;
+    let version = located.version;
     let mut bytes = vec![0; c.size as usize];
     memory.read(address, &mut bytes)?;
     let head = Copy(&bytes);
@@ -52,14 +59,45 @@ pub fn read_code(memory: &dyn Memory, located: &Located, address: u64) -> Result
     };
     let file = read_string(memory, located, head.u64(c.filename)?)?;
     let first_line = u32::try_from(head.u32(c.first_line)? as i32).unwrap_or(0);
-    let table = read_bytes(memory, located, head.u64(c.line_table)?, LINE_TABLE_BYTES_MAX)?;
-    let lines = match minor {
+    let table = read_bytes(memory, located, head.u64(c.line_table)?, TABLE_BYTES_MAX)?;
+    let lines = match version.minor {
         ..=9 => decode_lnotab(&table, first_line),
         10 => decode_line_table(&table, first_line),
         _ => decode_locations(&table, first_line),
     };
-    let instructions = if minor >= 11 { address.wrapping_add(u64::from(c.instructions)) } else { 0 };
-    Ok(CodeInfo { name, qualified_name, file, first_line, instructions, minor, lines })
+    let (instructions, bytecode) = if version.minor <= 10 {
+        (0, read_bytes(memory, located, head.u64(c.instructions)?, TABLE_BYTES_MAX)?)
+    } else {
+        let units = head.u64(located.offsets.object.ob_size)?;
+        if units > TABLE_BYTES_MAX / 2 {
+            return Err(ReadError::Implausible("a code object"));
+        }
+        let start = address.wrapping_add(u64::from(c.instructions));
+        let mut bytecode = vec![0; units as usize * 2];
+        memory.read(start, &mut bytecode)?;
+        (start, bytecode)
+    };
+    let copies = match c.copies {
+        ABSENT => Vec::new(),
+        offset => read_copies(memory, head.u64(offset)?)?,
+    };
+    let bytecode = bytecode.into_boxed_slice();
+    Ok(CodeInfo { name, qualified_name, file, first_line, instructions, version, lines, bytecode, copies })
+}
+
+/// `_PyCodeArray`: a count, then a pointer for each thread that has run the code; null for the others.
+fn read_copies(memory: &dyn Memory, address: u64) -> Result<Vec<u64>, ReadError> {
+    if address == 0 {
+        return Ok(Vec::new());
+    }
+    let count = memory.read_u64(address)?;
+    if count > COPIES_MAX {
+        return Err(ReadError::Implausible("the copies of a code object's instructions"));
+    }
+    let mut bytes = vec![0; count as usize * 8];
+    memory.read(address.wrapping_add(8), &mut bytes)?;
+    let copies = bytes.chunks_exact(8).map(|word| Copy(word).u64(0));
+    copies.filter(|copy| *copy != Ok(0)).collect()
 }
 
 impl CodeInfo {
@@ -68,22 +106,73 @@ impl CodeInfo {
     /// `raw` is the frame's instruction field exactly as it is stored.
     pub fn line_at(&self, raw: u64) -> u32 {
         match self.unit(raw) {
-            None => self.first_line,
-            Some(unit) => match self.lines.partition_point(|start| u64::from(start.unit) <= unit) {
+            Unit::At(unit) => match self.lines.partition_point(|start| start.unit <= unit) {
                 0 => 0,
                 after => self.lines[after - 1].line,
             },
+            Unit::Before => self.first_line,
+            Unit::Outside => 0,
         }
     }
 
-    /// The index of the instruction's unit; `None` before the first instruction.
-    fn unit(&self, raw: u64) -> Option<u64> {
-        match self.minor {
-            ..=9 => u64::try_from(raw as u32 as i32).ok().map(|byte| byte / 2),
-            10 => u64::try_from(raw as u32 as i32).ok(),
-            _ => raw.checked_sub(self.instructions).map(|bytes| bytes / 2),
+    /// Whether the innermost frame, standing at `raw`, is as a rule inside C code that it called.
+    ///
+    /// From 3.11 on instructions are rewritten while they run, and this goes by what they were when the code
+    /// was read; for today's, read the byte at [`CodeInfo::opcode_address`] and ask [`opcode_is_native_call`].
+    pub fn is_native_call_at(&self, raw: u64) -> bool {
+        let Unit::At(unit) = self.unit(raw) else { return false };
+        let opcodes = self.bytecode.chunks_exact(2).map(|unit| unit[0]).skip(unit as usize);
+        // Up to 3.10 a frame stands at the prefixes of the instruction that it executes.
+        let prefix = extended_arg(self.version.minor);
+        let opcode = opcodes.take(4).find(|opcode| Some(*opcode) != prefix);
+        opcode.is_some_and(|opcode| opcode_is_native_call(self.version, opcode))
+    }
+
+    /// Where the opcode (one byte) of the instruction lies in the target; `None` up to 3.10, whose
+    /// instructions never change, and for a frame that does not stand at an instruction.
+    pub fn opcode_address(&self, raw: u64) -> Option<u64> {
+        match self.unit(raw) {
+            Unit::At(_) if self.version.minor >= 11 => Some(raw),
+            _ => None,
         }
     }
+
+    /// Whether `raw` is a place in this code. If not, the code object has to be read again: a free-threaded
+    /// build makes a copy of the instructions for each thread when the thread first runs them.
+    pub fn contains(&self, raw: u64) -> bool {
+        self.unit(raw) != Unit::Outside
+    }
+
+    fn unit(&self, raw: u64) -> Unit {
+        let units = self.bytecode.len() as u64 / 2;
+        let before = |index: i32| if index < 0 { Unit::Before } else { within(index as u64, units) };
+        match self.version.minor {
+            ..=9 => before((raw as u32 as i32).div_euclid(2)),
+            10 => before(raw as u32 as i32),
+            _ => {
+                // Before the first instruction, 3.11 and 3.12 stand one unit in front of it.
+                if raw == self.instructions.wrapping_sub(2) {
+                    return Unit::Before;
+                }
+                let starts = std::iter::once(&self.instructions).chain(&self.copies);
+                let found = starts.map(|start| raw.wrapping_sub(*start)).find(|bytes| *bytes < units * 2);
+                found.map_or(Unit::Outside, |bytes| within(bytes / 2, units))
+            }
+        }
+    }
+}
+
+/// A place in the bytecode, in units of two bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    At(u32),
+    /// The frame has not begun.
+    Before,
+    Outside,
+}
+
+fn within(unit: u64, units: u64) -> Unit {
+    if unit < units { Unit::At(unit as u32) } else { Unit::Outside }
 }
 
 /// Collects line starts: neighbours with one line become one.

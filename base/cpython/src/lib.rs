@@ -10,4 +10,5 @@ pub mod locate;
 pub mod memory;
 pub mod objects;
 pub mod offsets;
+pub mod opcodes;
 pub mod reader;

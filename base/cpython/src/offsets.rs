@@ -1,6 +1,9 @@
 //! Where the fields of CPython's structures lie, per minor version.
 //!
 //! All numbers are bytes from the start of their structure. `ABSENT` says that a version has no such field.
+//! The tables in `v3_*.rs` are written by `offsets/derive.py` from the headers, for 64-bit Linux. Up to 3.12
+//! they are all there is; from 3.13 on the process says most numbers itself (see [`debug`]) and the tables
+//! give the rest.
 
 mod debug;
 mod v3_10;
@@ -8,10 +11,14 @@ mod v3_11;
 mod v3_12;
 mod v3_13;
 mod v3_13t;
+mod v3_14;
+mod v3_14t;
+mod v3_15;
+mod v3_15t;
 mod v3_8;
 mod v3_9;
 
-pub(crate) use debug::{DebugOffsets, MAX_SIZE as DEBUG_OFFSETS_SIZE};
+pub(crate) use debug::{COOKIE, DebugOffsets, SIZE_MAX as DEBUG_OFFSETS_SIZE_MAX};
 
 /// A field that this version does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -175,6 +182,8 @@ pub struct Code {
     pub line_table: u32,
     /// `co_code`, a bytes object up to 3.10; `co_code_adaptive`, the instructions themselves, from 3.11 on.
     pub instructions: u32,
+    /// `co_tlbc`: copies of the instructions, one per thread. Free-threaded builds of 3.14 and later.
+    pub copies: u32,
 }
 
 /// Layout of built-in objects, as far as names are read from them.

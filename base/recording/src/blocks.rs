@@ -106,13 +106,7 @@ impl RunBlock {
         }
         if let Some(last) = self.last.replace(run) {
             let previous = self.previous_node;
-            put_run(
-                last,
-                previous,
-                &mut self.states,
-                &mut self.nodes,
-                &mut self.ticks,
-            );
+            put_run(last, previous, &mut self.states, &mut self.nodes, &mut self.ticks);
             self.previous_node = last.node;
         }
         false
@@ -142,27 +136,14 @@ impl RunBlock {
     pub fn to_bytes(&self, small: bool) -> Vec<u8> {
         let (mut states, mut nodes, mut ticks) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(last) = self.last {
-            put_run(
-                last,
-                self.previous_node,
-                &mut states,
-                &mut nodes,
-                &mut ticks,
-            );
+            put_run(last, self.previous_node, &mut states, &mut nodes, &mut ticks);
         }
         let mut content = Vec::with_capacity(self.content_len() + 64);
         put_varint(&mut content, u64::from(self.thread));
         put_varint(&mut content, self.first_tick);
         put_varint(&mut content, (self.states.len() + states.len()) as u64);
         put_varint(&mut content, (self.nodes.len() + nodes.len()) as u64);
-        for part in [
-            &self.states,
-            &states,
-            &self.nodes,
-            &nodes,
-            &self.ticks,
-            &ticks,
-        ] {
+        for part in [&self.states, &states, &self.nodes, &nodes, &self.ticks, &ticks] {
             content.extend_from_slice(part);
         }
         pack(&content, small)
@@ -182,13 +163,7 @@ pub struct NodeBlock {
 impl NodeBlock {
     /// An empty block whose first node will be `first`.
     pub fn new(first: NodeId) -> NodeBlock {
-        NodeBlock {
-            first,
-            count: 0,
-            parents: Vec::new(),
-            functions: Vec::new(),
-            lines: Vec::new(),
-        }
+        NodeBlock { first, count: 0, parents: Vec::new(), functions: Vec::new(), lines: Vec::new() }
     }
 
     /// Appends the next node; false, and nothing done, if it breaks the order of numbers.
@@ -256,14 +231,8 @@ pub fn read_runs(block: &[u8]) -> Result<ThreadRuns, BlockError> {
         if packed & !(STATE_MASK | GIL | GC | LONG) != 0 {
             return Err(BlockError::Range);
         }
-        node = node
-            .checked_add(unzigzag(take_varint(&mut nodes)?))
-            .ok_or(BlockError::Range)?;
-        let ticks = if packed & LONG == 0 {
-            1
-        } else {
-            take_u32(&mut rest)?
-        };
+        node = node.checked_add(unzigzag(take_varint(&mut nodes)?)).ok_or(BlockError::Range)?;
+        let ticks = if packed & LONG == 0 { 1 } else { take_u32(&mut rest)? };
         end += Tick::from(ticks);
         if ticks == 0 || end > MAX_TICK {
             return Err(BlockError::Range);
@@ -279,11 +248,7 @@ pub fn read_runs(block: &[u8]) -> Result<ThreadRuns, BlockError> {
     if !nodes.is_empty() || !rest.is_empty() {
         return Err(BlockError::Trailing);
     }
-    Ok(ThreadRuns {
-        thread,
-        first_tick,
-        runs,
-    })
+    Ok(ThreadRuns { thread, first_tick, runs })
 }
 
 /// The nodes of a block: consecutive numbers, each parent's less than its own, so no cycle is possible.
@@ -306,12 +271,7 @@ pub fn read_nodes(block: &[u8]) -> Result<Vec<StackNode>, BlockError> {
         if up == 0 || up > id {
             return Err(BlockError::Range);
         }
-        nodes.push(StackNode {
-            id,
-            parent: id - up,
-            function: 0,
-            line: 0,
-        });
+        nodes.push(StackNode { id, parent: id - up, function: 0, line: 0 });
     }
     for node in &mut nodes {
         node.function = take_u32(&mut rest)?;
@@ -322,11 +282,7 @@ pub fn read_nodes(block: &[u8]) -> Result<Vec<StackNode>, BlockError> {
     for node in &mut nodes {
         node.line = take_u32(&mut rest)?;
     }
-    if rest.is_empty() {
-        Ok(nodes)
-    } else {
-        Err(BlockError::Trailing)
-    }
+    if rest.is_empty() { Ok(nodes) } else { Err(BlockError::Trailing) }
 }
 
 /// Wraps a content: form, checksum, and the content itself, deflated if asked and if that is shorter.
@@ -387,13 +343,7 @@ fn checksum(content: &[u8]) -> u32 {
     crc.sum()
 }
 
-fn put_run(
-    run: Run,
-    previous: NodeId,
-    states: &mut Vec<u8>,
-    nodes: &mut Vec<u8>,
-    ticks: &mut Vec<u8>,
-) {
+fn put_run(run: Run, previous: NodeId, states: &mut Vec<u8>, nodes: &mut Vec<u8>, ticks: &mut Vec<u8>) {
     let mut packed = run.state as u8;
     packed |= if run.gil { GIL } else { 0 };
     packed |= if run.gc { GC } else { 0 };

@@ -92,31 +92,16 @@ pub enum RecordingError {
 
 impl RecordingError {
     /// Sorts SQLite's reason into the cases that a person can act on.
-    pub(crate) fn sqlite(
-        doing: &'static str,
-        path: &Path,
-        source: rusqlite::Error,
-    ) -> RecordingError {
+    pub(crate) fn sqlite(doing: &'static str, path: &Path, source: rusqlite::Error) -> RecordingError {
         let path = path.to_owned();
-        match source
-            .sqlite_error()
-            .map(|error| error.extended_code & 0xff)
-        {
+        match source.sqlite_error().map(|error| error.extended_code & 0xff) {
             Some(ffi::SQLITE_FULL) => RecordingError::Full { path },
             Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => RecordingError::Busy { path },
-            Some(ffi::SQLITE_CORRUPT) => RecordingError::Damaged {
-                path,
-                what: source.to_string(),
-            },
-            Some(ffi::SQLITE_NOTADB) => RecordingError::NotARecording {
-                path,
-                what: "it is not an SQLite file".to_owned(),
-            },
-            _ => RecordingError::Sqlite {
-                doing,
-                path,
-                source,
-            },
+            Some(ffi::SQLITE_CORRUPT) => RecordingError::Damaged { path, what: source.to_string() },
+            Some(ffi::SQLITE_NOTADB) => {
+                RecordingError::NotARecording { path, what: "it is not an SQLite file".to_owned() }
+            }
+            _ => RecordingError::Sqlite { doing, path, source },
         }
     }
 
@@ -146,24 +131,18 @@ impl RecordingError {
             RecordingError::NotARecording { .. } => {
                 "a recording is made with `naja run -o FILE.naja PROGRAM`".to_owned()
             }
-            RecordingError::Newer { .. } => {
-                "install a newer naja to read this recording".to_owned()
-            }
+            RecordingError::Newer { .. } => "install a newer naja to read this recording".to_owned(),
             RecordingError::Damaged { .. } => {
-                "it was changed or cut short after it was written; record again, or restore a copy"
-                    .to_owned()
+                "it was changed or cut short after it was written; record again, or restore a copy".to_owned()
             }
-            RecordingError::Exists { .. } => {
-                "choose another name, or remove the file first".to_owned()
-            }
+            RecordingError::Exists { .. } => "choose another name, or remove the file first".to_owned(),
             RecordingError::Full { .. } => {
                 "free some space, or put the recording elsewhere with `-o`".to_owned()
             }
             RecordingError::Busy { .. } => "close the other program and try again".to_owned(),
             RecordingError::Query { hint, .. } => return hint.clone(),
             RecordingError::QueryWrites => {
-                "a recording is only read here; copy the file and change the copy with `sqlite3`"
-                    .to_owned()
+                "a recording is only read here; copy the file and change the copy with `sqlite3`".to_owned()
             }
             RecordingError::Io { .. }
             | RecordingError::Sqlite { .. }

@@ -6,10 +6,13 @@
 //! SQLite and its crate stay inside of this crate.
 
 pub mod blocks;
+pub mod cache;
 mod error;
 pub mod model;
 mod reader;
 mod schema;
+pub mod sql;
+mod virtual_tables;
 mod writer;
 
 pub use error::RecordingError;

@@ -39,6 +39,11 @@ impl Reader<'static> {
         let opened = schema::open(path)?;
         Self::with(Content::Own(opened.connection), path, opened.live)
     }
+
+    /// Opens a recording once more.
+    pub(crate) fn again(again: &schema::Again) -> Result<Reader<'static>, RecordingError> {
+        Self::with(Content::Own(again.open()?), again.path(), false)
+    }
 }
 
 impl<'w> Reader<'w> {
@@ -135,12 +140,7 @@ impl<'w> Reader<'w> {
             Ok((process, row.get::<_, String>(3)?))
         })?;
         rows.into_iter()
-            .map(|(process, command)| {
-                Ok(Process {
-                    command: self.words(&command)?,
-                    ..process
-                })
-            })
+            .map(|(process, command)| Ok(Process { command: self.words(&command)?, ..process }))
             .collect()
     }
 
@@ -171,10 +171,7 @@ impl<'w> Reader<'w> {
                 first_line: row.get(4)?,
             })
         })?;
-        match functions
-            .windows(2)
-            .all(|pair| Some(pair[1].id) == pair[0].id.checked_add(1))
-        {
+        match functions.windows(2).all(|pair| Some(pair[1].id) == pair[0].id.checked_add(1)) {
             true => Ok(functions),
             false => Err(self.damaged("functions are missing")),
         }
@@ -195,9 +192,7 @@ impl<'w> Reader<'w> {
         let mut nodes: Vec<StackNode> = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
             let data = row.get_ref(0).map_err(|error| self.failed(error))?;
-            let data = data
-                .as_blob()
-                .map_err(|_| self.damaged("a block is no blob"))?;
+            let data = data.as_blob().map_err(|_| self.damaged("a block is no blob"))?;
             let block = blocks::read_nodes(data).map_err(|error| self.damaged(error))?;
             let next = nodes.last().map(|node| node.id + 1);
             if next.is_some_and(|next| block.first().is_some_and(|node| node.id != next)) {
@@ -262,15 +257,11 @@ impl<'w> Reader<'w> {
     /// Every source text, in order of file name.
     pub fn sources(&self) -> Result<Vec<Source>, RecordingError> {
         let sql = "SELECT file, data FROM sources ORDER BY file";
-        let rows = self.rows(sql, |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })?;
+        let rows = self.rows(sql, |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         rows.into_iter()
             .map(|(file, data)| {
-                let text =
-                    blocks::unpack(&data, SOURCE_LEN_MAX).map_err(|error| self.damaged(error))?;
-                let text =
-                    String::from_utf8(text).map_err(|_| self.damaged("a source is no text"))?;
+                let text = blocks::unpack(&data, SOURCE_LEN_MAX).map_err(|error| self.damaged(error))?;
+                let text = String::from_utf8(text).map_err(|_| self.damaged("a source is no text"))?;
                 Ok(Source { file, text })
             })
             .collect()
@@ -284,23 +275,15 @@ impl<'w> Reader<'w> {
 
     /// First and last number of the stack nodes.
     pub(crate) fn node_range(&self) -> Result<(i64, i64), RecordingError> {
-        self.one(
-            "SELECT coalesce(min(first_id), 1), coalesce(max(first_id + count - 1), 0) FROM node_blocks",
-        )
+        self.one("SELECT coalesce(min(first_id), 1), coalesce(max(first_id + count - 1), 0) FROM node_blocks")
     }
 
     /// The runs of a row `(thread, first_tick, end_tick, goes_on, data)`, checked, with what is implied added
     /// and what is forgotten taken away.
-    pub(crate) fn block_runs(
-        &self,
-        row: &Row<'_>,
-        nodes: (i64, i64),
-    ) -> Result<ThreadRuns, RecordingError> {
+    pub(crate) fn block_runs(&self, row: &Row<'_>, nodes: (i64, i64)) -> Result<ThreadRuns, RecordingError> {
         let number = |index| row.get::<_, u64>(index).map_err(|error| self.failed(error));
         let data = row.get_ref(4).map_err(|error| self.failed(error))?;
-        let data = data
-            .as_blob()
-            .map_err(|_| self.damaged("a block is no blob"))?;
+        let data = data.as_blob().map_err(|_| self.damaged("a block is no blob"))?;
         let mut runs = blocks::read_runs(data).map_err(|error| self.damaged(error))?;
         let ticks: Tick = runs.runs.iter().map(|run| Tick::from(run.ticks)).sum();
         let end = runs.first_tick + ticks;
@@ -339,18 +322,11 @@ impl<'w> Reader<'w> {
     }
 
     fn damaged(&self, what: impl std::fmt::Display) -> RecordingError {
-        RecordingError::Damaged {
-            path: self.path.clone(),
-            what: what.to_string(),
-        }
+        RecordingError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
 
     fn meta<T: rusqlite::types::FromSql>(&self, key: &str) -> Result<T, RecordingError> {
-        let found = self
-            .db()
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
-                row.get(0)
-            });
+        let found = self.db().query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0));
         found.map_err(|error| match error {
             rusqlite::Error::QueryReturnedNoRows => self.damaged(format!("`{key}` is missing")),
             other => self.failed(other),
@@ -366,12 +342,10 @@ impl<'w> Reader<'w> {
         A: rusqlite::types::FromSql,
         B: rusqlite::types::FromSql,
     {
-        self.db()
-            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(|error| self.failed(error))
+        self.db().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|error| self.failed(error))
     }
 
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
@@ -393,10 +367,7 @@ fn extend(runs: &mut Vec<Run>, ticks: Tick) {
         left -= Tick::from(part);
         match runs.last_mut() {
             Some(run) if run.ticks.checked_add(part).is_some() => run.ticks += part,
-            _ => runs.push(Run {
-                ticks: part,
-                ..last
-            }),
+            _ => runs.push(Run { ticks: part, ..last }),
         }
     }
 }

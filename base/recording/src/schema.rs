@@ -85,14 +85,19 @@ pub(crate) struct Opened {
 /// See [`Opened::again`].
 #[derive(Clone)]
 pub(crate) struct Again {
-    uri: String,
+    /// An absolute path, or the name of a place in memory.
+    name: PathBuf,
     flags: OpenFlags,
     path: PathBuf,
 }
 
 impl Again {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn open(&self) -> Result<Connection, RecordingError> {
-        Connection::open_with_flags(&self.uri, self.flags)
+        Connection::open_with_flags(&self.name, self.flags)
             .and_then(|connection| distrust(&connection).map(|()| connection))
             .map_err(|error| RecordingError::sqlite("open", &self.path, error))
     }
@@ -108,26 +113,19 @@ pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
     let file = open_file(path)?;
     check_version(&file, path)?;
     if !live {
+        remove_spent_journal(path);
         let again = Again {
-            uri: path.to_string_lossy().into_owned(),
+            name: absolute(path)?,
             flags: OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
             path: path.to_owned(),
         };
-        return Ok(Opened {
-            connection: file,
-            again,
-            live,
-        });
+        return Ok(Opened { connection: file, again, live });
     }
 
     let again = memory(path);
     let mut copy = again.open()?;
     copy_content(&file, &mut copy).map_err(|error| RecordingError::sqlite("read", path, error))?;
-    Ok(Opened {
-        connection: copy,
-        again,
-        live,
-    })
+    Ok(Opened { connection: copy, again, live })
 }
 
 /// A place in memory that several connections of this process share until the last is closed.
@@ -135,7 +133,7 @@ fn memory(path: &Path) -> Again {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     Again {
-        uri: format!("file:/naja-recording-{number}?vfs=memdb"),
+        name: PathBuf::from(format!("file:/naja-recording-{number}?vfs=memdb")),
         flags: OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_URI
@@ -169,11 +167,7 @@ pub(crate) fn copy_content(from: &Connection, to: &mut Connection) -> rusqlite::
 
 /// Whether a writer that lives holds the recording.
 pub(crate) fn is_being_written(path: &Path) -> Result<bool, RecordingError> {
-    let io = |source| RecordingError::Io {
-        doing: "read",
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| RecordingError::Io { doing: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     // A file system without such locks cannot say; then nobody is assumed to write.
     Ok(byte_lock::is_locked(&file, WRITER_BYTE).unwrap_or(false))
@@ -183,26 +177,15 @@ pub(crate) fn is_being_written(path: &Path) -> Result<bool, RecordingError> {
 pub(crate) fn looks_like_recording(path: &Path) -> bool {
     let mut head = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok()
-        && head.starts_with(b"SQLite format 3\0")
-        && head[68..72] == APPLICATION_ID.to_be_bytes()
+    read.is_ok() && head.starts_with(b"SQLite format 3\0") && head[68..72] == APPLICATION_ID.to_be_bytes()
 }
 
 /// Finds by its first bytes what the file is, for errors in plain words.
 fn check_file(path: &Path) -> Result<(), RecordingError> {
-    let not = |what: &str| RecordingError::NotARecording {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    };
+    let not = |what: &str| RecordingError::NotARecording { path: path.to_owned(), what: what.to_owned() };
     let io = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::NotFound => RecordingError::NotFound {
-            path: path.to_owned(),
-        },
-        _ => RecordingError::Io {
-            doing: "read",
-            path: path.to_owned(),
-            source,
-        },
+        std::io::ErrorKind::NotFound => RecordingError::NotFound { path: path.to_owned() },
+        _ => RecordingError::Io { doing: "read", path: path.to_owned(), source },
     };
     let kind = std::fs::metadata(path).map_err(io)?.file_type();
     if kind.is_dir() {
@@ -221,10 +204,7 @@ fn check_file(path: &Path) -> Result<(), RecordingError> {
         return Err(not("it is not an SQLite file"));
     }
     if head.len() < 100 {
-        return Err(RecordingError::Damaged {
-            path: path.to_owned(),
-            what: "it is cut short".to_owned(),
-        });
+        return Err(RecordingError::Damaged { path: path.to_owned(), what: "it is cut short".to_owned() });
     }
     Ok(())
 }
@@ -233,16 +213,33 @@ fn check_file(path: &Path) -> Result<(), RecordingError> {
 fn open_file(path: &Path) -> Result<Connection, RecordingError> {
     let error = |error| RecordingError::sqlite("open", path, error);
     let journal = journal_of(path);
-    let access = if journal.exists() {
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-    } else {
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-    };
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    let access =
+        if journal.exists() { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+    let connection = Connection::open_with_flags(absolute(path)?, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(error)?;
     connection.busy_timeout(READER_PATIENCE).map_err(error)?;
     distrust(&connection).map_err(error)?;
     Ok(connection)
+}
+
+/// Makes a path absolute, since SQLite takes one that begins with "file:" for something else.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, RecordingError> {
+    std::path::absolute(path).map_err(|source| RecordingError::Io {
+        doing: "find",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Removes a journal that a kill left before anything was written into it: SQLite passes over those.
+fn remove_spent_journal(path: &Path) {
+    let journal = journal_of(path);
+    let mut first = [0];
+    let read = File::open(&journal).and_then(|mut file| file.read(&mut first));
+    if read.is_ok() && first[0] == 0 {
+        // A folder that cannot be written keeps it; it does no harm.
+        let _ = std::fs::remove_file(journal);
+    }
 }
 
 /// The file in which SQLite keeps what a transaction changes, until it ends.
@@ -255,17 +252,14 @@ pub(crate) fn journal_of(path: &Path) -> PathBuf {
 /// What keeps a file made by someone else from doing harm while it is read.
 fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_MAX)?;
-    connection.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;",
-    )
+    connection
+        .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;")
 }
 
 fn check_version(connection: &Connection, path: &Path) -> Result<(), RecordingError> {
     let error = |error| RecordingError::sqlite("read", path, error);
     let number = |pragma: &str| -> Result<i64, RecordingError> {
-        connection
-            .query_row(pragma, [], |row| row.get(0))
-            .map_err(error)
+        connection.query_row(pragma, [], |row| row.get(0)).map_err(error)
     };
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
         return Err(RecordingError::NotARecording {
@@ -276,26 +270,16 @@ fn check_version(connection: &Connection, path: &Path) -> Result<(), RecordingEr
     let version = number("PRAGMA user_version")?;
     let major = u32::try_from(version / 1000).unwrap_or(0);
     if major > MAJOR {
-        return Err(RecordingError::Newer {
-            path: path.to_owned(),
-            major,
-        });
+        return Err(RecordingError::Newer { path: path.to_owned(), major });
     }
-    let damaged = |what: String| RecordingError::Damaged {
-        path: path.to_owned(),
-        what,
-    };
+    let damaged = |what: String| RecordingError::Damaged { path: path.to_owned(), what };
     if major < 1 {
         return Err(damaged(format!("its format version is {version}")));
     }
     for name in TABLE_NAMES {
         // A view in place of a table could compute anything for any time.
         let kind: Option<String> = connection
-            .query_row(
-                "SELECT type FROM sqlite_schema WHERE name = ?1",
-                [name],
-                |row| row.get(0),
-            )
+            .query_row("SELECT type FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0))
             .map(Some)
             .or_else(|error| match error {
                 rusqlite::Error::QueryReturnedNoRows => Ok(None),

@@ -5,9 +5,9 @@
 //! and [`Writer::go_on_in_memory`] moves to where there is space. Start at [`Writer::write`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ const BLOCK_LEN: usize = 16 << 10;
 pub(crate) const SOURCE_LEN_MAX: usize = 16 << 20;
 /// The size limit forgets this part of the time that is left, at a time.
 const FORGET_PART: u64 = 64;
+const BEING_WRITTEN: &str = "another naja is writing it";
 /// How long the end of a recording waits for a reader that holds it locked.
 const FINISH_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -117,8 +118,14 @@ impl Writer {
     ///
     /// Errors: [`RecordingError::Exists`], [`RecordingError::Io`], [`RecordingError::Full`].
     pub fn create(path: &Path, header: &Header) -> Result<Writer, RecordingError> {
-        remove_older(path)?;
-        let file = create_private(path)?;
+        let file = match remove_older(path)? {
+            true => open_empty(path)?,
+            false => create_private(path)?,
+        };
+        // A file system without such locks still takes a recording; nobody can see then that it is live.
+        if let Ok(false) = byte_lock::try_lock(&file, schema::WRITER_BYTE) {
+            return Err(RecordingError::Exists { path: path.to_owned(), what: BEING_WRITTEN });
+        }
         let made = Self::create_in(path, header, file);
         if made.is_err() {
             // Nothing of worth is in it. That it cannot be removed would hide the first error.
@@ -129,10 +136,8 @@ impl Writer {
     }
 
     fn create_in(path: &Path, header: &Header, file: File) -> Result<Writer, RecordingError> {
-        // A file system without such locks still takes a recording; nobody can see then that it is live.
-        let _ = byte_lock::try_lock(&file, schema::WRITER_BYTE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
+        let connection = Connection::open_with_flags(schema::absolute(path)?, flags)
             .map_err(|error| RecordingError::sqlite("create", path, error))?;
         Self::start(connection, Some(file), path, header)
     }
@@ -140,8 +145,8 @@ impl Writer {
     /// A recording that is kept in memory, for when no folder can be written.
     pub fn in_memory(header: &Header) -> Result<Writer, RecordingError> {
         let path = Path::new("(memory)");
-        let connection = Connection::open_in_memory()
-            .map_err(|error| RecordingError::sqlite("create", path, error))?;
+        let connection =
+            Connection::open_in_memory().map_err(|error| RecordingError::sqlite("create", path, error))?;
         Self::start(connection, None, path, header)
     }
 
@@ -200,9 +205,7 @@ impl Writer {
     /// Cost:   see `docs/design/recording.md`; about 100 µs and 0.1 µs a run.
     pub fn write(&mut self, batch: &Batch) -> Result<(), RecordingError> {
         self.stage(batch)?;
-        self.connection
-            .busy_timeout(Duration::ZERO)
-            .map_err(|error| self.failed(error))?;
+        self.connection.busy_timeout(Duration::ZERO).map_err(|error| self.failed(error))?;
         match self.store() {
             Err(RecordingError::Busy { .. }) => Ok(()),
             other => other,
@@ -251,9 +254,7 @@ impl Writer {
     /// Marks the recording complete, without closing it: [`Writer::reader`] and [`Writer::set_report`] follow.
     pub fn complete(&mut self) -> Result<(), RecordingError> {
         self.close_all();
-        self.connection
-            .busy_timeout(FINISH_PATIENCE)
-            .map_err(|error| self.failed(error))?;
+        self.connection.busy_timeout(FINISH_PATIENCE).map_err(|error| self.failed(error))?;
         self.store()?;
         self.connection
             .execute("UPDATE meta SET value = 1 WHERE key = 'complete'", [])
@@ -280,9 +281,7 @@ impl Writer {
             self.staged.processes.insert(process.id, process.clone());
         }
         for thread in &batch.threads {
-            self.staged
-                .threads
-                .insert(thread.id, (thread.clone(), until));
+            self.staged.threads.insert(thread.id, (thread.clone(), until));
         }
         for function in &batch.functions {
             self.stage_function(function)?;
@@ -305,10 +304,7 @@ impl Writer {
     /// From here on only new nodes and functions are used; see [`Batch::generation`].
     fn start_generation(&mut self, generation: u32) -> Result<(), RecordingError> {
         if generation < self.generation {
-            return Err(invalid(format!(
-                "generation {generation} comes after {}",
-                self.generation
-            )));
+            return Err(invalid(format!("generation {generation} comes after {}", self.generation)));
         }
         self.close_all();
         self.generation = generation;
@@ -416,11 +412,7 @@ impl Writer {
     fn close_nodes(&mut self) {
         let (first, count) = (self.open_nodes.first(), self.open_nodes.count());
         if count > 0 {
-            self.staged.node_blocks.push(NodeRow {
-                first,
-                count,
-                data: self.open_nodes.to_bytes(true),
-            });
+            self.staged.node_blocks.push(NodeRow { first, count, data: self.open_nodes.to_bytes(true) });
             self.open_nodes = NodeBlock::new(first + count);
         }
         self.nodes_changed = false;
@@ -513,8 +505,7 @@ impl Writer {
                 stored(*seen)
             ])?;
         }
-        let mut insert =
-            db.prepare_cached("INSERT OR REPLACE INTO files (id, name) VALUES (?1, ?2)")?;
+        let mut insert = db.prepare_cached("INSERT OR REPLACE INTO files (id, name) VALUES (?1, ?2)")?;
         for (id, name) in &self.staged.files {
             insert.execute(params![id, name])?;
         }
@@ -537,13 +528,9 @@ impl Writer {
         for (generation, first_node, first_function) in &self.staged.generations {
             insert.execute(params![generation, first_node, first_function])?;
         }
-        let mut insert =
-            db.prepare_cached("INSERT OR REPLACE INTO sources (file, data) VALUES (?1, ?2)")?;
+        let mut insert = db.prepare_cached("INSERT OR REPLACE INTO sources (file, data) VALUES (?1, ?2)")?;
         for source in &self.staged.sources {
-            insert.execute(params![
-                source.file,
-                blocks::pack(source.text.as_bytes(), true)
-            ])?;
+            insert.execute(params![source.file, blocks::pack(source.text.as_bytes(), true)])?;
         }
         Ok(())
     }
@@ -571,10 +558,7 @@ impl Writer {
             |row| row.get(0),
         )?;
         let at = [stored(cutoff)];
-        db.execute(
-            "DELETE FROM run_blocks WHERE goes_on = 0 AND end_tick <= ?1",
-            at,
-        )?;
+        db.execute("DELETE FROM run_blocks WHERE goes_on = 0 AND end_tick <= ?1", at)?;
         db.execute("DELETE FROM metrics WHERE tick < ?1", at)?;
         db.execute(
             "DELETE FROM threads WHERE seen_tick < ?1 AND id NOT IN (SELECT thread FROM run_blocks)",
@@ -586,10 +570,8 @@ impl Writer {
             at,
         )?;
         self.forget_generations(db)?;
-        let dropped = Dropped {
-            until_tick: cutoff,
-            samples: self.dropped.samples + samples.max(0).cast_unsigned(),
-        };
+        let dropped =
+            Dropped { until_tick: cutoff, samples: self.dropped.samples + samples.max(0).cast_unsigned() };
         set_meta(db, "dropped_until_tick", stored(dropped.until_tick))?;
         set_meta(db, "dropped_samples", stored(dropped.samples))?;
         Ok(dropped)
@@ -597,26 +579,16 @@ impl Writer {
 
     /// Deletes the nodes and functions of generations of which no sample is left.
     fn forget_generations(&self, db: &Connection) -> rusqlite::Result<()> {
-        let oldest: u32 = db.query_row(
-            "SELECT coalesce(min(generation), ?1) FROM run_blocks",
-            [self.generation],
-            |row| row.get(0),
-        )?;
+        let oldest: u32 =
+            db.query_row("SELECT coalesce(min(generation), ?1) FROM run_blocks", [self.generation], |row| {
+                row.get(0)
+            })?;
         if db.execute("DELETE FROM generations WHERE id < ?1", [oldest])? == 0 {
             return Ok(());
         }
-        db.execute(
-            "DELETE FROM node_blocks WHERE first_id < (SELECT min(first_node) FROM generations)",
-            [],
-        )?;
-        db.execute(
-            "DELETE FROM functions WHERE id < (SELECT min(first_function) FROM generations)",
-            [],
-        )?;
-        db.execute(
-            "DELETE FROM files WHERE id NOT IN (SELECT file FROM functions)",
-            [],
-        )?;
+        db.execute("DELETE FROM node_blocks WHERE first_id < (SELECT min(first_node) FROM generations)", [])?;
+        db.execute("DELETE FROM functions WHERE id < (SELECT min(first_function) FROM generations)", [])?;
+        db.execute("DELETE FROM files WHERE id NOT IN (SELECT file FROM functions)", [])?;
         Ok(())
     }
 }
@@ -707,84 +679,69 @@ fn write_header(connection: &Connection, header: &Header) -> rusqlite::Result<()
     transaction.commit()
 }
 
-fn set_meta(
-    db: &Connection,
-    key: &'static str,
-    value: impl rusqlite::ToSql,
-) -> rusqlite::Result<()> {
+fn set_meta(db: &Connection, key: &'static str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
         .execute(params![key, value])?;
     Ok(())
 }
 
-/// Removes an older recording of that name. Anything else there is an error.
-fn remove_older(path: &Path) -> Result<(), RecordingError> {
-    let exists = |what| RecordingError::Exists {
-        path: path.to_owned(),
-        what,
-    };
+/// Removes an older recording of that name; true if an empty file is there instead, to be used.
+/// Anything else there is an error.
+fn remove_older(path: &Path) -> Result<bool, RecordingError> {
+    let exists = |what| RecordingError::Exists { path: path.to_owned(), what };
     match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => {
-            return Err(RecordingError::Io {
-                doing: "create",
-                path: path.to_owned(),
-                source,
-            });
+            return Err(RecordingError::Io { doing: "create", path: path.to_owned(), source });
         }
         Ok(metadata) if !metadata.is_file() => return Err(exists("it is not a regular file")),
-        Ok(metadata) if metadata.len() == 0 => {}
+        Ok(metadata) if metadata.len() == 0 => return Ok(true),
         Ok(_) if !schema::looks_like_recording(path) => {
             return Err(exists("it is not a recording"));
         }
         Ok(_) => {}
     }
     if schema::is_being_written(path)? {
-        return Err(exists("another naja is writing it"));
+        return Err(exists(BEING_WRITTEN));
     }
-    let removed = std::fs::remove_file(path).and_then(|()| {
-        match std::fs::remove_file(schema::journal_of(path)) {
+    let removed =
+        std::fs::remove_file(path).and_then(|()| match std::fs::remove_file(schema::journal_of(path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        }
-    });
-    removed.map_err(|source| RecordingError::Io {
+        });
+    removed.map(|()| false).map_err(|source| RecordingError::Io {
         doing: "replace",
         path: path.to_owned(),
         source,
     })
 }
 
+/// Opens an empty file, such as one that keeps a name, and makes it private.
+fn open_empty(path: &Path) -> Result<File, RecordingError> {
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).write(true).open(path).and_then(|file| {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(file)
+    });
+    opened.map_err(|source| RecordingError::Io { doing: "write", path: path.to_owned(), source })
+}
+
 fn create_private(path: &Path) -> Result<File, RecordingError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => RecordingError::Exists {
-                path: path.to_owned(),
-                what: "it appeared a moment ago",
-            },
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RecordingError::Full {
-                path: path.to_owned(),
-            },
-            _ => RecordingError::Io {
-                doing: "create",
-                path: path.to_owned(),
-                source,
-            },
-        })
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|source| {
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => {
+                RecordingError::Exists { path: path.to_owned(), what: "it appeared a moment ago" }
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                RecordingError::Full { path: path.to_owned() }
+            }
+            _ => RecordingError::Io { doing: "create", path: path.to_owned(), source },
+        }
+    })
 }
 
 fn end_of(runs: &ThreadRuns) -> Tick {
-    runs.first_tick
-        + runs
-            .runs
-            .iter()
-            .map(|run| Tick::from(run.ticks))
-            .sum::<Tick>()
+    runs.first_tick + runs.runs.iter().map(|run| Tick::from(run.ticks)).sum::<Tick>()
 }
 
 fn invalid(what: String) -> RecordingError {

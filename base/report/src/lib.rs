@@ -1,3 +1,8 @@
 //! How naja speaks to people: terminal width and colour, tables, small graphs, HTML pages.
 //!
 //! This crate knows no tool and no Python.
+
+mod page;
+pub mod text;
+
+pub use page::{Page, escape};

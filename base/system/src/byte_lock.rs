@@ -4,8 +4,6 @@
 //! descriptors (SQLite's, for one) neither conflict with it nor release it, and the kernel drops it with the
 //! last descriptor, after `kill -9` too.
 
-#![allow(unsafe_code)]
-
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -18,9 +16,7 @@ pub fn try_lock(file: &File, offset: i64) -> io::Result<bool> {
     let mut lock = byte(offset);
     match control(file, libc::F_OFD_SETLK, &mut lock) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-            Ok(false)
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(error) => Err(error),
     }
 }

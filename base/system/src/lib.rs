@@ -6,10 +6,13 @@
 #![allow(unsafe_code)]
 
 pub mod byte_lock;
+pub mod cache;
 mod config;
 mod failure;
+mod files;
 mod inherited;
 pub mod machine;
+mod package;
 mod proc_state;
 mod process;
 mod project;
@@ -20,6 +23,8 @@ mod witness;
 
 pub use config::Settings;
 pub use failure::{Failure, Result};
+pub use files::replace_file;
+pub use package::python_package;
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
 pub use project::find_upward;
 pub use session::{Ended, NoObserver, Observer, Session, Status};

@@ -2,7 +2,10 @@
 //!
 //! A development dependency only: nothing that ships may depend on it.
 
+pub mod browser;
 pub mod interpreters;
-pub mod naja;
+mod not_tested;
 pub mod target;
-pub mod terminal;
+
+pub use browser::Browser;
+pub use not_tested::not_tested;

@@ -8,6 +8,7 @@ mod project;
 mod signals;
 mod targets;
 mod terminals;
+mod wheel;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,1 +1,24 @@
 //! Samples running Python programs, without stopping them; their report and their page.
+//!
+//! Start at [`Sampler`]: it observes one program and all its children. What it counts ends in an
+//! [`Observation`], what it sees in a recording.
+
+pub mod advice;
+mod observation;
+mod os_thread;
+pub mod page;
+mod python;
+pub mod query;
+mod recorder;
+pub mod report;
+mod report_text;
+mod sampler;
+mod stacks;
+mod target;
+mod thread;
+pub mod view;
+
+pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
+pub use report_text::text as report_text;
+pub use sampler::{Control, Sampler, SamplerOptions};
+pub use target::SampleCounts;

@@ -92,7 +92,8 @@ fn numbers(text: &[u8]) -> [u64; 3] {
     let mut found = [0; 3];
     let parts = text.split(|byte| !byte.is_ascii_digit()).filter(|part| !part.is_empty());
     for (slot, part) in found.iter_mut().zip(parts) {
-        *slot = part.iter().fold(0_u64, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+        *slot =
+            part.iter().fold(0_u64, |sum, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
     }
     found
 }
@@ -151,12 +152,12 @@ enum Call {
 #[cfg(target_arch = "x86_64")]
 fn call(number: i64) -> Call {
     match number {
-        202 | 449 => Call::Futex,                      // futex, futex_waitv
-        65 | 70 | 220 | 243 => Call::Semaphore,        // semop, msgrcv, semtimedop, mq_timedreceive
-        23 | 270 => Call::Select,                      // select, pselect6
-        7 | 271 => Call::Poll,                         // poll, ppoll
-        34 | 35 | 128 | 130 | 230 => Call::Sleep,      // pause, nanosleep, rt_sig(timedwait|suspend), clock_nanosleep
-        61 | 247 => Call::Wait,                        // wait4, waitid
+        202 | 449 => Call::Futex,                 // futex, futex_waitv
+        65 | 70 | 220 | 243 => Call::Semaphore,   // semop, msgrcv, semtimedop, mq_timedreceive
+        23 | 270 => Call::Select,                 // select, pselect6
+        7 | 271 => Call::Poll,                    // poll, ppoll
+        34 | 35 | 128 | 130 | 230 => Call::Sleep, // pause, nanosleep, rt_sig(timedwait|suspend), clock_nanosleep
+        61 | 247 => Call::Wait,                   // wait4, waitid
         _ => Call::Other,
     }
 }
@@ -164,12 +165,12 @@ fn call(number: i64) -> Call {
 #[cfg(target_arch = "aarch64")]
 fn call(number: i64) -> Call {
     match number {
-        98 | 449 => Call::Futex,                 // futex, futex_waitv
+        98 | 449 => Call::Futex,                  // futex, futex_waitv
         183 | 188 | 192 | 193 => Call::Semaphore, // mq_timedreceive, msgrcv, semtimedop, semop
-        72 => Call::Select,                      // pselect6
-        73 => Call::Poll,                        // ppoll
-        101 | 115 | 133 | 137 => Call::Sleep,    // nanosleep, clock_nanosleep, rt_sig(suspend|timedwait)
-        95 | 260 => Call::Wait,                  // waitid, wait4
+        72 => Call::Select,                       // pselect6
+        73 => Call::Poll,                         // ppoll
+        101 | 115 | 133 | 137 => Call::Sleep,     // nanosleep, clock_nanosleep, rt_sig(suspend|timedwait)
+        95 | 260 => Call::Wait,                   // waitid, wait4
         _ => Call::Other,
     }
 }

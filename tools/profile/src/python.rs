@@ -5,6 +5,7 @@ use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
 use naja_cpython::objects::thread_names;
+use naja_cpython::opcodes::opcode_is_native_call;
 use naja_cpython::reader::{self, Frame, Outcome, SampleError, StackReader};
 use naja_recording::{FunctionId, NodeId, State, Tick};
 use rustc_hash::FxHashMap;
@@ -27,6 +28,7 @@ pub(crate) struct Python {
     /// System numbers of threads whose state does not have them (up to 3.10), by thread state.
     native_ids: FxHashMap<u64, u32>,
     names_due: Option<Tick>,
+    opcodes: Opcodes,
 }
 
 /// A code object that was read once.
@@ -53,6 +55,7 @@ impl Python {
             generation: 0,
             native_ids: FxHashMap::default(),
             names_due: Some(0),
+            opcodes: Opcodes::default(),
         }
     }
 
@@ -60,6 +63,11 @@ impl Python {
     pub(crate) fn forget_threads(&mut self) {
         self.reader.forget_threads();
         self.native_ids.clear();
+        self.names_due = Some(0);
+    }
+
+    /// A thread has come: Python may have a name for it.
+    pub(crate) fn name_threads_soon(&mut self) {
         self.names_due = Some(0);
     }
 
@@ -89,7 +97,9 @@ impl Python {
         let mut pythonic = 0;
         for index in 0..self.reader.threads().len() {
             let tid = self.tid(&self.reader.threads()[index]);
-            if let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended) {
+            if let Some(thread) =
+                threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
+            {
                 pythonic += 1;
                 self.assign(memory, index, thread, shared);
             }
@@ -129,7 +139,9 @@ impl Python {
             let names = thread_names(memory, &self.located, interpreter.address);
             for read in self.reader.threads().iter().filter(|read| read.interpreter == number) {
                 let tid = self.tid(read);
-                let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid) else { continue };
+                let Some(thread) = threads.iter_mut().find(|thread| thread.thread.os_tid == tid) else {
+                    continue;
+                };
                 let id = u32::try_from(interpreter.id).unwrap_or(0);
                 let name = names.get(&read.ident).unwrap_or(&thread.thread.name);
                 if *name != thread.thread.name || thread.thread.interpreter != id {
@@ -142,11 +154,18 @@ impl Python {
     }
 
     /// Takes over what the sample showed of one thread.
-    fn assign(&mut self, memory: &dyn Memory, index: usize, thread: &mut TargetThread, shared: &mut Shared<'_>) {
+    fn assign(
+        &mut self,
+        memory: &dyn Memory,
+        index: usize,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) {
         let read = &self.reader.threads()[index];
         let interpreter = &self.reader.interpreters()[read.interpreter];
         let gil = (interpreter.gil, u64::from(self.located.offsets.gil.size));
-        let (outcome, holds_gil, fingerprint, tries) = (read.outcome, read.holds_gil, read.fingerprint, read.tries);
+        let (outcome, holds_gil, fingerprint, tries) =
+            (read.outcome, read.holds_gil, read.fingerprint, read.tries);
         let gc = interpreter.collecting && holds_gil;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost {
@@ -247,9 +266,11 @@ impl Python {
         }
         if self.codes.remove(&address).is_some() {
             self.nodes.retain(|key, _| key.1 != address);
+            self.opcodes.forget();
         }
         if let (Some(identity), Ok(info)) = (identity, read_code(memory, &self.located, address)) {
-            let function = shared.stacks.function(&info.name, &info.qualified_name, &info.file, info.first_line);
+            let function =
+                shared.stacks.function(&info.name, &info.qualified_name, &info.file, info.first_line);
             self.codes.insert(address, Code { info, function, identity, read_at: tick, check_at: tick + 1 });
         }
     }
@@ -272,14 +293,45 @@ impl Python {
     /// The innermost frame stands at a call while the called C function runs. At an operator that may work
     /// in C for long (the sum of two arrays) it counts as native only when nothing has moved since the last
     /// sample, since operators on numbers take no time to speak of.
-    fn running_state(&self, memory: &dyn Memory, thread: &TargetThread, fingerprint: u64) -> State {
+    fn running_state(&mut self, memory: &dyn Memory, thread: &TargetThread, fingerprint: u64) -> State {
         let Some(frame) = thread.frames.last() else {
             return State::Native;
         };
         let Some(code) = self.codes.get(&frame.code) else {
             return State::Python;
         };
-        let _ = (memory, fingerprint, code);
-        State::Python
+        let may_be_native = match code.info.opcode_address(frame.instruction) {
+            Some(address) => opcode_is_native_call(self.located.version, self.opcodes.at(memory, address)),
+            None => code.info.is_native_call_at(frame.instruction),
+        };
+        if may_be_native && fingerprint == thread.fingerprint { State::Native } else { State::Python }
+    }
+}
+
+/// The opcodes of instructions at which frames have stood.
+///
+/// From 3.11 on the interpreter rewrites instructions after some runs, and seldom again: an instruction is
+/// read anew when it has been asked about once, twice, four times and so on.
+#[derive(Debug, Default)]
+struct Opcodes {
+    /// By address: the opcode, and how often it was asked about.
+    seen: FxHashMap<u64, (u8, u32)>,
+}
+
+impl Opcodes {
+    fn at(&mut self, memory: &dyn Memory, address: u64) -> u8 {
+        let (opcode, asked) = self.seen.entry(address).or_default();
+        *asked = asked.saturating_add(1);
+        if asked.is_power_of_two() {
+            let mut byte = [0];
+            if memory.read(address, &mut byte).is_ok() {
+                *opcode = byte[0];
+            }
+        }
+        *opcode
+    }
+
+    fn forget(&mut self) {
+        self.seen.clear();
     }
 }

@@ -81,7 +81,13 @@ impl Stacks {
     }
 
     /// The number of a function.
-    pub(crate) fn function(&mut self, name: &str, qualified_name: &str, file: &str, first_line: u32) -> FunctionId {
+    pub(crate) fn function(
+        &mut self,
+        name: &str,
+        qualified_name: &str,
+        file: &str,
+        first_line: u32,
+    ) -> FunctionId {
         let key = (file.to_owned(), qualified_name.to_owned(), first_line);
         if let Some(id) = self.function_ids.get(&key) {
             return *id;
@@ -158,7 +164,8 @@ impl Stacks {
             if inclusive.all() == 0 {
                 continue;
             }
-            let Some(function) = self.functions.get((node.function - self.functions_before - 1) as usize) else {
+            let Some(function) = self.functions.get((node.function - self.functions_before - 1) as usize)
+            else {
                 continue;
             };
             let (same_function, same_line) = self.seen_above(node);

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use naja_cpython::locate::{LocateError, locate};
 use naja_cpython::memory::{LiveProcess, MemoryError};
 use naja_cpython::reader::SampleError;
-use naja_recording::{Ending, Metric, Process, ProcessId, Thread, ThreadId, Tick};
+use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
 use naja_system::timer;
 
 use crate::os_thread::{Activity, OsThread};
@@ -35,6 +35,20 @@ pub struct SampleCounts {
     pub lost: u64,
 }
 
+/// What a process is said to be doing when its threads do different things: work before waiting, and of
+/// the waits the one that most likely holds up the work.
+const BY_WEIGHT: [State; State::ALL.len()] = [
+    State::Python,
+    State::Native,
+    State::GilWait,
+    State::IoWait,
+    State::ChildWait,
+    State::Sleep,
+    State::LockWait,
+    State::Stopped,
+    State::Lost,
+];
+
 /// What all targets share while one tick is sampled.
 pub(crate) struct Shared<'a> {
     pub(crate) tick: Tick,
@@ -57,6 +71,10 @@ pub(crate) struct Target {
     attempt_gap_ns: u64,
     failures: u32,
     threads: Vec<TargetThread>,
+    /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
+    ticks: [u64; State::ALL.len()],
+    /// The tick after the last one that `ticks` holds.
+    next_tick: Tick,
     statm: Option<File>,
     page_bytes: u64,
     cpu_ns: u64,
@@ -85,6 +103,8 @@ impl Target {
             attempt_gap_ns: 500_000,
             failures: 0,
             threads: Vec::new(),
+            ticks: [0; State::ALL.len()],
+            next_tick: tick,
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
@@ -97,17 +117,19 @@ impl Target {
         self.ended
     }
 
-    pub(crate) fn is_python(&self) -> bool {
-        self.python.is_some()
+    /// The process, its ticks by state, and its threads, to be counted up.
+    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], Vec<TargetThread>) {
+        (self.process, self.ticks, self.threads)
     }
 
-    pub(crate) fn threads(&self) -> &[TargetThread] {
-        &self.threads
-    }
-
-    /// The threads' numbers in the system, as far as they are known.
-    pub(crate) fn tids(&self) -> impl Iterator<Item = u32> {
-        self.threads.iter().filter(|thread| !thread.ended).map(|thread| thread.thread.os_tid)
+    /// Adds what is new of its threads to a batch.
+    pub(crate) fn take_new(&mut self, batch: &mut Batch) {
+        for thread in &mut self.threads {
+            if std::mem::take(&mut thread.changed) {
+                batch.threads.push(thread.thread.clone());
+            }
+            batch.runs.extend(thread.take_runs());
+        }
     }
 
     /// CPU time used since it was first seen, nanoseconds.
@@ -131,6 +153,7 @@ impl Target {
         }
         if idle && self.threads.iter().all(TargetThread::is_blocked) {
             self.threads.iter_mut().for_each(|thread| thread.repeat(shared));
+            self.note(shared.tick, true);
             return;
         }
         self.look_at_threads();
@@ -139,7 +162,19 @@ impl Target {
             Err(error) => self.fail(error, shared),
         }
         self.threads.iter_mut().for_each(|thread| thread.note(shared));
-            }
+        self.note(shared.tick, false);
+    }
+
+    /// Notes what the process as a whole was doing in this tick; when `idle`, also in those missed before.
+    fn note(&mut self, tick: Tick, idle: bool) {
+        let state = |thread: &TargetThread| (!thread.ended).then_some(thread.now.state);
+        let weight = |state: &State| BY_WEIGHT.iter().position(|other| other == state);
+        let state = self.threads.iter().filter_map(state).min_by_key(weight).unwrap_or(State::Lost);
+        let missed = tick.saturating_sub(self.next_tick);
+        self.ticks[if idle { state } else { State::Lost } as usize] += missed;
+        self.ticks[state as usize] += 1;
+        self.next_tick = tick + 1;
+    }
 
     /// Looks for an interpreter, less often the longer there is none.
     fn attempt(&mut self, shared: &mut Shared<'_>) {
@@ -193,12 +228,18 @@ impl Target {
             *shared.threads_given += 1;
             let name = read_line(&format!("/proc/{pid}/task/{tid}/comm"));
             self.threads.push(TargetThread::new(
-                Thread { id: *shared.threads_given, process: self.process.id, os_tid: tid, name, interpreter: 0 },
+                Thread {
+                    id: *shared.threads_given,
+                    process: self.process.id,
+                    os_tid: tid,
+                    name,
+                    interpreter: 0,
+                },
                 os,
                 shared.tick,
             ));
             if let Some(python) = &mut self.python {
-                python.names_due = true;
+                python.name_threads_soon();
             }
         }
     }

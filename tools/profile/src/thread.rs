@@ -27,6 +27,8 @@ pub(crate) struct TargetThread {
     pub(crate) ticks: [u64; State::ALL.len()],
     /// Ticks in which it held the GIL.
     pub(crate) gil_ticks: u64,
+    /// Ticks in which the collector ran in it.
+    pub(crate) gc_ticks: u64,
     pub(crate) ended: bool,
     runs: Vec<Run>,
     runs_from: Tick,
@@ -56,6 +58,7 @@ impl TargetThread {
             now: Now::default(),
             ticks: [0; State::ALL.len()],
             gil_ticks: 0,
+            gc_ticks: 0,
             ended: false,
             runs: Vec::new(),
             runs_from: tick,
@@ -103,6 +106,7 @@ impl TargetThread {
         self.next_tick += ticks;
         self.ticks[now.state as usize] += ticks;
         self.gil_ticks += if now.gil { ticks } else { 0 };
+        self.gc_ticks += if now.gc { ticks } else { 0 };
         let run = Run { ticks: 0, node: now.node, state: now.state, gil: now.gil, gc: now.gc };
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         match self.runs.last_mut() {
@@ -123,10 +127,5 @@ impl TargetThread {
         };
         self.runs_from = self.next_tick;
         Some(runs)
-    }
-
-    /// Ticks in which it was seen, whatever it did.
-    pub(crate) fn ticks_seen(&self) -> u64 {
-        self.ticks.iter().sum::<u64>() - self.ticks[State::Lost as usize]
     }
 }

@@ -1,4 +1,4 @@
-//! CPython 3.11. Written by `offsets/derive.py` from the headers of 3.11.7; do not edit.
+//! CPython 3.11. Written by `derive.py` from the headers of 3.11.7; do not edit.
 
 use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
 
@@ -36,6 +36,7 @@ pub(super) const TABLE: Offsets = Offsets {
         first_line: 72,
         line_table: 136,
         instructions: 184,
+        copies: ABSENT,
     },
     object: Object {
         ob_type: 8,

@@ -1,4 +1,4 @@
-//! CPython 3.12. Written by `offsets/derive.py` from the headers of 3.12.1; do not edit.
+//! CPython 3.12. Written by `derive.py` from the headers of 3.12.1; do not edit.
 
 use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
 
@@ -36,6 +36,7 @@ pub(super) const TABLE: Offsets = Offsets {
         first_line: 68,
         line_table: 136,
         instructions: 192,
+        copies: ABSENT,
     },
     object: Object {
         ob_type: 8,

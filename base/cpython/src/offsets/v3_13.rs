@@ -1,5 +1,6 @@
-//! CPython 3.13. Written by `offsets/derive.py` from the headers of 3.13.0; do not edit.
+//! CPython 3.13. Written by `derive.py` from the headers of 3.13.0; do not edit.
 
+use super::debug::Layout;
 use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
 
 /// What the headers say.
@@ -36,6 +37,7 @@ pub(super) const TABLE: Offsets = Offsets {
         first_line: 68,
         line_table: 136,
         instructions: 200,
+        copies: ABSENT,
     },
     object: Object {
         ob_type: 8,
@@ -67,4 +69,63 @@ pub(super) const TABLE: Offsets = Offsets {
         module_dict: 16,
         tuple_items: 24,
     },
+};
+
+/// Where the process itself says so.
+pub(super) const LAYOUT: Layout = Layout {
+    version: 8,
+    free_threaded: 16,
+    runtime_size: 24,
+    runtime_interpreters_head: 40,
+    interpreter_size: 48,
+    interpreter_id: 56,
+    interpreter_next: 64,
+    interpreter_threads_head: 72,
+    interpreter_gc: 80,
+    interpreter_modules: 88,
+    interpreter_gil_pointer: 112,
+    interpreter_gil: 120,
+    interpreter_gil_locked: 136,
+    interpreter_gil_holder: 144,
+    thread_size: 152,
+    thread_next: 168,
+    thread_interpreter: 176,
+    thread_frame: 184,
+    thread_ident: 192,
+    thread_native_id: 200,
+    thread_datastack_chunk: 208,
+    frame_size: 224,
+    frame_previous: 232,
+    frame_code: 240,
+    frame_instruction: 248,
+    frame_locals: 256,
+    frame_owner: 264,
+    code_size: 272,
+    code_filename: 280,
+    code_name: 288,
+    code_qualname: 296,
+    code_line_table: 304,
+    code_first_line: 312,
+    code_instructions: 344,
+    code_copies: ABSENT,
+    object_size: 352,
+    object_type: 360,
+    type_size: 368,
+    type_name: 376,
+    type_flags: 392,
+    type_basic_size: ABSENT,
+    type_dict_offset: ABSENT,
+    type_cached_keys: ABSENT,
+    tuple_items: 408,
+    tuple_size: 416,
+    dict_keys: 456,
+    dict_values: 464,
+    long_tag: 496,
+    long_digits: 504,
+    bytes_data: 528,
+    unicode_state: 544,
+    unicode_length: 552,
+    unicode_ascii_size: 560,
+    unicode_compact_size: ABSENT,
+    gc_collecting: 576,
 };

@@ -1,4 +1,4 @@
-//! CPython 3.13, free-threaded build. Written by `offsets/derive.py` from the headers of 3.13.0; do not edit.
+//! CPython 3.13, free-threaded build. Written by `derive.py` from the headers of 3.13.0; do not edit.
 
 use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
 
@@ -36,6 +36,7 @@ pub(super) const TABLE: Offsets = Offsets {
         first_line: 84,
         line_table: 152,
         instructions: 216,
+        copies: ABSENT,
     },
     object: Object {
         ob_type: 24,

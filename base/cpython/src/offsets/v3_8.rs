@@ -1,4 +1,4 @@
-//! CPython 3.8. Written by `offsets/derive.py` from the headers of 3.8.18; do not edit.
+//! CPython 3.8. Written by `derive.py` from the headers of 3.8.18; do not edit.
 
 use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
 
@@ -36,6 +36,7 @@ pub(super) const TABLE: Offsets = Offsets {
         first_line: 40,
         line_table: 120,
         instructions: 48,
+        copies: ABSENT,
     },
     object: Object {
         ob_type: 8,

@@ -47,25 +47,14 @@ pub(crate) fn program(threads: u32, nodes: u32) -> Batch {
         threads: (1..=threads).map(thread).collect(),
         functions: (1..=20).map(function).collect(),
         nodes: (1..=nodes)
-            .map(|id| StackNode {
-                id,
-                parent: id / 3,
-                function: id % 20 + 1,
-                line: id % 400,
-            })
+            .map(|id| StackNode { id, parent: id / 3, function: id % 20 + 1, line: id % 400 })
             .collect(),
         ..Batch::default()
     }
 }
 
 pub(crate) fn thread(id: u32) -> Thread {
-    Thread {
-        id,
-        process: 1,
-        os_tid: 4210 + id,
-        name: format!("Thread-{id}"),
-        interpreter: 0,
-    }
+    Thread { id, process: 1, os_tid: 4210 + id, name: format!("Thread-{id}"), interpreter: 0 }
 }
 
 pub(crate) fn function(id: u32) -> Function {
@@ -93,11 +82,5 @@ pub(crate) fn busy(numbers: &mut Numbers, ticks: u32, nodes: u32) -> Vec<Run> {
 
 /// One run of a thread that waits.
 pub(crate) fn idle(ticks: u32, node: u32) -> Vec<Run> {
-    vec![Run {
-        ticks,
-        node,
-        state: State::LockWait,
-        gil: false,
-        gc: false,
-    }]
+    vec![Run { ticks, node, state: State::LockWait, gil: false, gc: false }]
 }

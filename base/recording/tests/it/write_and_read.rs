@@ -29,10 +29,7 @@ fn ticks_of(all: &[ThreadRuns]) -> Ticks {
 fn read_ticks(reader: &Reader<'_>) -> Ticks {
     let mut all = Vec::new();
     reader.runs(&mut |runs| all.push(runs)).unwrap();
-    let order: Vec<_> = all
-        .iter()
-        .map(|runs| (runs.thread, runs.first_tick))
-        .collect();
+    let order: Vec<_> = all.iter().map(|runs| (runs.thread, runs.first_tick)).collect();
     assert!(order.is_sorted());
     ticks_of(&all)
 }
@@ -46,12 +43,7 @@ fn write_all(writer: &mut Writer) -> (Batch, Ticks) {
         let first_tick = step * 250;
         let mut batch = Batch {
             until_tick: first_tick + 250,
-            metrics: vec![Metric {
-                tick: first_tick,
-                process: 1,
-                cpu_ns: step * 1_000,
-                rss_bytes: 1 << 20,
-            }],
+            metrics: vec![Metric { tick: first_tick, process: 1, cpu_ns: step * 1_000, rss_bytes: 1 << 20 }],
             ..Batch::default()
         };
         if step == 0 {
@@ -64,11 +56,7 @@ fn write_all(writer: &mut Writer) -> (Batch, Ticks) {
             batch.nodes = everything.nodes[500..].to_vec();
         }
         let nodes = if step < 40 { 500 } else { 1000 };
-        batch.runs.push(ThreadRuns {
-            thread: 1,
-            first_tick,
-            runs: busy(&mut numbers, 250, nodes),
-        });
+        batch.runs.push(ThreadRuns { thread: 1, first_tick, runs: busy(&mut numbers, 250, nodes) });
         batch.runs.push(ThreadRuns {
             thread: 2,
             first_tick,
@@ -85,17 +73,9 @@ fn write_all(writer: &mut Writer) -> (Batch, Ticks) {
         runs.extend(batch.runs);
         everything.metrics.extend(batch.metrics);
     }
-    let sources = vec![Source {
-        file: "/srv/file1.py".to_owned(),
-        text: "def f1():\n    return 'ä'\n".repeat(100),
-    }];
-    writer
-        .write(&Batch {
-            sources: sources.clone(),
-            until_tick: 20_000,
-            ..Batch::default()
-        })
-        .unwrap();
+    let sources =
+        vec![Source { file: "/srv/file1.py".to_owned(), text: "def f1():\n    return 'ä'\n".repeat(100) }];
+    writer.write(&Batch { sources: sources.clone(), until_tick: 20_000, ..Batch::default() }).unwrap();
     everything.sources = sources;
     (everything, ticks_of(&runs))
 }
@@ -116,9 +96,8 @@ fn check_content(reader: &Reader<'_>, everything: &Batch, ticks: &Ticks) {
 
 fn files_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -166,12 +145,7 @@ fn going_on_in_memory_keeps_everything() {
     let mut writer = Writer::create(&path, &header()).unwrap();
     let (everything, ticks) = write_all(&mut writer);
     writer.go_on_in_memory().unwrap();
-    writer
-        .write(&Batch {
-            until_tick: 20_000,
-            ..Batch::default()
-        })
-        .unwrap();
+    writer.write(&Batch { until_tick: 20_000, ..Batch::default() }).unwrap();
     check_content(&writer.reader().unwrap(), &everything, &ticks);
     assert!(!Reader::open(&path).unwrap().is_live());
 }

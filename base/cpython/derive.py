@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Derives `src/offsets/v3_N.rs` from the headers of a CPython.
+"""Derives `src/offsets/v3_N.rs` and `src/opcodes/v3_N.rs` from the headers of a CPython.
 
-    python3 offsets/derive.py ~/.pyenv/versions/3.12.1/bin/python3.12 [--free-threaded] [--include DIR] [--check]
+    python3 derive.py ~/.pyenv/versions/3.12.1/bin/python3.12 [--free-threaded] [--include DIR] [--check]
 
 For each interpreter given, one small C program is compiled against its include folder with Py_BUILD_CORE
 defined; it prints what `offsetof` and `sizeof` say, and this script writes them as one Rust constant.
-Nothing is written by hand, and nothing but the numbers that naja reads is kept. `--check` compares instead
-of writing and exits with 1 where the file differs.
+Nothing is written by hand, and nothing but the numbers that naja reads is kept. From 3.13 on a process says
+most of them itself, in `_Py_DebugOffsets`; for those versions the script also writes where in that structure
+each number is. `--check` compares instead of writing and exits with 1 where a file differs.
 """
 
 import argparse
+import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -99,6 +102,7 @@ def code(v, ft):
         "first_line": f("co_firstlineno"),
         "line_table": f("co_linetable" if v >= 10 else "co_lnotab"),
         "instructions": f(instructions),
+        "copies": f("co_tlbc") if ft and v >= 14 else ABSENT,
     }
 
 
@@ -140,6 +144,69 @@ def object_(v, ft):
     }
 
 
+def debug(v):
+    """Where the words are in `_Py_DebugOffsets` that `src/offsets/debug.rs` uses."""
+    f = lambda member: f"offsetof(_Py_DebugOffsets, {member})"
+    later = lambda since, member: f(member) if v >= since else ABSENT
+    return {
+        "version": f("version"),
+        "free_threaded": f("free_threaded"),
+        "runtime_size": f("runtime_state.size"),
+        "runtime_interpreters_head": f("runtime_state.interpreters_head"),
+        "interpreter_size": f("interpreter_state.size"),
+        "interpreter_id": f("interpreter_state.id"),
+        "interpreter_next": f("interpreter_state.next"),
+        "interpreter_threads_head": f("interpreter_state.threads_head"),
+        "interpreter_gc": f("interpreter_state.gc"),
+        "interpreter_modules": f("interpreter_state.imports_modules"),
+        "interpreter_gil_pointer": f("interpreter_state.ceval_gil"),
+        "interpreter_gil": f("interpreter_state.gil_runtime_state"),
+        "interpreter_gil_locked": f("interpreter_state.gil_runtime_state_locked"),
+        "interpreter_gil_holder": f("interpreter_state.gil_runtime_state_holder"),
+        "thread_size": f("thread_state.size"),
+        "thread_next": f("thread_state.next"),
+        "thread_interpreter": f("thread_state.interp"),
+        "thread_frame": f("thread_state.current_frame"),
+        "thread_ident": f("thread_state.thread_id"),
+        "thread_native_id": f("thread_state.native_thread_id"),
+        "thread_datastack_chunk": f("thread_state.datastack_chunk"),
+        "frame_size": f("interpreter_frame.size"),
+        "frame_previous": f("interpreter_frame.previous"),
+        "frame_code": f("interpreter_frame.executable"),
+        "frame_instruction": f("interpreter_frame.instr_ptr"),
+        "frame_locals": f("interpreter_frame.localsplus"),
+        "frame_owner": f("interpreter_frame.owner"),
+        "code_size": f("code_object.size"),
+        "code_filename": f("code_object.filename"),
+        "code_name": f("code_object.name"),
+        "code_qualname": f("code_object.qualname"),
+        "code_line_table": f("code_object.linetable"),
+        "code_first_line": f("code_object.firstlineno"),
+        "code_instructions": f("code_object.co_code_adaptive"),
+        "code_copies": later(14, "code_object.co_tlbc"),
+        "object_size": f("pyobject.size"),
+        "object_type": f("pyobject.ob_type"),
+        "type_size": f("type_object.size"),
+        "type_name": f("type_object.tp_name"),
+        "type_flags": f("type_object.tp_flags"),
+        "type_basic_size": later(15, "type_object.tp_basicsize"),
+        "type_dict_offset": later(15, "type_object.tp_dictoffset"),
+        "type_cached_keys": later(15, "heap_type_object.ht_cached_keys"),
+        "tuple_items": f("tuple_object.ob_item"),
+        "tuple_size": f("tuple_object.ob_size"),
+        "dict_keys": f("dict_object.ma_keys"),
+        "dict_values": f("dict_object.ma_values"),
+        "long_tag": f("long_object.lv_tag"),
+        "long_digits": f("long_object.ob_digit"),
+        "bytes_data": f("bytes_object.ob_sval"),
+        "unicode_state": f("unicode_object.state"),
+        "unicode_length": f("unicode_object.length"),
+        "unicode_ascii_size": f("unicode_object.asciiobject_size"),
+        "unicode_compact_size": later(15, "unicode_object.compactunicodeobject_size"),
+        "gc_collecting": f("gc.collecting"),
+    }
+
+
 GROUPS = {
     "runtime": ("Runtime", runtime),
     "interpreter": ("Interpreter", interpreter),
@@ -159,7 +226,10 @@ HEADERS = {
     12: "pycore_interp.h pycore_runtime.h pycore_gil.h pycore_frame.h pycore_dict.h",
     13: "pycore_interp.h pycore_runtime.h pycore_gil.h pycore_frame.h pycore_dict.h pycore_object.h",
 }
-LATER = "pycore_interp.h pycore_runtime.h pycore_gil.h pycore_interpframe.h pycore_dict.h pycore_object.h"
+LATER = (
+    "pycore_interp.h pycore_runtime.h pycore_gil.h pycore_interpframe.h pycore_dict.h pycore_object.h "
+    "pycore_debug_offsets.h"
+)
 
 DICT_KEYS = """
 struct naja_dict_keys {
@@ -188,6 +258,9 @@ def program(v, ft):
         for field, expression in fields(v, ft).items():
             if expression != ABSENT:
                 lines.append(f'    printf("{group}.{field} %ld\\n", (long)({expression}));')
+    for field, expression in debug(v).items() if v >= 13 else ():
+        if expression != ABSENT:
+            lines.append(f'    printf("debug.{field} %ld\\n", (long)({expression}));')
     lines.append("    return 0;\n}")
     return "\n".join(lines) + "\n"
 
@@ -198,7 +271,9 @@ def measure(include, v, ft):
         source.write_text(program(v, ft))
         binary = pathlib.Path(folder, "offsets")
         subprocess.run(
-            ["cc", "-w", "-I", str(include), "-I", str(include / "internal"), "-o", str(binary), str(source)],
+            # Debian's headers find their `pyconfig.h` from the folder above.
+            ["cc", "-w", "-I", str(include), "-I", str(include / "internal"), "-idirafter", str(include.parent)]
+            + ["-o", str(binary), str(source)],
             check=True,
         )
         out = subprocess.run([str(binary)], check=True, capture_output=True, text=True).stdout
@@ -209,7 +284,7 @@ def render(v, ft, numbers):
     version = numbers["version"].replace(" ", ".")
     kind = ", free-threaded build" if ft else ""
     lines = [
-        f"//! CPython 3.{v}{kind}. Written by `offsets/derive.py` from the headers of {version}; do not edit.",
+        f"//! CPython 3.{v}{kind}. Written by `derive.py` from the headers of {version}; do not edit.",
         "",
         "use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};",
         "",
@@ -223,8 +298,62 @@ def render(v, ft, numbers):
             lines.append(f"        {field}: {number},")
         lines.append("    },")
     lines.append("};")
-    text = "\n".join(lines) + "\n"
-    return text if ABSENT in text.split("TABLE")[1] else text.replace("ABSENT, ", "", 1)
+    if v >= 13 and not ft:
+        lines[2] = "use super::debug::Layout;\n" + lines[2]
+        lines += ["", "/// Where the process itself says so.", "pub(super) const LAYOUT: Layout = Layout {"]
+        for field, expression in debug(v).items():
+            lines.append(f"    {field}: {ABSENT if expression == ABSENT else numbers['debug.' + field]},")
+        lines.append("};")
+    return "\n".join(lines) + "\n"
+
+
+# Instructions that hand over to C code which can take long.
+#
+# The general form of each is meant. What the interpreter has specialised for short work on built-in types
+# (`BINARY_OP_ADD_INT`, `FOR_ITER_RANGE`) or for a Python function, which gets a frame of its own, is not.
+NATIVE = [
+    r"(INSTRUMENTED_)?CALL(_.*)?",
+    r"PRECALL_.+",
+    r"(BINARY|INPLACE|UNARY)_(?!OP_|SUBSCR_|NOT$)\w+",
+    r"(COMPARE_OP|CONTAINS_OP|STORE_SUBSCR|UNPACK_SEQUENCE)(_ADAPTIVE)?|(BINARY_OP|BINARY_SUBSCR)_ADAPTIVE",
+    r"DELETE_SUBSCR|STORE_SLICE|UNPACK_EX",
+    r"(INSTRUMENTED_)?FOR_ITER|(INSTRUMENTED_)?SEND|YIELD_FROM",
+    r"IMPORT_NAME|IMPORT_STAR",
+    r"FORMAT_(VALUE|SIMPLE|WITH_SPEC)|CONVERT_VALUE|BUILD_STRING",
+    r"LIST_EXTEND|SET_UPDATE|DICT_UPDATE|DICT_MERGE|LIST_TO_TUPLE|BUILD_(LIST|MAP|TUPLE|SET)_UNPACK(_WITH_CALL)?",
+    r"BEFORE_WITH|SETUP_WITH|WITH_EXCEPT_START|WITH_CLEANUP_START",
+]
+# Calls that give the callee a frame, and calls that are over at once.
+NOT_NATIVE = r".*(?<!NON)_(PY|PY_.+)|.*_(PYFUNC|LEN|TYPE_1|LIST_APPEND)|.*BOUND_METHOD.*|PRECALL_ADAPTIVE|CALL_ALLOC_AND_ENTER_INIT" \
+    r"|CALL_(FINALLY|INTRINSIC_.)"
+
+
+def opcodes(include):
+    """Name and number of every instruction, the specialised ones included."""
+    header = include / "opcode_ids.h"
+    text = (header if header.exists() else include / "opcode.h").read_text()
+    found = re.findall(r"^#define\s+([A-Z][A-Z0-9_]+)\s+(\d+)\s*$", text, re.M)
+    numbers = {name: int(number) for name, number in found if not re.match(r"NB_|MIN_|MAX_|ENABLE_|HAVE_ARG", name)}
+    return {name: number for name, number in numbers.items() if number < 256}
+
+
+def is_native(name):
+    return any(re.fullmatch(form, name) for form in NATIVE) and not re.fullmatch(NOT_NATIVE, name)
+
+
+def render_opcodes(v, release, include):
+    known = opcodes(include)
+    lines = [
+        f"//! CPython 3.{v}. Written by `derive.py` from the headers of {release}; do not edit.",
+        "",
+        "/// The prefix that widens the argument of the instruction after it.",
+        f"pub(super) const EXTENDED_ARG: u8 = {known['EXTENDED_ARG']};",
+        "",
+        "/// Instructions in which time goes to C code.",
+        "pub(super) const NATIVE_CALLS: &[u8] = &[",
+    ]
+    lines += [f"    {number}, // {name}" for name, number in sorted(known.items()) if is_native(name)]
+    return "\n".join(lines + ["];"]) + "\n"
 
 
 def main():
@@ -233,6 +362,7 @@ def main():
     parser.add_argument("--include", action="append", default=[], help="an include folder, without an interpreter")
     parser.add_argument("--free-threaded", action="store_true", help="as a build with Py_GIL_DISABLED")
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    parser.add_argument("--json", action="store_true", help="print the numbers instead of writing, one line each")
     options = parser.parse_args()
 
     folders = [pathlib.Path(folder) for folder in options.include]
@@ -245,21 +375,32 @@ def main():
     for include in folders:
         header = (include / "patchlevel.h").read_text()
         v = int(header.split("#define PY_MINOR_VERSION")[1].split()[0])
-        text = render(v, options.free_threaded, measure(include, v, options.free_threaded))
-        target = HERE.parent / "src" / "offsets" / f"v3_{v}{'t' if options.free_threaded else ''}.rs"
-        if options.check:
-            same = target.exists() and body(target.read_text()) == body(text)
-            print(f"{target.name}: {'as in the headers' if same else 'DIFFERS from the headers'} of {include}")
-            differs |= not same
-        else:
-            target.write_text(text)
-            print(f"wrote {target.name} from {include}")
+        ft = options.free_threaded
+        numbers = measure(include, v, ft)
+        if options.json:
+            calls = [number for name, number in opcodes(include).items() if is_native(name)]
+            print(json.dumps({"offsets": numbers, "native_calls": sorted(calls)}))
+            continue
+        files = {f"offsets/v3_{v}{'t' if ft else ''}.rs": render(v, ft, numbers)}
+        if not ft:
+            files[f"opcodes/v3_{v}.rs"] = render_opcodes(v, numbers["version"].replace(" ", "."), include)
+        for name, text in files.items():
+            formatter = ["rustfmt", "--edition", "2024", "--config-path", str(HERE.parent.parent)]
+            text = subprocess.run(formatter, input=text, check=True, capture_output=True, text=True).stdout
+            target = HERE / "src" / name
+            if options.check:
+                same = target.exists() and body(target.read_text()) == body(text)
+                print(f"{name}: {'as in the headers' if same else 'DIFFERS from the headers'} of {include}")
+                differs |= not same
+            else:
+                target.write_text(text)
+                print(f"wrote {name} from {include}")
     sys.exit(1 if differs else 0)
 
 
 def body(text):
-    """The numbers alone, without the line that names the release."""
-    return text.split("TABLE", 1)[1]
+    """All but the line that names the release."""
+    return text.split("\n", 1)[1]
 
 
 if __name__ == "__main__":

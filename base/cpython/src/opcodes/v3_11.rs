@@ -1,0 +1,51 @@
+//! CPython 3.11. Written by `derive.py` from the headers of 3.11.7; do not edit.
+
+/// The prefix that widens the argument of the instruction after it.
+pub(super) const EXTENDED_ARG: u8 = 144;
+
+/// Instructions in which time goes to C code.
+pub(super) const NATIVE_CALLS: &[u8] = &[
+    53,  // BEFORE_WITH
+    122, // BINARY_OP
+    3,   // BINARY_OP_ADAPTIVE
+    25,  // BINARY_SUBSCR
+    17,  // BINARY_SUBSCR_ADAPTIVE
+    157, // BUILD_STRING
+    171, // CALL
+    22,  // CALL_ADAPTIVE
+    142, // CALL_FUNCTION_EX
+    107, // COMPARE_OP
+    26,  // COMPARE_OP_ADAPTIVE
+    118, // CONTAINS_OP
+    61,  // DELETE_SUBSCR
+    164, // DICT_MERGE
+    165, // DICT_UPDATE
+    155, // FORMAT_VALUE
+    93,  // FOR_ITER
+    108, // IMPORT_NAME
+    84,  // IMPORT_STAR
+    162, // LIST_EXTEND
+    82,  // LIST_TO_TUPLE
+    66,  // PRECALL_BUILTIN_CLASS
+    67,  // PRECALL_BUILTIN_FAST_WITH_KEYWORDS
+    72,  // PRECALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+    73,  // PRECALL_NO_KW_BUILTIN_FAST
+    76,  // PRECALL_NO_KW_BUILTIN_O
+    77,  // PRECALL_NO_KW_ISINSTANCE
+    80,  // PRECALL_NO_KW_METHOD_DESCRIPTOR_FAST
+    81,  // PRECALL_NO_KW_METHOD_DESCRIPTOR_NOARGS
+    113, // PRECALL_NO_KW_METHOD_DESCRIPTOR_O
+    121, // PRECALL_NO_KW_STR_1
+    127, // PRECALL_NO_KW_TUPLE_1
+    123, // SEND
+    163, // SET_UPDATE
+    60,  // STORE_SUBSCR
+    168, // STORE_SUBSCR_ADAPTIVE
+    15,  // UNARY_INVERT
+    11,  // UNARY_NEGATIVE
+    10,  // UNARY_POSITIVE
+    94,  // UNPACK_EX
+    92,  // UNPACK_SEQUENCE
+    177, // UNPACK_SEQUENCE_ADAPTIVE
+    49,  // WITH_EXCEPT_START
+];

@@ -1,0 +1,187 @@
+//! Asks a recording in SQL, without ever changing it or holding up its writer.
+//!
+//! Beside the plain tables there are `samples`, `stacks` and `stack_frames`, unpacked while they are read.
+//! An authorizer lets a statement read and call functions, and nothing else. Start at [`Database::query`].
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, Connection, Statement, ffi};
+
+use crate::error::RecordingError;
+use crate::schema;
+use crate::virtual_tables;
+
+/// The tables that can be asked, each with its columns: what `naja sql` shows when a name is wrong.
+pub const TABLES: [(&str, &str); 9] = [
+    (
+        "samples",
+        "tick, time_s, pid, process, thread, os_tid, thread_name, state, gil, gc, stack, function, file, line",
+    ),
+    ("stacks", "id, parent, function, file, line, depth, function_id"),
+    ("stack_frames", "stack, level, node, function, file, line"),
+    (
+        "processes",
+        "id, pid, parent, command, first_tick, last_tick, interpreter, unobserved, user_ns, system_ns, \
+         peak_rss_bytes, ending, ending_code",
+    ),
+    ("threads", "id, process, pid, os_tid, name, interpreter"),
+    ("functions", "id, name, qualified_name, file, first_line"),
+    ("metrics", "tick, time_s, process, pid, cpu_s, rss_bytes"),
+    ("meta", "key, value"),
+    ("report", "json"),
+];
+
+/// Plain forms of tables whose stored form is compact. A temporary view comes before a table of its name.
+const VIEWS: &str = "
+CREATE TEMP VIEW threads AS
+    SELECT t.id, t.process, p.pid, t.os_tid, t.name, t.interpreter
+    FROM main.threads t LEFT JOIN main.processes p ON p.id = t.process;
+CREATE TEMP VIEW functions AS
+    SELECT f.id, f.name, f.qualified_name, files.name AS file, f.first_line
+    FROM main.functions f LEFT JOIN main.files files ON files.id = f.file;
+CREATE TEMP VIEW metrics AS
+    SELECT m.tick, m.tick * (SELECT value FROM main.meta WHERE key = 'interval_ns') / 1e9 AS time_s,
+           m.process, p.pid, m.cpu_ns / 1e9 AS cpu_s, m.rss_bytes
+    FROM main.metrics m LEFT JOIN main.processes p ON p.id = m.process;
+";
+
+/// A value of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'r> {
+    /// No value.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Real(f64),
+    /// Text; bytes that are no text are replaced.
+    Text(Cow<'r, str>),
+    /// Bytes.
+    Blob(&'r [u8]),
+}
+
+/// Takes an answer as it comes. An error that it returns ends the query.
+pub trait Rows {
+    /// The names of the columns: once, first.
+    fn columns(&mut self, names: &[&str]) -> io::Result<()>;
+    /// One row: as many values as there are columns.
+    fn row(&mut self, values: &[Value<'_>]) -> io::Result<()>;
+}
+
+/// A recording that can be asked in SQL.
+pub struct Database {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Database {
+    /// Opens a recording. One that is being written is asked as it is at this moment.
+    ///
+    /// Errors: as [`crate::Reader::open`].
+    pub fn open(path: &Path) -> Result<Database, RecordingError> {
+        let opened = schema::open(path)?;
+        let mut connection = opened.connection;
+        let set_up = (|| {
+            virtual_tables::register(&connection, opened.again)?;
+            connection.execute_batch(VIEWS)?;
+            connection.authorizer(Some(authorize))
+        })();
+        set_up.map_err(|error| RecordingError::sqlite("read", path, error))?;
+        Ok(Database { connection, path: path.to_owned() })
+    }
+
+    /// Runs one statement that reads, and gives its rows as they are found.
+    ///
+    /// Errors: [`RecordingError::Query`] with SQLite's words, [`RecordingError::QueryWrites`],
+    ///         [`RecordingError::Output`] when `rows` failed.
+    /// Cost:   memory for one row, besides what SQLite needs to sort or group.
+    pub fn query(&self, sql: &str, rows: &mut dyn Rows) -> Result<(), RecordingError> {
+        let mut statement = self.prepare(sql)?;
+        let names: Vec<String> = statement.column_names().map(|name| name.to_owned()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        rows.columns(&names).map_err(RecordingError::Output)?;
+        let mut found = statement.query([]).map_err(|error| self.failed(error))?;
+        while let Some(row) = found.next().map_err(|error| self.failed(error))? {
+            let mut values = Vec::with_capacity(names.len());
+            for index in 0..names.len() {
+                let value = row.get_ref(index).map_err(|error| self.failed(error))?;
+                values.push(match value {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(value) => Value::Integer(value),
+                    ValueRef::Real(value) => Value::Real(value),
+                    ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes)),
+                    ValueRef::Blob(bytes) => Value::Blob(bytes),
+                });
+            }
+            rows.row(&values).map_err(RecordingError::Output)?;
+        }
+        Ok(())
+    }
+
+    fn prepare<'d>(&'d self, sql: &str) -> Result<Statement<'d>, RecordingError> {
+        let query = |message: &str, hint: &str| RecordingError::Query {
+            message: message.to_owned(),
+            hint: Some(hint.to_owned()),
+        };
+        let mut statements = Batch::new(&self.connection, sql);
+        let first = statements.next().map_err(|error| self.failed(error))?;
+        let Some(statement) = first else {
+            return Err(query("there is no statement", "ask for example `select * from meta`"));
+        };
+        // One that cannot be prepared is a second statement too.
+        if !matches!(statements.next(), Ok(None)) {
+            return Err(query("there is more than one statement", "ask one at a time"));
+        }
+        if !statement.readonly() {
+            return Err(RecordingError::QueryWrites);
+        }
+        Ok(statement)
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> RecordingError {
+        use rusqlite::Error::{ModuleError, SqlInputError, SqliteFailure};
+        let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+        let message = match error {
+            SqlInputError { msg, .. } => msg,
+            SqliteFailure(_, Some(message)) | ModuleError(message) => message,
+            other => return RecordingError::sqlite("read", &self.path, other),
+        };
+        match code {
+            Some(ffi::SQLITE_AUTH) => RecordingError::QueryWrites,
+            Some(ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB | ffi::SQLITE_IOERR) => {
+                RecordingError::Damaged { path: self.path.clone(), what: message }
+            }
+            _ => RecordingError::Query { hint: hint(&message), message },
+        }
+    }
+}
+
+/// Only what reads is allowed.
+fn authorize(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Select
+        | AuthAction::Read { .. }
+        | AuthAction::Function { .. }
+        | AuthAction::Recursive => Authorization::Allow,
+        AuthAction::Pragma { pragma_name, .. }
+            if ["table_info", "table_xinfo", "table_list"].contains(&pragma_name) =>
+        {
+            Authorization::Allow
+        }
+        _ => Authorization::Deny,
+    }
+}
+
+/// What there is, when a name is wrong.
+fn hint(message: &str) -> Option<String> {
+    let wrong_name = message.starts_with("no such table") || message.starts_with("no such column");
+    wrong_name.then(|| {
+        let tables = TABLES.map(|(name, columns)| format!("\n    {name} ({columns})"));
+        format!("the tables and their columns are:{}", tables.concat())
+    })
+}

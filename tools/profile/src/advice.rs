@@ -1,0 +1,192 @@
+//! What follows from the figures of a run; nothing where nothing follows.
+//!
+//! Each rule has its threshold beside it and names the figure that it rests on. No rule looks at anything
+//! but the report.
+
+use naja_report::text::{bytes, duration, percent};
+use serde::{Deserialize, Serialize};
+
+use crate::observation::Observation;
+use crate::report::{Facts, HotReport, ProcessReport, Report};
+
+/// One line of advice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Advice {
+    /// The rule's stable name.
+    pub name: String,
+    /// The sentence, with the figure that it rests on.
+    pub text: String,
+}
+
+/// Runs shorter than this say little about what holds a program up.
+const WALL_MIN_S: f64 = 0.3;
+
+pub(crate) fn advise(report: &Report, observation: &Observation, facts: &Facts) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    if report.wall_s >= WALL_MIN_S
+        && let Some(program) = report.processes.first()
+    {
+        let enough = observation.processes[0].ticks.iter().sum::<u64>() >= 100;
+        if enough && !program.interpreter.is_empty() {
+            advice.extend(waiting(report, program));
+            advice.extend(gil(program));
+            advice.extend(python(report, program, facts));
+            advice.extend(imports(report));
+            advice.extend(collector(program));
+        }
+    }
+    advice.extend(memory(report, facts));
+    advice
+}
+
+fn line(name: &str, text: String) -> Option<Advice> {
+    Some(Advice { name: name.to_owned(), text })
+}
+
+fn place(hot: &HotReport) -> String {
+    let file = hot.file.rsplit('/').next().unwrap_or(&hot.file);
+    format!("`{}` ({file}:{})", hot.function, hot.line)
+}
+
+/// Waiting for most of the time.
+fn waiting(report: &Report, program: &ProcessReport) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.5;
+    let shares = &program.shares;
+    let longest =
+        report.waits.first().map(|wait| format!("; most of it in {}", place(wait))).unwrap_or_default();
+    if shares.io_wait >= SHARE_MIN {
+        let text = format!(
+            "bound by waiting: {} of the time nothing ran and I/O was awaited{longest}. Threads or asyncio let \
+             such waits overlap",
+            percent(shares.io_wait)
+        );
+        return line("bound-by-io", text);
+    }
+    if shares.sleep >= SHARE_MIN {
+        let text = format!("asleep for {} of the time{longest}", percent(shares.sleep));
+        return line("bound-by-sleep", text);
+    }
+    if shares.child_wait >= SHARE_MIN {
+        let text = format!(
+            "bound by its children: {} of the time the program waited for one to end; their own lines say where \
+             theirs goes",
+            percent(shares.child_wait)
+        );
+        return line("bound-by-children", text);
+    }
+    if shares.lock_wait >= SHARE_MIN {
+        let text = format!(
+            "bound by locks: {} of the time every thread waited for one{longest}",
+            percent(shares.lock_wait)
+        );
+        return line("bound-by-locks", text);
+    }
+    None
+}
+
+/// Threads that stand in each other's way.
+fn gil(program: &ProcessReport) -> Option<Advice> {
+    /// Of the time in which threads could have run, this much was spent waiting for the GIL.
+    const SHARE_MIN: f64 = 0.2;
+    let seconds = |part: fn(&crate::report::Shares) -> f64| -> f64 {
+        program.threads.iter().map(|thread| part(&thread.shares) * thread.wall_s).sum()
+    };
+    let waited = seconds(|shares| shares.gil_wait);
+    let ran = seconds(|shares| shares.python + shares.native);
+    let share = waited / (waited + ran).max(f64::MIN_POSITIVE);
+    if share < SHARE_MIN || program.wall_s < WALL_MIN_S {
+        return None;
+    }
+    let text = format!(
+        "bound by the GIL: threads spent {} waiting for it, {} of the time in which they had work. Processes, or \
+         native code that releases the GIL, would run side by side",
+        duration((waited * 1e9) as u64),
+        percent(share)
+    );
+    line("bound-by-gil", text)
+}
+
+/// One core's worth of bytecode.
+fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.6;
+    const CORES_MAX: f64 = 1.2;
+    let cores = (report.user_s + report.system_s) / report.wall_s.max(f64::MIN_POSITIVE);
+    if program.shares.python < SHARE_MIN || cores > CORES_MAX {
+        return None;
+    }
+    let hottest = report.functions.iter().find(|hot| hot.own_share >= 0.1);
+    let where_to = match hottest {
+        Some(hot) => {
+            format!("a native module pays most for {}, {} of it", place(hot), percent(hot.own_share))
+        }
+        None => "no single function stands out".to_owned(),
+    };
+    let text = format!(
+        "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. Processes use the other \
+         cores; {where_to}",
+        percent(program.shares.python),
+        cores_text(cores),
+        match facts.cpu_count {
+            1 => "1 core".to_owned(),
+            count => format!("{count} cores"),
+        }
+    );
+    line("bound-by-python", text)
+}
+
+fn cores_text(cores: f64) -> String {
+    format!("{cores:.1}")
+}
+
+/// Imports that take long.
+fn imports(report: &Report) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.25;
+    const SECONDS_MIN: f64 = 0.1;
+    let import = report.imports_s;
+    let share = import / report.wall_s.max(f64::MIN_POSITIVE);
+    if share < SHARE_MIN || import < SECONDS_MIN {
+        return None;
+    }
+    let text = format!(
+        "bound by imports: {} of {} went into loading modules. Importing inside the functions that need them \
+         puts it off; `python -X importtime` lists them",
+        duration((import * 1e9) as u64),
+        duration((report.wall_s * 1e9) as u64)
+    );
+    line("bound-by-imports", text)
+}
+
+/// A collector that works too much.
+fn collector(program: &ProcessReport) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.1;
+    let thread = program.threads.iter().max_by(|a, b| (a.gc * a.wall_s).total_cmp(&(b.gc * b.wall_s)))?;
+    if thread.gc < SHARE_MIN {
+        return None;
+    }
+    let text = format!(
+        "the collector ran for {} of the time of `{}`. `gc.freeze()` after start-up, or a higher \
+         `gc.set_threshold`, makes it run less often",
+        percent(thread.gc),
+        thread.name
+    );
+    line("bound-by-collector", text)
+}
+
+/// Memory that nears what there is.
+fn memory(report: &Report, facts: &Facts) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.7;
+    let highest = report.memory_course_bytes.iter().copied().max().unwrap_or(0).max(report.peak_rss_bytes);
+    let share = highest as f64 / facts.memory_limit_bytes as f64;
+    if facts.memory_limit_bytes == 0 || share < SHARE_MIN {
+        return None;
+    }
+    let text = format!(
+        "near the end of memory: at its peak it held {}, {} of the {} there are. Working through the data in \
+         pieces keeps it below",
+        bytes(highest),
+        percent(share),
+        bytes(facts.memory_limit_bytes)
+    );
+    line("bound-by-memory", text)
+}

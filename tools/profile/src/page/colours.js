@@ -1,0 +1,138 @@
+// Colours for both themes. Colour never says anything that words, order or a pattern do not say as well.
+
+/** Label and colours [light, dark] of each state, by the word that the recording uses. */
+const STATES = {
+  "python": { label: "Python", colours: ["#2f74c0", "#5aa2ec"], about: "on a processor, running Python bytecode" },
+  "native": { label: "native code", colours: ["#12836f", "#3fbda4"], about: "on a processor, inside a C function" },
+  "gil-wait": { label: "GIL wait", colours: ["#d1401f", "#ff7a57"], about: "blocked until another thread gives up the GIL", hatched: 0.6 },
+  "io-wait": { label: "I/O wait", colours: ["#c98a00", "#eab83d"], about: "blocked in a read, write, poll or the disk" },
+  "lock-wait": { label: "lock wait", colours: ["#b698c6", "#745a87"], about: "blocked on a lock, queue or condition", hatched: 0.3 },
+  "sleep": { label: "sleep", colours: ["#c3cbd3", "#47515c"], about: "asleep for a given time" },
+  "child-wait": { label: "child wait", colours: ["#b3bf8a", "#647346"], about: "waiting for a child process" },
+  "stopped": { label: "stopped", colours: ["#5c5c66", "#8f8f9c"], about: "stopped by a signal or a debugger" },
+  "lost": { label: "lost", colours: ["#e3c7c3", "#5a3a36"], about: "the sample was missed or could not be read", hatched: 0.6 },
+};
+
+/** The order in which states are stacked: work at the bottom, waiting above it. */
+const STACK_ORDER = ["python", "native", "gil-wait", "io-wait", "lock-wait", "child-wait", "sleep", "stopped", "lost"];
+
+const stateOf = (word) => STATES[word] ?? { label: word, colours: ["#888", "#888"], about: word };
+
+/** Hue and saturation of each kind of code (see KINDS): our own code is warm, so that the eye finds it. */
+const KIND_HUES = [[27, 88], [282, 42], [205, 52], [60, 6]];
+
+const theme = {
+  dark: false,
+  choice: null, // "light", "dark" or null for the system's
+
+  /** Takes the stored choice, else the system's preference. */
+  start(changed) {
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    try {
+      this.choice = localStorage.getItem("naja-theme");
+    } catch {
+      // Some browsers refuse storage to local files; the choice then lasts as long as the page.
+    }
+    const apply = () => {
+      this.dark = this.choice ? this.choice === "dark" : system.matches;
+      document.documentElement.dataset.theme = this.dark ? "dark" : "light";
+      changed();
+    };
+    this.toggle = () => {
+      this.choice = this.dark ? "light" : "dark";
+      try {
+        localStorage.setItem("naja-theme", this.choice);
+      } catch {
+        // See above.
+      }
+      apply();
+    };
+    system.addEventListener("change", apply);
+    apply();
+  },
+
+  /** A colour of the style sheet, for drawing. */
+  variable(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  },
+
+  state(word) {
+    return stateOf(word).colours[this.dark ? 1 : 0];
+  },
+};
+
+/** A number from text that looks random and is always the same. */
+function hash(text) {
+  let value = 2166136261;
+  for (let index = 0; index < text.length; index += 1) value = Math.imul(value ^ text.charCodeAt(index), 16777619);
+  value = Math.imul(value ^ (value >>> 15), 2246822507);
+  return (value ^ (value >>> 13)) >>> 0;
+}
+
+/** Colour of a frame: `{ fill, text }`. `scheme` is kind, file or function. */
+class FrameColours {
+  constructor(recording) {
+    this.recording = recording;
+    this.known = new Map();
+    this.key = "";
+  }
+
+  of(code, scheme) {
+    const key = `${scheme} ${theme.dark}`;
+    if (key !== this.key) {
+      this.key = key;
+      this.known.clear();
+    }
+    let fill = this.known.get(code);
+    if (!fill) {
+      fill = this.make(code, scheme);
+      this.known.set(code, fill);
+    }
+    return fill;
+  }
+
+  make(code, scheme) {
+    if (code < 0) return theme.dark ? "hsl(220 8% 34%)" : "hsl(220 12% 84%)";
+    const { recording } = this;
+    const file = recording.meta.files[recording.functionFile[code]];
+    const name = recording.functionName[code];
+    const shade = hash(file) % 9; // Neighbours of one file share a shade, so that files stand apart.
+    let [hue, saturation] = KIND_HUES[recording.functionKind[code]];
+    if (scheme === "kind") hue += (shade % 3) * 5 - 5;
+    else if (scheme === "file") [hue, saturation] = [hash(file) % 360, file ? 55 : 4];
+    else [hue, saturation] = [hash(file + name) % 360, 52];
+    const lightness = theme.dark ? 27 + shade : 72 + shade;
+    return `hsl(${hue} ${theme.dark ? saturation * 0.62 : saturation}% ${lightness}%)`;
+  }
+}
+
+/** A canvas pattern: `colour` with diagonal lines of some strength, for states that must not rest on colour alone. */
+function hatch(context, colour, strength) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 6;
+  const draw = tile.getContext("2d");
+  draw.fillStyle = colour;
+  draw.fillRect(0, 0, 6, 6);
+  draw.strokeStyle = `rgb(${theme.dark ? "0 0 0" : "255 255 255"} / ${strength})`;
+  draw.lineWidth = 1.4;
+  draw.beginPath();
+  draw.moveTo(-1, 7);
+  draw.lineTo(7, -1);
+  draw.stroke();
+  return context.createPattern(tile, "repeat");
+}
+
+/** Sizes a canvas to its box in device pixels and gives its cleared context in page pixels. */
+function prepareCanvas(canvas, width, height) {
+  const ratio = Math.min(devicePixelRatio || 1, 3);
+  const [deviceWidth, deviceHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== deviceWidth || canvas.height !== deviceHeight) {
+    canvas.width = deviceWidth;
+    canvas.height = deviceHeight;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}

@@ -1,0 +1,110 @@
+// The keyboard beyond what single parts handle themselves, and the list of keys that `?` shows.
+
+const KEY_HELP = [
+  ["Everywhere", [
+    ["1 2 3 4", "go to the time line, flame graph, table, source"],
+    ["/", "search functions and files"],
+    ["n  N", "next and previous match in the flame graph"],
+    ["p  P", "next and previous process"],
+    ["t  T", "next and previous thread"],
+    ["s", "next set of states: all, on a processor, waiting"],
+    ["Esc", "clear the innermost: zoom, search, details, stretch of time"],
+    ["0", "clear every filter"],
+    ["d", "dark or light"],
+    ["?", "this list"],
+  ]],
+  ["Time line", [
+    ["← →", "move the cursor"],
+    ["Shift ← →", "select a stretch"],
+    ["[  ]", "start and end the stretch at the cursor"],
+    ["Ctrl ← →, PgUp PgDn", "larger steps"],
+    ["Tab", "to the handles of the stretch, then ← →"],
+  ]],
+  ["Flame graph", [
+    ["↑ ↓ ← →", "to the caller, the largest callee, the neighbours"],
+    ["Home  End", "to the root, down the hottest path"],
+    ["Enter", "zoom and show the function"],
+    ["Space", "show the function"],
+    ["Backspace", "zoom out"],
+    ["+ −", "widen and narrow"],
+    ["g", "group by nothing, process, thread"],
+    ["l", "split functions by line"],
+    ["i", "callers of the innermost functions"],
+    ["o", "root at the top or bottom"],
+    ["c", "colour by kind, file, function"],
+  ]],
+  ["Table and source", [
+    ["↑ ↓ Enter", "choose a function"],
+    ["r", "sort by own, total, name"],
+    ["v", "functions or lines"],
+    ["h", "hottest line of the function"],
+    ["z", "its largest frame in the flame graph"],
+  ]],
+];
+
+function showKeys() {
+  const dialog = byId("keys");
+  dialog.replaceChildren(
+    el("div", { class: "bar" }, el("h2", { id: "keys-title" }, "Keys"), el("span", { class: "spacer" }),
+      el("button", { type: "button", onclick: () => dialog.close() }, "Close")),
+    el("div", { class: "key-groups" }, KEY_HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
+      el("dl", {}, keys.map(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))))),
+  );
+  dialog.showModal();
+}
+
+/** Connects global keys to `page`'s parts. */
+function listenToKeys(page) {
+  const { choices, recording } = page;
+  const cycle = (list, value, step = 1) => list[(list.indexOf(value) + step + list.length) % list.length];
+  const next = (name, ...list) => () => choices.set({ [name]: cycle(list, choices.values[name]) });
+  const toggle = (name) => () => choices.set({ [name]: !choices.values[name] });
+  const cycleThread = (step) => () => {
+    const threads = recording.threads.map((_, index) => index)
+      .filter((thread) => choices.values.process === null || recording.threadProcess[thread] === choices.values.process);
+    choices.set({ thread: cycle([null, ...threads], choices.values.thread, step) });
+  };
+  const cycleProcess = (step) => () =>
+    choices.set({ process: cycle([null, ...recording.processes.keys()], choices.values.process, step), thread: null });
+  const actions = {
+    "1": () => byId("time-scroll").focus(),
+    "2": () => byId("flame-canvas").focus(),
+    "3": () => page.focusTable(),
+    "4": () => (choices.values.selected === null ? page.focusTable() : page.source.focus()),
+    "/": () => byId("search").select(),
+    "?": showKeys,
+    n: () => page.flame.nextMatch(1),
+    N: () => page.flame.nextMatch(-1),
+    p: cycleProcess(1),
+    P: cycleProcess(-1),
+    t: cycleThread(1),
+    T: cycleThread(-1),
+    s: () => page.nextPreset(),
+    d: () => theme.toggle(),
+    g: next("group", "none", "process", "thread"),
+    c: next("colour", "kind", "file", "function"),
+    r: next("sort", "own", "total", "name"),
+    v: next("list", "functions", "lines"),
+    l: toggle("lines"),
+    i: toggle("invert"),
+    o: toggle("flip"),
+    h: () => page.source.goToHottest(),
+    z: () => page.flame.showFunction(choices.values.selected),
+    "0": () => page.clearFilters(),
+    Escape: () => page.clearInnermost(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
+    const typing = event.target.matches?.("input, select, textarea");
+    if (typing && event.key === "Escape" && event.target.id === "search") {
+      if (event.target.value) choices.set({ search: "" });
+      else byId("flame-canvas").focus();
+      event.preventDefault();
+      return;
+    }
+    const action = actions[event.key];
+    if (typing || !action) return;
+    event.preventDefault();
+    action();
+  });
+}

@@ -1,0 +1,340 @@
+// The recording in memory and the sums that everything else shows.
+//
+// Words: a *row* is (thread, bucket, node, flags) with its ticks; a *node* is a line of a function below its
+// caller's node. Node 0 is the root, node 1 stands for samples without a Python stack. Nodes are in preorder:
+// `nodeEnd[n]` is one past the last node below n. Rows are sorted by process, thread, bucket.
+
+const STATE_BITS = 15;
+const GIL_BIT = 16;
+const GC_BIT = 32;
+const ROOT = 0;
+
+const KINDS = ["application", "package", "standard library", "no file"];
+
+class Recording {
+  constructor({ meta, columns }) {
+    this.meta = meta;
+    this.tickSeconds = meta.header.interval_ns / 1e9;
+    this.bucketTicks = meta.bucket_ticks;
+    this.bucketCount = meta.bucket_count;
+    this.bucketSeconds = this.bucketTicks * this.tickSeconds;
+    // All ticks in here count from the first tick that is left; `moment` turns them back into the clock's.
+    this.firstTick = meta.first_tick;
+    this.ticks = Math.max(1, meta.until_tick - meta.first_tick);
+    this.duration = this.ticks * this.tickSeconds;
+    this.stateCount = meta.states.length;
+    this.processes = meta.processes;
+    this.threads = meta.threads;
+    this.rowThread = columns.row_thread;
+    this.rowBucket = columns.row_bucket;
+    this.rowNode = columns.row_node;
+    this.rowFlags = columns.row_flags;
+    this.rowTicks = columns.row_ticks;
+    this.rowCount = this.rowTicks.length;
+    this.metrics = columns;
+    this.readFunctions();
+    this.readNodes(columns);
+    this.readThreads();
+    this.markOutermost();
+  }
+
+  readFunctions() {
+    const { functions, files } = this.meta;
+    this.functionName = functions.name;
+    this.functionFile = functions.file;
+    this.functionLine = functions.line;
+    this.functionCount = functions.name.length;
+    this.fileKind = files.map(kindOfFile);
+    this.fileShort = files.map(shortFile);
+    this.functionKind = functions.file.map((file) => this.fileKind[file]);
+  }
+
+  readNodes(columns) {
+    const count = columns.node_up.length + 2;
+    this.nodeCount = count;
+    this.nodeParent = new Int32Array(count);
+    this.nodeFunction = new Int32Array(count);
+    this.nodeLine = new Int32Array(count);
+    this.nodeEnd = new Int32Array(count).fill(0);
+    this.nodeFunction[ROOT] = -1;
+    for (let node = 2; node < count; node += 1) {
+      this.nodeParent[node] = node - columns.node_up[node - 2];
+      this.nodeFunction[node] = columns.node_function[node - 2];
+      this.nodeLine[node] = columns.node_line[node - 2];
+    }
+    for (let node = count - 1; node >= 0; node -= 1) {
+      const end = Math.max(this.nodeEnd[node], node + 1);
+      this.nodeEnd[node] = end;
+      if (node > 0 && this.nodeEnd[this.nodeParent[node]] < end) this.nodeEnd[this.nodeParent[node]] = end;
+    }
+  }
+
+  /** For each thread its rows, its process's index, and what to call it. */
+  readThreads() {
+    const processIndex = new Map(this.processes.map((process, index) => [process.id, index]));
+    this.threadProcess = this.threads.map((thread) => processIndex.get(thread.process) ?? 0);
+    this.threadStart = new Int32Array(this.threads.length + 1).fill(this.rowCount);
+    for (let row = this.rowCount - 1; row >= 0; row -= 1) this.threadStart[this.rowThread[row]] = row;
+    for (let thread = this.threads.length - 1; thread >= 0; thread -= 1) {
+      if (this.threadStart[thread] > this.threadStart[thread + 1]) this.threadStart[thread] = this.threadStart[thread + 1];
+    }
+    this.threadLabel = this.threads.map((thread) => thread.name || `thread ${thread.os_tid}`);
+    this.processLabel = this.processes.map((process) => `${commandName(process.command)} (${process.pid})`);
+  }
+
+  /**
+   * Marks the nodes that are the outermost of their function, and of their (file, line), on their stack:
+   * a total adds only those, so that recursion is not counted twice. Preorder makes it one pass.
+   */
+  markOutermost() {
+    const lineIds = new Map();
+    this.nodeLineId = new Int32Array(this.nodeCount);
+    this.outermost = new Uint8Array(this.nodeCount);
+    this.outermostLine = new Uint8Array(this.nodeCount);
+    const functionUntil = new Int32Array(this.functionCount);
+    const lineUntil = [];
+    this.lineFunction = [];
+    this.lineNumber = [];
+    for (let node = 1; node < this.nodeCount; node += 1) {
+      const code = this.nodeFunction[node];
+      if (node >= functionUntil[code]) {
+        this.outermost[node] = 1;
+        functionUntil[code] = this.nodeEnd[node];
+      }
+      const key = this.functionFile[code] * 16777216 + this.nodeLine[node];
+      let line = lineIds.get(key);
+      if (line === undefined) {
+        line = lineIds.size;
+        lineIds.set(key, line);
+        this.lineFunction.push(code);
+        this.lineNumber.push(this.nodeLine[node]);
+        lineUntil.push(0);
+      }
+      this.nodeLineId[node] = line;
+      if (node >= lineUntil[line]) {
+        this.outermostLine[node] = 1;
+        lineUntil[line] = this.nodeEnd[node];
+      }
+    }
+    this.lineCount = lineIds.size;
+  }
+
+  /** Which threads a filter on process and thread (indexes, or null) leaves, as 0 and 1. */
+  threadMask({ process, thread }) {
+    return Uint8Array.from(this.threads, (_, index) =>
+      (thread === null || thread === index) && (process === null || process === this.threadProcess[index]) ? 1 : 0);
+  }
+
+  /**
+   * All sums of one view of the recording.
+   *
+   * `filter`: from and to (buckets, to excluded), states (a bit for each), process, thread. Units: ticks.
+   * Cost: one pass over the rows, two over the nodes.
+   */
+  sum(filter) {
+    const { from, to, states } = filter;
+    const mask = this.threadMask(filter);
+    const own = new Float64Array(this.nodeCount);
+    const stateTicks = new Float64Array(this.stateCount);
+    let gilTicks = 0;
+    let gcTicks = 0;
+    for (let thread = 0; thread < this.threads.length; thread += 1) {
+      if (!mask[thread]) continue;
+      for (let row = this.threadStart[thread]; row < this.threadStart[thread + 1]; row += 1) {
+        const bucket = this.rowBucket[row];
+        if (bucket < from || bucket >= to) continue;
+        const flags = this.rowFlags[row];
+        const ticks = this.rowTicks[row];
+        stateTicks[flags & STATE_BITS] += ticks;
+        if (flags & GIL_BIT) gilTicks += ticks;
+        if (flags & GC_BIT) gcTicks += ticks;
+        if ((states >> (flags & STATE_BITS)) & 1) own[this.rowNode[row]] += ticks;
+      }
+    }
+    return { filter, mask, own, stateTicks, gilTicks, gcTicks, ...this.totals(own) };
+  }
+
+  /** Totals of nodes, functions and lines that follow from the nodes' own ticks. */
+  totals(own) {
+    const total = Float64Array.from(own);
+    for (let node = this.nodeCount - 1; node > 0; node -= 1) total[this.nodeParent[node]] += total[node];
+    const functionOwn = new Float64Array(this.functionCount);
+    const functionTotal = new Float64Array(this.functionCount);
+    const lineOwn = new Float64Array(this.lineCount);
+    const lineTotal = new Float64Array(this.lineCount);
+    for (let node = 1; node < this.nodeCount; node += 1) {
+      if (total[node] === 0) continue;
+      const code = this.nodeFunction[node];
+      const line = this.nodeLineId[node];
+      functionOwn[code] += own[node];
+      lineOwn[line] += own[node];
+      if (this.outermost[node]) functionTotal[code] += total[node];
+      if (this.outermostLine[node]) lineTotal[line] += total[node];
+    }
+    return { total, functionOwn, functionTotal, lineOwn, lineTotal, ticks: total[ROOT] };
+  }
+
+  /** Who called the function and whom it called, in ticks: two lists of [function, ticks], largest first. */
+  neighbours(code, sums) {
+    const callers = new Map();
+    const callees = new Map();
+    const calleeUntil = new Map();
+    const add = (map, key, ticks) => map.set(key, (map.get(key) ?? 0) + ticks);
+    for (let node = 1; node < this.nodeCount; node += 1) {
+      const ticks = sums.total[node];
+      if (ticks === 0) continue;
+      if (this.nodeFunction[node] === code && this.outermost[node]) {
+        const parent = this.nodeParent[node];
+        if (parent !== ROOT) add(callers, this.nodeFunction[parent], ticks);
+      }
+      const parent = this.nodeParent[node];
+      if (parent === ROOT || this.nodeFunction[parent] !== code) continue;
+      const callee = this.nodeFunction[node];
+      if (node < (calleeUntil.get(callee) ?? 0)) continue;
+      calleeUntil.set(callee, this.nodeEnd[node]);
+      add(callees, callee, ticks);
+    }
+    const sorted = (map) => [...map].sort((a, b) => b[1] - a[1]);
+    return { callers: sorted(callers), callees: sorted(callees) };
+  }
+
+  /** Own and total ticks of each line of a file: a map from line number to { own, total, code }. */
+  heatOfFile(file, sums) {
+    const heat = new Map();
+    for (let line = 0; line < this.lineCount; line += 1) {
+      const code = this.lineFunction[line];
+      if (this.functionFile[code] !== file || sums.lineTotal[line] === 0) continue;
+      heat.set(this.lineNumber[line], { own: sums.lineOwn[line], total: sums.lineTotal[line], code });
+    }
+    return heat;
+  }
+
+  /** Ticks per bucket in which a function was on the stack (all states of the filter, all time). */
+  functionOverTime(code, sums) {
+    const within = new Uint8Array(this.nodeCount);
+    for (let node = 1; node < this.nodeCount; node += 1) {
+      within[node] = this.nodeFunction[node] === code || within[this.nodeParent[node]] ? 1 : 0;
+    }
+    const ticks = new Float64Array(this.bucketCount);
+    const { states } = sums.filter;
+    for (let row = 0; row < this.rowCount; row += 1) {
+      if (!within[this.rowNode[row]] || !sums.mask[this.rowThread[row]]) continue;
+      if ((states >> (this.rowFlags[row] & STATE_BITS)) & 1) ticks[this.rowBucket[row]] += this.rowTicks[row];
+    }
+    return ticks;
+  }
+
+  /** Ticks per bucket and state of some threads: `states[bucket * stateCount + state]`, and of the GIL. */
+  statesOverTime(threads) {
+    const states = new Float64Array(this.bucketCount * this.stateCount);
+    const gil = new Float64Array(this.bucketCount);
+    const gc = new Float64Array(this.bucketCount);
+    for (const thread of threads) {
+      for (let row = this.threadStart[thread]; row < this.threadStart[thread + 1]; row += 1) {
+        const flags = this.rowFlags[row];
+        const bucket = this.rowBucket[row];
+        states[bucket * this.stateCount + (flags & STATE_BITS)] += this.rowTicks[row];
+        if (flags & GIL_BIT) gil[bucket] += this.rowTicks[row];
+        if (flags & GC_BIT) gc[bucket] += this.rowTicks[row];
+      }
+    }
+    return { states, gil, gc };
+  }
+
+  /** CPU seconds used and highest memory of each bucket, for one process (an index) or all (null). */
+  usageOverTime(process) {
+    const cpu = new Float64Array(this.bucketCount);
+    const rss = new Float64Array(this.bucketCount);
+    const { metric_process, metric_tick, metric_cpu_us, metric_rss_kib } = this.metrics;
+    let any = false;
+    for (let start = 0; start < metric_tick.length; ) {
+      let stop = start;
+      while (stop < metric_tick.length && metric_process[stop] === metric_process[start]) stop += 1;
+      if (process === null || process === metric_process[start]) {
+        any = true;
+        const owner = this.processes[metric_process[start]];
+        const born = owner.first_tick - this.firstTick;
+        const gone = owner.last_tick - this.firstTick;
+        let tick = Math.min(Math.max(0, born), metric_tick[start]);
+        // What a process had used before time on the page begins does not belong on the line.
+        let cpuUs = born < 0 || metric_tick[start] === 0 ? metric_cpu_us[start] : 0;
+        for (let index = start; index < stop; index += 1) {
+          this.spread(cpu, tick, metric_tick[index], (metric_cpu_us[index] - cpuUs) / 1e6);
+          tick = metric_tick[index];
+          cpuUs = metric_cpu_us[index];
+          const next = index + 1 < stop ? metric_tick[index + 1] : Math.max(gone, tick + 1);
+          const last = Math.min(this.bucketCount - 1, Math.ceil(next / this.bucketTicks) - 1);
+          for (let bucket = Math.floor(tick / this.bucketTicks); bucket <= last; bucket += 1) {
+            // One point per bucket: a bucket that begins a stretch belongs to its own point.
+            if (index + 1 < stop && bucket === Math.floor(next / this.bucketTicks)) continue;
+            rss[bucket] += metric_rss_kib[index] * 1024;
+          }
+        }
+      }
+      start = stop;
+    }
+    return any ? { cpu, rss } : null;
+  }
+
+  /** Adds `amount` to buckets in proportion to how much of [from, to) (ticks) lies in each. */
+  spread(buckets, from, to, amount) {
+    if (amount <= 0) return;
+    const width = this.bucketTicks;
+    if (to <= from) {
+      buckets[Math.min(this.bucketCount - 1, Math.floor(to / width))] += amount;
+      return;
+    }
+    for (let bucket = Math.floor(from / width); bucket < this.bucketCount && bucket * width < to; bucket += 1) {
+      const overlap = Math.min(to, (bucket + 1) * width) - Math.max(from, bucket * width);
+      buckets[bucket] += (amount * overlap) / (to - from);
+    }
+  }
+
+  /** Length of a bucket in ticks; the last one may be shorter. */
+  ticksOfBucket(bucket) {
+    const rest = this.ticks - bucket * this.bucketTicks;
+    return Math.max(1, Math.min(this.bucketTicks, rest));
+  }
+
+  /** Seconds since the start of the recording at which a bucket begins. */
+  moment(bucket) {
+    return (this.firstTick + Math.min(this.ticks, bucket * this.bucketTicks)) * this.tickSeconds;
+  }
+
+  seconds(ticks) {
+    return ticks * this.tickSeconds;
+  }
+
+  /** `module.py:12`, or nothing for code without a file. */
+  place(code, line = this.functionLine[code]) {
+    const file = this.fileShort[this.functionFile[code]];
+    return file ? (line ? `${file}:${line}` : file) : "";
+  }
+}
+
+/** 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
+function kindOfFile(file) {
+  if (/[\\/](site|dist)-packages[\\/]/.test(file)) return 1;
+  if (/[\\/]lib(64)?[\\/]python\d/.test(file) || /^<frozen /.test(file) || /[\\/]python3\d*\.zip[\\/]/.test(file)) return 2;
+  return file === "" || file.startsWith("<") ? 3 : 0;
+}
+
+/** The part of a file's name that tells what it is: `json/decoder.py`. */
+function shortFile(file) {
+  const library = /[\\/](?:site-packages|dist-packages|lib(?:64)?[\\/]python\d[^\\/]*)[\\/](.*)$/.exec(file);
+  if (library) return library[1];
+  const parts = file.split(/[\\/]/);
+  return parts.length > 2 ? parts.slice(-2).join("/") : file;
+}
+
+/** What a command is called in a list: the script or module, not the interpreter's whole path. */
+function commandName(command) {
+  const [program = "process", ...rest] = command;
+  const base = (path) => path.split(/[\\/]/).pop();
+  if (!/python[\d.]*$/.test(program)) return base(program);
+  const index = rest.findIndex((argument) => !argument.startsWith("-") || argument === "-c" || argument === "-m");
+  if (index < 0) return base(program);
+  if (rest[index] === "-c") return `${base(program)} -c`;
+  if (rest[index] === "-m") return rest[index + 1] ?? base(program);
+  return base(rest[index]);
+}

@@ -1,0 +1,124 @@
+// The table of functions or lines: own and total, sortable, searchable; it says in words what the graph shows.
+
+/** Rows that are shown first; a button shows more. */
+const TABLE_ROWS = 200;
+
+class Table {
+  constructor(recording, choices) {
+    this.recording = recording;
+    this.choices = choices;
+    this.body = byId("table-body");
+    this.limit = TABLE_ROWS;
+    for (const sort of ["own", "total", "name"]) {
+      byId(`sort-${sort}`).firstElementChild.addEventListener("click", () => choices.set({ sort }));
+    }
+    for (const list of ["functions", "lines"]) byId(`list-${list}`).addEventListener("click", () => choices.set({ list }));
+    this.body.addEventListener("click", (event) => {
+      const row = event.target.closest("tr[data-code]");
+      if (row) this.open(row);
+    });
+    this.body.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** Entries of the chosen list: key, function, line, own and total ticks. */
+  entries(values, sums) {
+    const { recording } = this;
+    const matches = searcher(recording, values.search);
+    const byLine = values.list === "lines";
+    const own = byLine ? sums.lineOwn : sums.functionOwn;
+    const total = byLine ? sums.lineTotal : sums.functionTotal;
+    const list = [];
+    for (let key = 0; key < total.length; key += 1) {
+      if (total[key] === 0) continue;
+      const code = byLine ? recording.lineFunction[key] : key;
+      if (matches && !matches[code]) continue;
+      list.push({ code, line: byLine ? recording.lineNumber[key] : 0, own: own[key], total: total[key] });
+    }
+    const names = recording.functionName;
+    const order = {
+      own: (a, b) => b.own - a.own || b.total - a.total,
+      total: (a, b) => b.total - a.total || b.own - a.own,
+      name: (a, b) => names[a.code].localeCompare(names[b.code]) || a.line - b.line,
+    };
+    return list.sort(order[values.sort]);
+  }
+
+  update(values, sums) {
+    this.values = values;
+    this.sums = sums;
+    this.list = this.entries(values, sums);
+    for (const sort of ["own", "total", "name"]) {
+      const direction = sort === "name" ? "ascending" : "descending";
+      byId(`sort-${sort}`).setAttribute("aria-sort", values.sort === sort ? direction : "none");
+    }
+    for (const list of ["functions", "lines"]) byId(`list-${list}`).setAttribute("aria-pressed", String(values.list === list));
+    byId("table-title").textContent = values.list === "lines" ? "Hot lines" : "Functions";
+    const noun = values.list === "lines" ? ["line", "lines"] : ["function", "functions"];
+    byId("table-note").textContent = `${formatCount(this.list.length)} ${noun[this.list.length === 1 ? 0 : 1]}`;
+    this.fill();
+  }
+
+  fill() {
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const rows = this.list.slice(0, this.limit).map((entry) => this.row(entry));
+    if (this.list.length > this.limit) {
+      const more = () => {
+        this.limit *= 4;
+        this.fill();
+      };
+      rows.push(el("tr", {}, el("td", { colspan: 3 }, el("button", { type: "button", onclick: more }, `Show more of ${formatCount(this.list.length)}`))));
+    }
+    if (rows.length === 0) rows.push(el("tr", {}, el("td", { colspan: 3, class: "empty" }, "Nothing here has samples in this selection.")));
+    this.body.replaceChildren(...rows);
+    const active = (focused && this.body.querySelector(`[data-key="${focused}"]`)) || this.body.querySelector(".chosen") || this.body.querySelector("tr[data-code]");
+    if (active) active.tabIndex = 0;
+    if (focused) active?.focus({ preventScroll: true });
+  }
+
+  row(entry) {
+    const { recording, sums, values } = this;
+    const kind = KINDS[recording.functionKind[entry.code]];
+    const place = values.list === "lines" ? recording.place(entry.code, entry.line) : recording.place(entry.code);
+    const share = (ticks) => {
+      const bar = el("i", { class: "bar-fill", "aria-hidden": "true" });
+      bar.style.width = `${sums.ticks ? (100 * ticks) / sums.ticks : 0}%`;
+      return el("td", { class: "share", title: formatTime(recording.seconds(ticks)) }, bar, el("span", {}, formatShare(ticks, sums.ticks)));
+    };
+    const swatch = el("i", { class: `kind kind-${recording.functionKind[entry.code]}`, title: kind, role: "img", "aria-label": kind });
+    const chosen = values.selected === entry.code && (values.list === "functions" || this.chosenLine === entry.line);
+    return el("tr", {
+      "data-code": entry.code, "data-line": entry.line, "data-key": `${entry.code}-${entry.line}`, tabindex: -1,
+      class: chosen ? "chosen" : null, "aria-selected": chosen ? "true" : null,
+    }, share(entry.own), share(entry.total), el("td", { class: "name", title: `${recording.functionName[entry.code]}\n${recording.meta.files[recording.functionFile[entry.code]]}` },
+      swatch, el("span", { class: "function" }, recording.functionName[entry.code]), el("span", { class: "place" }, place)));
+  }
+
+  open(row) {
+    this.chosenLine = Number(row.dataset.line);
+    this.choices.set({ selected: Number(row.dataset.code) });
+    this.opened?.(this.chosenLine);
+  }
+
+  focus() {
+    this.body.querySelector('tr[tabindex="0"]')?.focus();
+  }
+
+  key(event) {
+    const row = event.target.closest("tr[data-code]");
+    if (!row || event.target !== row) return;
+    const rows = [...this.body.querySelectorAll("tr[data-code]")];
+    const index = rows.indexOf(row);
+    const steps = { ArrowDown: index + 1, ArrowUp: index - 1, PageDown: index + 10, PageUp: index - 10, Home: 0, End: rows.length - 1 };
+    if (event.key === "Enter" || event.key === " ") {
+      this.open(row);
+    } else if (event.key in steps) {
+      const next = rows[Math.max(0, Math.min(rows.length - 1, steps[event.key]))];
+      row.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+}

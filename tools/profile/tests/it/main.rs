@@ -1,0 +1,3 @@
+//! Tests of the profiler against real interpreters, programs and browsers.
+
+mod page;
