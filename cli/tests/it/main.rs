@@ -26,7 +26,7 @@ fn naja() -> Naja {
 fn python() -> Option<&'static Interpreter> {
     let newest = interpreters().iter().rfind(|one| !one.free_threaded);
     if newest.is_none() {
-        println!("not tested: there is no CPython from 3.8 on");
+        naja_testkit::not_tested("there is no CPython from 3.8 on");
     }
     newest
 }

@@ -218,7 +218,7 @@ fn names_that_mean_naja_do_not_find_its_witness() {
         Command::new("pgrep").args(["-f", "-P", &counter.naja().as_raw_pid().to_string(), "naja"]).output();
     match found {
         Ok(found) => assert_eq!(String::from_utf8_lossy(&found.stdout), ""),
-        Err(error) => println!("not tested: pgrep: {error}"),
+        Err(error) => naja_testkit::not_tested(&format!("pgrep: {error}")),
     }
     counter.end();
 }
