@@ -134,9 +134,7 @@ fn takes_value(argument: &Arg) -> bool {
 }
 
 /// Whether errors are wanted as JSON; asked before parsing, since parsing may fail itself.
-pub(crate) fn asks_for_json(arguments: &[OsString]) -> bool {
-    let tree = crate::command();
-    let split = split(&tree, arguments.to_vec());
+pub(crate) fn asks_for_json(split: &Split) -> bool {
     let mut own = split.for_naja.iter().map(OsString::as_os_str);
     while let Some(argument) = own.next() {
         if argument == "--json" || argument == "--format=json" {
