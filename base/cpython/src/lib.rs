@@ -8,6 +8,7 @@
 pub mod code;
 pub mod locate;
 pub mod memory;
+pub mod native;
 pub mod objects;
 pub mod offsets;
 pub mod opcodes;

@@ -21,7 +21,8 @@ use self::binary::Binary;
 use self::image::Dynamic;
 use self::maps::{Image, Mapping};
 use crate::memory::{Memory, MemoryError};
-use crate::offsets::{COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
+use crate::native::find_libc_tid;
+use crate::offsets::{ABSENT, COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
 use crate::reader::Layout;
 
 /// An interpreter in a process.
@@ -203,18 +204,18 @@ impl Locator {
 
         for image in &images {
             if self.learn_symbols(memory, image)?.runtime.is_some() {
-                return self.describe(memory, image);
+                return self.describe(pid, memory, image);
             }
         }
         for image in &images[..likely] {
             self.learn_file(pid, memory, image, image.path == main);
             if self.facts(image).runtime.is_some() {
-                return self.describe(memory, image);
+                return self.describe(pid, memory, image);
             }
         }
         for image in &images[..likely] {
             if self.scan(memory, image, &mappings) {
-                return self.describe(memory, image);
+                return self.describe(pid, memory, image);
             }
         }
         Err(self.explain(memory, &images[..likely], &images))
@@ -290,7 +291,7 @@ impl Locator {
     }
 
     /// From the address to an answer that holds on the live process.
-    fn describe(&mut self, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
+    fn describe(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
         let facts = self.facts(image).clone();
         let (place, found_by) = facts.runtime.ok_or(LocateError::NotPython)?;
         let runtime = image.start().wrapping_add(place);
@@ -323,8 +324,11 @@ impl Locator {
         }
         let offsets =
             table(version).ok_or(LocateError::Unknown { version, why: "naja has no table for it" })?;
-        let located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
+        let mut located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
         validate::check(memory, &located)?;
+        if located.offsets.thread.native_id == ABSENT {
+            located.offsets.thread.libc_tid = find_libc_tid(memory, &located, own_number(pid))?;
+        }
         Ok(located)
     }
 
@@ -361,6 +365,13 @@ impl Locator {
         }
         LocateError::NotPython
     }
+}
+
+/// The number that the process itself has for its main thread, which differs in a container.
+fn own_number(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    line.and_then(|line| line.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
 }
 
 fn key(image: &Image<'_>) -> FileKey {

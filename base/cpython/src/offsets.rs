@@ -120,6 +120,9 @@ pub struct Thread {
     pub ident: u32,
     /// The system's thread number. 3.11 and later; up to 3.10 it comes from elsewhere.
     pub native_id: u32,
+    /// Where the C library keeps the same number, in its structure at `ident`. Up to 3.10, and not in the
+    /// tables: it is found on the live process.
+    pub libc_tid: u32,
     /// The newest data-stack chunk. 3.11 and later.
     pub datastack_chunk: u32,
     /// `datastack_top`; where it is unknown, whole chunks are copied. 3.11 and later.
