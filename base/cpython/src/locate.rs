@@ -208,17 +208,17 @@ impl Locator {
             }
         }
         for image in &images[..likely] {
-            self.learn_file(pid, memory, image, image.path == main);
+            self.learn_file(pid, memory, image);
             if self.facts(image).runtime.is_some() {
                 return self.describe(pid, memory, image);
             }
         }
         for image in &images[..likely] {
-            if self.scan(memory, image, &mappings) {
+            if self.scan(pid, memory, image, &mappings) {
                 return self.describe(pid, memory, image);
             }
         }
-        Err(self.explain(memory, &images[..likely], &images))
+        Err(self.explain(pid, memory, &images[..likely], &images))
     }
 
     fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
@@ -247,14 +247,13 @@ impl Locator {
     }
 
     /// Looks at the file's section headers and local symbols.
-    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, is_main: bool) {
+    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) {
         let facts = self.facts(image);
         if facts.file_read {
             return;
         }
         facts.file_read = true;
-        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image, is_main))
-        else {
+        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image)) else {
             return; // a scan needs neither
         };
         let binary = Binary::read(file);
@@ -266,8 +265,8 @@ impl Locator {
     }
 
     /// Looks through the variables of an image whose constants are a Python's. Whether it has found it.
-    fn scan(&mut self, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
-        let versions = self.versions(memory, image).to_vec();
+    fn scan(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
+        let versions = self.versions(pid, memory, image).to_vec();
         if versions.is_empty() {
             return false;
         }
@@ -286,8 +285,11 @@ impl Locator {
         true
     }
 
-    fn versions(&mut self, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
-        self.facts(image).versions.get_or_insert_with(|| scan::versions(memory, image))
+    fn versions(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
+        self.facts(image).versions.get_or_insert_with(|| {
+            let file = binary::open(pid, image).ok();
+            scan::versions(memory, image, file.as_ref())
+        })
     }
 
     /// From the address to an answer that holds on the live process.
@@ -311,7 +313,7 @@ impl Locator {
         }
         let version_symbol = facts.version_symbol.map(|place| image.start().wrapping_add(place));
         let version = version_from_symbol(memory, version_symbol)
-            .or_else(|| self.version_from_constants(memory, image))
+            .or_else(|| self.version_from_constants(pid, memory, image))
             .or_else(|| version_from_name(image.name()))
             .ok_or(LocateError::NotReady)?;
         if (version.major, version.minor) < (3, 8) {
@@ -333,18 +335,29 @@ impl Locator {
     }
 
     /// The text of the version, where the file's name does not contradict it.
-    fn version_from_constants(&mut self, memory: &dyn Memory, image: &Image<'_>) -> Option<Version> {
+    fn version_from_constants(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        image: &Image<'_>,
+    ) -> Option<Version> {
         let named = version_from_name(image.name());
         let fits = |version: &Version| match named {
             Some(named) => (named.major, named.minor) == (version.major, version.minor),
             // Programs hold version numbers of other things too; from 3.11 on there is a symbol.
             None => (3, 7) <= (version.major, version.minor) && version.minor <= 12,
         };
-        self.versions(memory, image).iter().copied().find(fits)
+        self.versions(pid, memory, image).iter().copied().find(fits)
     }
 
     /// Why nothing was found.
-    fn explain(&mut self, memory: &dyn Memory, likely: &[Image<'_>], images: &[Image<'_>]) -> LocateError {
+    fn explain(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        likely: &[Image<'_>],
+        images: &[Image<'_>],
+    ) -> LocateError {
         for (part, implementation) in [("pypy", "PyPy"), ("graalpy", "GraalPy"), ("libpythonvm", "GraalPy")] {
             if images.iter().any(|image| image.name().contains(part)) {
                 return LocateError::OtherImplementation(implementation);
@@ -359,7 +372,7 @@ impl Locator {
             }
             let needs = |dynamic: &Dynamic| dynamic.needs(memory, "libpython");
             let waits_for_library = Dynamic::read(memory, image).ok().flatten().as_ref().is_some_and(needs);
-            if waits_for_library || !self.versions(memory, image).is_empty() {
+            if waits_for_library || !self.versions(pid, memory, image).is_empty() {
                 return LocateError::NotReady;
             }
         }
