@@ -20,5 +20,5 @@ fn find(target: &Target) -> (LiveProcess, Located) {
 /// Says why a test, or a part of one, is not run here.
 #[allow(clippy::print_stderr)] // it is the test's report
 fn skip(why: &str) {
-    eprintln!("note: skipped: {why}");
+    naja_testkit::not_tested(why);
 }

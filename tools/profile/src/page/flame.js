@@ -459,6 +459,25 @@ class Flame {
     }
   }
 
+  /** Zooms to the caller of a function's largest frame, so that the frame stands among its neighbours. */
+  showFunction(code) {
+    if (code === null) return;
+    let best = ROOT;
+    const visit = [ROOT];
+    while (visit.length > 0) {
+      for (const child of this.tree.childrenOf(visit.pop())) {
+        // Frames below cannot be larger than the best one so far.
+        if (best !== ROOT && this.tree.total[child] <= this.tree.total[best]) continue;
+        if (this.tree.code[child] === code) best = child;
+        else visit.push(child);
+      }
+    }
+    if (best === ROOT) return;
+    this.canvas.focus({ preventScroll: true });
+    this.zoomTo(this.tree.parent[best]);
+    this.focusOn(best);
+  }
+
   selectFunction(node) {
     const code = this.tree.code[node];
     if (code >= 0) this.choices.set({ selected: code });

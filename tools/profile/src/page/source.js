@@ -20,8 +20,14 @@ class SourceView {
   }
 
   close() {
+    const inside = byId("detail-pane").contains(document.activeElement);
     this.choices.set({ selected: null });
-    byId("flame-canvas").focus({ preventScroll: true });
+    if (inside) byId("flame-canvas").focus({ preventScroll: true });
+  }
+
+  /** To the source, or where there is none, to the first control of the details. */
+  focus() {
+    (this.scroll.hidden ? byId("zoom-button") : this.scroll).focus();
   }
 
   update(values, sums, changed) {
@@ -97,7 +103,7 @@ class SourceView {
     if (this.file === null) return;
     this.goTo(this.hottestLine());
     this.drawLines(true);
-    this.scroll.focus({ preventScroll: true });
+    this.focus();
   }
 
   goTo(line) {

@@ -1,7 +1,7 @@
 // The time line: states of threads, CPU, GIL and memory on one clock, a lane for each process and thread, and
 // the stretch of time that narrows everything else.
 
-const TRACK_HEIGHTS = { axis: 20, states: 64, cpu: 34, gil: 26, memory: 34, function: 26 };
+const TRACK_HEIGHTS = { axis: 20, states: 58, cpu: 28, gil: 19, memory: 28, function: 22 };
 const LANE_HEIGHT = 15;
 /** More lanes than this start folded: a lane for each of hundreds of threads is for those who ask. */
 const LANES_OPEN_MAX = 12;
@@ -38,7 +38,7 @@ class Timeline {
       track("axis", ""),
       track("states", "Threads"),
       track("cpu", "CPU"),
-      track("gil", "GIL held"),
+      track("gil", ["GIL held", el("i", { class: "gil-mark", title: "also the line below each lane" })]),
       track("memory", "Memory"),
       track("function", "Selected"),
       el("div", { id: "lanes" }),
@@ -162,7 +162,7 @@ class Timeline {
   fills(context) {
     return this.recording.meta.states.map((word) => {
       const colour = theme.state(word);
-      return stateOf(word).hatched ? hatch(context, colour) : colour;
+      return stateOf(word).hatched ? hatch(context, colour, stateOf(word).hatched) : colour;
     });
   }
 
@@ -245,11 +245,11 @@ class Timeline {
     }
     const fullCores = Math.max(1, Math.ceil(mostCores - 0.1));
     let context = prepareCanvas(this.canvases.cpu, width, TRACK_HEIGHTS.cpu);
-    this.drawArea(context, TRACK_HEIGHTS.cpu, fullCores, theme.state("python"), cores);
+    this.drawArea(context, TRACK_HEIGHTS.cpu, fullCores, theme.variable("--track-cpu"), cores);
     this.scaleMark(context, TRACK_HEIGHTS.cpu, `${fullCores} ${fullCores === 1 ? "core" : "cores"}`);
     const fullBytes = niceBytes(Math.max(1, mostBytes));
     context = prepareCanvas(this.canvases.memory, width, TRACK_HEIGHTS.memory);
-    this.drawArea(context, TRACK_HEIGHTS.memory, fullBytes, theme.state("lock-wait"), (bucket) => usage.rss[bucket]);
+    this.drawArea(context, TRACK_HEIGHTS.memory, fullBytes, theme.variable("--track-memory"), (bucket) => usage.rss[bucket]);
     this.scaleMark(context, TRACK_HEIGHTS.memory, formatBytes(fullBytes));
   }
 
@@ -265,7 +265,7 @@ class Timeline {
     const height = TRACK_HEIGHTS.gil;
     const context = prepareCanvas(this.canvases.gil, this.width, height);
     const full = Math.max(1, this.gilProcesses);
-    this.drawArea(context, height, full, theme.state("gil-wait"), (bucket) => this.gilAt(bucket));
+    this.drawArea(context, height, full, theme.variable("--text"), (bucket) => this.gilAt(bucket));
     this.scaleMark(context, height, full === 1 ? "100 %" : `${full} GILs`);
   }
 
