@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_profile::view::ViewArguments;
 
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
@@ -31,8 +32,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    View(ViewArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
+    /// Print which naja this is, and where its program and its package lie
+    About,
 }
 
 /// Print the completions of a shell

@@ -3,6 +3,7 @@
 //! Tools meet here and nowhere else. Every command prints in its own module, and [`main`] alone prints errors.
 //! Start at [`command`] for the tree and at [`run`] for `naja run`.
 
+mod about;
 mod arguments;
 mod exit_code;
 mod print;
@@ -42,11 +43,15 @@ fn parse_and_run(arguments: Vec<OsString>, json: bool) -> Result<ExitCode> {
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
+        Ok(Arguments { command: Command::View(options) }) => {
+            naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Completions(options) }) => {
             let mut text = Vec::new();
             clap_complete::generate(options.shell, &mut tree, "naja", &mut text);
             Ok(print::data(&text))
         }
+        Ok(Arguments { command: Command::About }) => Ok(print::data(about::about()?.as_bytes())),
         Ok(Arguments { command: Command::Man(options) }) => manual_page(&tree, options.command.as_deref()),
         Err(error) if !error.use_stderr() => {
             print::help(&error);

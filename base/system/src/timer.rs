@@ -9,6 +9,11 @@ pub fn now_ns() -> u64 {
     read_clock(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
+/// Nanoseconds of the wall clock since 1970-01-01 UTC.
+pub fn unix_ns() -> u64 {
+    read_clock(libc::CLOCK_REALTIME).unwrap_or(0)
+}
+
 /// Processor time of the calling thread in nanoseconds.
 pub fn thread_cpu_ns() -> u64 {
     read_clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)

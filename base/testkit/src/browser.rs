@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::not_tested;
+
 /// Longer than any step of a test takes on a busy machine; a step that hangs fails instead of blocking.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -49,11 +51,10 @@ impl Browser {
     /// # Panics
     ///
     /// Where both are there and do not start: then the test cannot say anything.
-    #[allow(clippy::print_stderr, reason = "the note tells why a test has not looked")]
     pub fn start() -> Option<Browser> {
         let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(on_path);
         let (Some(chromium), Some(chromedriver)) = (chromium, on_path("chromedriver")) else {
-            eprintln!("note: not tested in a browser: chromium and chromedriver are not both on PATH");
+            not_tested("pages in a real browser: chromium and chromedriver are not both on PATH");
             return None;
         };
         let profile = tempfile::tempdir().expect("the folder for temporary files is writable");

@@ -4,6 +4,8 @@
 
 pub mod browser;
 pub mod interpreters;
+mod not_tested;
 pub mod target;
 
 pub use browser::Browser;
+pub use not_tested::not_tested;

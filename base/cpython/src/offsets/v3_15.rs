@@ -73,7 +73,6 @@ pub(super) const TABLE: Offsets = Offsets {
 
 /// Where the process itself says so.
 pub(super) const LAYOUT: Layout = Layout {
-    size: 888,
     version: 8,
     free_threaded: 16,
     runtime_size: 24,

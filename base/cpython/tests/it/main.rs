@@ -1,4 +1,5 @@
 //! Reads real interpreters: every CPython that is installed on this machine.
+#![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
 mod finding;
 mod layout;
@@ -17,6 +18,7 @@ fn find(target: &Target) -> (LiveProcess, Located) {
 }
 
 /// Says why a test, or a part of one, is not run here.
+#[allow(clippy::print_stderr)] // it is the test's report
 fn skip(why: &str) {
-    eprintln!("note: skipped: {why}");
+    naja_testkit::not_tested(why);
 }

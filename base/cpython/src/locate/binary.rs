@@ -1,0 +1,85 @@
+//! What only the file itself can say: section headers and local symbols.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
+use object::{LittleEndian, Object, ObjectSection, ReadCache, ReadRef};
+
+use super::maps::Image;
+
+/// A table of symbols or their names beyond this size is left alone: it would cost more than a scan.
+const TABLE_BYTES_MAX: u64 = 256 << 20;
+
+/// Addresses as the file has them: the process adds its bias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Binary {
+    /// The symbol `_PyRuntime`, exported or not.
+    pub(super) symbol: Option<u64>,
+    /// The section `.PyRuntime`.
+    pub(super) section: Option<u64>,
+}
+
+/// Opens the file that a process runs, even if its path leads elsewhere by now.
+pub(super) fn open(pid: u32, image: &Image<'_>, is_main: bool) -> io::Result<File> {
+    if is_main && let Ok(file) = File::open(format!("/proc/{pid}/exe")) {
+        return Ok(file);
+    }
+    // Needs a privilege, but survives deletion.
+    if let Some(first) = image.mappings.first()
+        && let Ok(file) = File::open(format!("/proc/{pid}/map_files/{:x}-{:x}", first.start, first.end))
+    {
+        return Ok(file);
+    }
+    let mut path = std::ffi::OsString::from(format!("/proc/{pid}/root"));
+    path.push(image.path);
+    let file = File::open(path)?;
+    if file.metadata()?.ino() != image.file.1 {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the file has been replaced"));
+    }
+    Ok(file)
+}
+
+impl Binary {
+    /// Reads the tables, not the rest of the file. A file that cannot be parsed has nothing to say.
+    pub(super) fn read(file: File) -> Self {
+        let cache = ReadCache::new(file);
+        let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return Binary::default() };
+        let section = elf.section_by_name(".PyRuntime").map(|section| section.address());
+        Binary { symbol: local_symbol(&elf, &cache, b"_PyRuntime\0"), section }
+    }
+}
+
+/// Looks through `.symtab` for a name: first its places among the names, then the symbol that uses one.
+fn local_symbol<'data, R: ReadRef<'data>>(
+    elf: &ElfFile64<'data, LittleEndian, R>,
+    data: R,
+    name: &[u8],
+) -> Option<u64> {
+    let header = elf.elf_header();
+    let endian = header.endian().ok()?;
+    let sections = header.sections(endian, data).ok()?;
+    let table = sections.iter().find(|section| section.sh_type(endian) == object::elf::SHT_SYMTAB)?;
+    let names = sections.iter().nth(table.sh_link(endian) as usize)?;
+    if table.sh_size(endian) > TABLE_BYTES_MAX || names.sh_size(endian) > TABLE_BYTES_MAX {
+        return None;
+    }
+    let names = names.data(endian, data).ok()?;
+    let places: Vec<u32> = names
+        .windows(name.len())
+        .enumerate()
+        .filter(|(_, window)| *window == name)
+        .map(|(place, _)| place as u32)
+        .collect();
+    if places.is_empty() {
+        return None;
+    }
+    let symbols = table.data(endian, data).ok()?;
+    symbols.chunks_exact(24).find_map(|symbol| {
+        let place = u32::from_le_bytes(*symbol.first_chunk()?);
+        let defined = symbol[6] != 0 || symbol[7] != 0;
+        let address = u64::from_le_bytes(*symbol[8..].first_chunk()?);
+        (defined && address != 0 && places.contains(&place)).then_some(address)
+    })
+}
