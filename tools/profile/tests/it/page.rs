@@ -790,3 +790,33 @@ fn equal_functions_of_two_generations_become_one() {
             .contains("size limit")
     );
 }
+
+#[test]
+fn a_recording_without_samples_opens_and_says_so() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = Made::new(0);
+    made.input.complete = false;
+    let _folder = open(&browser, made);
+    for keys in ["2", key::DOWN, key::ENTER, "gilovrtpsnN0", "1", key::RIGHT, "3", key::DOWN] {
+        browser.keys(keys);
+    }
+    let text = browser.run("return document.getElementById('table-body').textContent");
+    assert_eq!(text, "Nothing here has samples in this selection.");
+    let notes = browser.run("return document.getElementById('notes').textContent");
+    assert!(notes.as_str().unwrap().contains("not finished in good order"), "{notes}");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_browser_the_page_is_kept_and_its_path_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("shop.naja");
+    write_recording(&shop(), &recording);
+    let args = ViewArguments { file: recording, html: None, no_open: true };
+    let mut screen = vec![];
+    view(&args, &mut screen).unwrap();
+    let printed = String::from_utf8(screen).unwrap();
+    let page = PathBuf::from(printed.trim_end());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+    std::fs::remove_file(page).unwrap();
+}
