@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
 use crate::run::arguments::RunArguments;
@@ -33,6 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(RunArguments),
     View(ViewArguments),
+    Sql(SqlArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     /// Print which naja this is, and where its program and its package lie
