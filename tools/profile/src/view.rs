@@ -17,7 +17,7 @@ const OPENER_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Shows a recording in the browser: flame graph, time line, source.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples:\n  naja view app.naja\n  naja view app.naja --html app.html")]
+#[command(after_long_help = "Example: naja view app.naja --html app.html")]
 pub struct ViewArguments {
     /// The recording that `naja run` wrote
     #[arg(value_name = "FILE")]

@@ -48,6 +48,16 @@ const theme = {
       apply();
     };
     system.addEventListener("change", apply);
+    // Paper is white, whatever the screen shows.
+    addEventListener("beforeprint", () => {
+      this.onScreen = this.choice;
+      this.choice = "light";
+      apply();
+    });
+    addEventListener("afterprint", () => {
+      this.choice = this.onScreen;
+      apply();
+    });
     apply();
   },
 

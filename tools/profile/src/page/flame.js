@@ -38,6 +38,9 @@ class Flame {
     this.hovered = null;
     this.showCrumbs();
     this.search();
+    if (values.flip !== this.flipped) this.scroll.scrollTop = values.flip ? this.scroll.scrollHeight : 0;
+    this.flipped = values.flip;
+    if (document.activeElement === this.canvas) byId("flame-status").textContent = this.describe(this.focus);
   }
 
   /** Functions (and lines, and groups) from the root to a node, as the address keeps them. */

@@ -563,7 +563,7 @@ fn source_lines_carry_their_heat() {
         assert_eq!(shown, &wanted);
     }
     let current = browser.run("return document.querySelector('#source-lines .current .number').textContent");
-    assert_eq!(current, "11", "the hottest line of parse");
+    assert_eq!(current, "12", "the hottest line of parse, calls included");
     // A function without its source says so.
     browser.run("naja.choices.set({ selected: naja.recording.functionName.indexOf('DataFrame.merge') })");
     browser.wait_for(
@@ -586,7 +586,7 @@ fn callers_and_callees_add_up() {
     assert_eq!(neighbours, json!([{ "<module>": 400 }, { "walk": 250 }]));
 }
 
-/// An hour at 1,000 Hz: three processes, 36 threads, 100,000 stack nodes, 1.7 million runs, 129.6 million ticks.
+/// An hour at 1,000 Hz: three processes, 36 threads, 100,000 stack nodes, 0.9 million runs, 129.6 million ticks.
 fn hour() -> Made {
     let mut made = Made::new(3_600_000);
     let mut random = Random(42);
@@ -637,7 +637,7 @@ fn busy_hour(made: &mut Made, thread: u32, nodes: &[u32], random: &mut Random) {
         // A program does one thing for a while: some stacks of one part of the tree.
         let part = random.below(nodes.len() - 400);
         while runs.len() < 2_000 && tick < 3_600_000 {
-            let ticks = 1 + u32::try_from(random.below(12)).unwrap();
+            let ticks = 1 + u32::try_from(random.below(24)).unwrap();
             // A few stacks make up most of the time, many a little; the leaf mostly decides the state.
             let rank = random.below(400) * random.below(400) * random.below(400) / 160_000;
             let node = nodes[part + rank];
@@ -789,4 +789,34 @@ fn equal_functions_of_two_generations_become_one() {
             .unwrap()
             .contains("size limit")
     );
+}
+
+#[test]
+fn a_recording_without_samples_opens_and_says_so() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = Made::new(0);
+    made.input.complete = false;
+    let _folder = open(&browser, made);
+    for keys in ["2", key::DOWN, key::ENTER, "gilovrtpsnN0", "1", key::RIGHT, "3", key::DOWN] {
+        browser.keys(keys);
+    }
+    let text = browser.run("return document.getElementById('table-body').textContent");
+    assert_eq!(text, "Nothing here has samples in this selection.");
+    let notes = browser.run("return document.getElementById('notes').textContent");
+    assert!(notes.as_str().unwrap().contains("not finished in good order"), "{notes}");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_browser_the_page_is_kept_and_its_path_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("shop.naja");
+    write_recording(&shop(), &recording);
+    let args = ViewArguments { file: recording, html: None, no_open: true };
+    let mut screen = vec![];
+    view(&args, &mut screen).unwrap();
+    let printed = String::from_utf8(screen).unwrap();
+    let page = PathBuf::from(printed.trim_end());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+    std::fs::remove_file(page).unwrap();
 }
