@@ -55,6 +55,7 @@ def thread(v, ft):
         "cframe_frame": "offsetof(_PyCFrame, current_frame)" if cframe else ABSENT,
         "ident": f("thread_id"),
         "native_id": f("native_thread_id") if v >= 11 else ABSENT,
+        "libc_tid": ABSENT,  # libc's, not Python's: found on the live process
         "datastack_chunk": f("datastack_chunk") if v >= 11 else ABSENT,
         "datastack_top": f("datastack_top") if v >= 11 else ABSENT,
         "size": "sizeof(PyThreadState)",

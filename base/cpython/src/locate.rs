@@ -21,7 +21,8 @@ use self::binary::Binary;
 use self::image::Dynamic;
 use self::maps::{Image, Mapping};
 use crate::memory::{Memory, MemoryError};
-use crate::offsets::{COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
+use crate::native::find_libc_tid;
+use crate::offsets::{ABSENT, COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
 use crate::reader::Layout;
 
 /// An interpreter in a process.
@@ -203,21 +204,21 @@ impl Locator {
 
         for image in &images {
             if self.learn_symbols(memory, image)?.runtime.is_some() {
-                return self.describe(memory, image);
+                return self.describe(pid, memory, image);
             }
         }
         for image in &images[..likely] {
-            self.learn_file(pid, memory, image, image.path == main);
+            self.learn_file(pid, memory, image);
             if self.facts(image).runtime.is_some() {
-                return self.describe(memory, image);
+                return self.describe(pid, memory, image);
             }
         }
         for image in &images[..likely] {
-            if self.scan(memory, image, &mappings) {
-                return self.describe(memory, image);
+            if self.scan(pid, memory, image, &mappings) {
+                return self.describe(pid, memory, image);
             }
         }
-        Err(self.explain(memory, &images[..likely], &images))
+        Err(self.explain(pid, memory, &images[..likely], &images))
     }
 
     fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
@@ -246,14 +247,13 @@ impl Locator {
     }
 
     /// Looks at the file's section headers and local symbols.
-    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, is_main: bool) {
+    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) {
         let facts = self.facts(image);
         if facts.file_read {
             return;
         }
         facts.file_read = true;
-        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image, is_main))
-        else {
+        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image)) else {
             return; // a scan needs neither
         };
         let binary = Binary::read(file);
@@ -265,8 +265,8 @@ impl Locator {
     }
 
     /// Looks through the variables of an image whose constants are a Python's. Whether it has found it.
-    fn scan(&mut self, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
-        let versions = self.versions(memory, image).to_vec();
+    fn scan(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
+        let versions = self.versions(pid, memory, image).to_vec();
         if versions.is_empty() {
             return false;
         }
@@ -285,12 +285,15 @@ impl Locator {
         true
     }
 
-    fn versions(&mut self, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
-        self.facts(image).versions.get_or_insert_with(|| scan::versions(memory, image))
+    fn versions(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
+        self.facts(image).versions.get_or_insert_with(|| {
+            let file = binary::open(pid, image).ok();
+            scan::versions(memory, image, file.as_ref())
+        })
     }
 
     /// From the address to an answer that holds on the live process.
-    fn describe(&mut self, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
+    fn describe(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
         let facts = self.facts(image).clone();
         let (place, found_by) = facts.runtime.ok_or(LocateError::NotPython)?;
         let runtime = image.start().wrapping_add(place);
@@ -310,7 +313,7 @@ impl Locator {
         }
         let version_symbol = facts.version_symbol.map(|place| image.start().wrapping_add(place));
         let version = version_from_symbol(memory, version_symbol)
-            .or_else(|| self.version_from_constants(memory, image))
+            .or_else(|| self.version_from_constants(pid, memory, image))
             .or_else(|| version_from_name(image.name()))
             .ok_or(LocateError::NotReady)?;
         if (version.major, version.minor) < (3, 8) {
@@ -323,24 +326,38 @@ impl Locator {
         }
         let offsets =
             table(version).ok_or(LocateError::Unknown { version, why: "naja has no table for it" })?;
-        let located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
+        let mut located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
         validate::check(memory, &located)?;
+        if located.offsets.thread.native_id == ABSENT {
+            located.offsets.thread.libc_tid = find_libc_tid(memory, &located, own_number(pid))?;
+        }
         Ok(located)
     }
 
     /// The text of the version, where the file's name does not contradict it.
-    fn version_from_constants(&mut self, memory: &dyn Memory, image: &Image<'_>) -> Option<Version> {
+    fn version_from_constants(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        image: &Image<'_>,
+    ) -> Option<Version> {
         let named = version_from_name(image.name());
         let fits = |version: &Version| match named {
             Some(named) => (named.major, named.minor) == (version.major, version.minor),
             // Programs hold version numbers of other things too; from 3.11 on there is a symbol.
             None => (3, 7) <= (version.major, version.minor) && version.minor <= 12,
         };
-        self.versions(memory, image).iter().copied().find(fits)
+        self.versions(pid, memory, image).iter().copied().find(fits)
     }
 
     /// Why nothing was found.
-    fn explain(&mut self, memory: &dyn Memory, likely: &[Image<'_>], images: &[Image<'_>]) -> LocateError {
+    fn explain(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        likely: &[Image<'_>],
+        images: &[Image<'_>],
+    ) -> LocateError {
         for (part, implementation) in [("pypy", "PyPy"), ("graalpy", "GraalPy"), ("libpythonvm", "GraalPy")] {
             if images.iter().any(|image| image.name().contains(part)) {
                 return LocateError::OtherImplementation(implementation);
@@ -355,12 +372,19 @@ impl Locator {
             }
             let needs = |dynamic: &Dynamic| dynamic.needs(memory, "libpython");
             let waits_for_library = Dynamic::read(memory, image).ok().flatten().as_ref().is_some_and(needs);
-            if waits_for_library || !self.versions(memory, image).is_empty() {
+            if waits_for_library || !self.versions(pid, memory, image).is_empty() {
                 return LocateError::NotReady;
             }
         }
         LocateError::NotPython
     }
+}
+
+/// The number that the process itself has for its main thread, which differs in a container.
+fn own_number(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    line.and_then(|line| line.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
 }
 
 fn key(image: &Image<'_>) -> FileKey {

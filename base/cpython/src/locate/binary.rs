@@ -22,8 +22,11 @@ pub(super) struct Binary {
 }
 
 /// Opens the file that a process runs, even if its path leads elsewhere by now.
-pub(super) fn open(pid: u32, image: &Image<'_>, is_main: bool) -> io::Result<File> {
-    if is_main && let Ok(file) = File::open(format!("/proc/{pid}/exe")) {
+pub(super) fn open(pid: u32, image: &Image<'_>) -> io::Result<File> {
+    let is_same = |file: &File| file.metadata().is_ok_and(|metadata| metadata.ino() == image.file.1);
+    if let Ok(file) = File::open(format!("/proc/{pid}/exe"))
+        && is_same(&file)
+    {
         return Ok(file);
     }
     // Needs a privilege, but survives deletion.
@@ -35,7 +38,7 @@ pub(super) fn open(pid: u32, image: &Image<'_>, is_main: bool) -> io::Result<Fil
     let mut path = std::ffi::OsString::from(format!("/proc/{pid}/root"));
     path.push(image.path);
     let file = File::open(path)?;
-    if file.metadata()?.ino() != image.file.1 {
+    if !is_same(&file) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the file has been replaced"));
     }
     Ok(file)
@@ -66,12 +69,7 @@ fn local_symbol<'data, R: ReadRef<'data>>(
         return None;
     }
     let names = names.data(endian, data).ok()?;
-    let places: Vec<u32> = names
-        .windows(name.len())
-        .enumerate()
-        .filter(|(_, window)| *window == name)
-        .map(|(place, _)| place as u32)
-        .collect();
+    let places: Vec<u32> = memchr::memmem::find_iter(names, name).map(|place| place as u32).collect();
     if places.is_empty() {
         return None;
     }

@@ -5,6 +5,10 @@
 //! satisfies that all the way round is it: chance does not build such a ring.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use memchr::memmem;
 
 use super::maps::{Image, Mapping};
 use crate::memory::{Memory, Range};
@@ -21,7 +25,7 @@ const BATCH: usize = 512;
 /// The address of the cookie in the image's variables.
 pub(super) fn by_cookie(memory: &dyn Memory, image: &Image<'_>) -> Option<u64> {
     let mut found = None;
-    each_part(memory, image.writable(), &mut |address, bytes| {
+    each_part(&in_memory(memory), image.writable(), &mut |address, bytes| {
         let place = bytes.chunks_exact(8).position(|word| word == COOKIE);
         found = place.map(|index| address + 8 * index as u64);
         found.is_none()
@@ -39,7 +43,7 @@ pub(super) fn by_pointers(
     // Neighbouring words that both look like pointers to something writable: head and main.
     let plausible = |word: u64| word.is_multiple_of(8) && is_writable(mappings, word);
     let mut pairs: Vec<(u64, u64, u64)> = Vec::new();
-    each_part(memory, image.writable(), &mut |address, bytes| {
+    each_part(&in_memory(memory), image.writable(), &mut |address, bytes| {
         let words: Vec<u64> =
             bytes.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(u64::from_le_bytes).collect();
         for (i, pair) in words.windows(2).enumerate() {
@@ -91,17 +95,33 @@ fn is_writable(mappings: &[Mapping], address: u64) -> bool {
 
 /// The versions that the image's constants can mean: texts such as `3.11.2`, in order of address.
 ///
-/// Empty unless the constants are those of a Python at all.
-pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>) -> Vec<Version> {
-    let mut found: Vec<Version> = Vec::new();
-    let mut is_python = false;
+/// Empty unless the constants are those of a Python at all. They are read from the file where it can be
+/// opened: reading them from memory would load them into the process, which may never have touched them.
+pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>, file: Option<&File>) -> Vec<Version> {
+    let in_memory = in_memory(memory);
+    let in_file = |mapping: &Mapping, address: u64, bytes: &mut [u8]| {
+        file.is_some_and(|file| file.read_exact_at(bytes, mapping.offset + (address - mapping.start)).is_ok())
+    };
+    let read = |mapping: &Mapping, address: u64, bytes: &mut [u8]| {
+        in_file(mapping, address, bytes) || in_memory(mapping, address, bytes)
+    };
     let constant = |mapping: &&Mapping| mapping.readable && !mapping.writable;
     let apart = image.mappings.iter().any(|mapping| constant(mapping) && !mapping.executable);
     // Most linkers keep constants apart from code; where they do not, both have to be looked through.
-    let constants =
-        image.mappings.iter().copied().filter(|mapping| constant(mapping) && !(apart && mapping.executable));
-    each_part(memory, constants, &mut |_, bytes| {
-        for place in places(bytes, b"3.") {
+    let constants = || {
+        image.mappings.iter().copied().filter(|mapping| constant(mapping) && !(apart && mapping.executable))
+    };
+    let mut is_python = false;
+    each_part(&read, constants(), &mut |_, bytes| {
+        is_python = memmem::find(bytes, b"Fatal Python error: ").is_some();
+        !is_python
+    });
+    let mut found: Vec<Version> = Vec::new();
+    if !is_python {
+        return found;
+    }
+    each_part(&read, constants(), &mut |_, bytes| {
+        for place in memmem::find_iter(bytes, b"3.") {
             let before = place.checked_sub(1).map_or(0, |i| bytes[i]);
             if before.is_ascii_digit() || before == b'.' {
                 continue;
@@ -112,17 +132,9 @@ pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>) -> Vec<Version> {
                 found.push(version);
             }
         }
-        is_python = is_python || places(bytes, b"Fatal Python error: ").next().is_some();
         true
     });
-    if is_python { found } else { Vec::new() }
-}
-
-/// Where `needle` stands in `bytes`.
-fn places<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    let first = needle[0];
-    let starts = bytes.iter().enumerate().filter(move |(_, byte)| **byte == first).map(|(place, _)| place);
-    starts.filter(move |place| bytes[*place..].starts_with(needle))
+    found
 }
 
 /// `3.11.2`, ended by a zero, `+` or the letters of a pre-release.
@@ -138,9 +150,16 @@ fn version_text(bytes: &[u8]) -> Option<Version> {
     (parts.next().is_none()).then_some(version)
 }
 
+/// Fills the bytes with what lies at an address of a mapping; whether it could.
+type Read<'a> = dyn Fn(&Mapping, u64, &mut [u8]) -> bool + 'a;
+
+fn in_memory(memory: &dyn Memory) -> impl Fn(&Mapping, u64, &mut [u8]) -> bool {
+    |_, address, bytes| memory.read(address, bytes).is_ok()
+}
+
 /// Calls `visit` with parts of the mappings' memory until it returns false. Parts start on whole words.
 fn each_part<'a>(
-    memory: &dyn Memory,
+    read: &Read<'_>,
     mappings: impl Iterator<Item = &'a Mapping>,
     visit: &mut dyn FnMut(u64, &[u8]) -> bool,
 ) {
@@ -151,7 +170,7 @@ fn each_part<'a>(
         while address < mapping.end && budget > 0 {
             let size = (mapping.end - address).min(buffer.len() as u64) as usize;
             budget = budget.saturating_sub(size as u64);
-            if memory.read(address, &mut buffer[..size]).is_ok() && !visit(address, &buffer[..size]) {
+            if read(mapping, address, &mut buffer[..size]) && !visit(address, &buffer[..size]) {
                 return;
             }
             address += PART as u64;

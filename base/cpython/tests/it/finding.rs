@@ -143,6 +143,38 @@ fn an_embedding_program_is_found_whatever_was_stripped_from_it() {
     }
 }
 
+/// Stands in for a version to come: an interpreter that says of itself that it is 3.99.
+#[test]
+fn an_unknown_version_is_read_if_it_kept_its_layout_and_refused_by_name_if_not() {
+    for interpreter in interpreters().iter().filter(|one| one.minor() >= 13) {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = copy_of(interpreter, folder.path());
+        let (major, minor, patch) = interpreter.version;
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let states = [&b"xdebugpy"[..], &[0xf0, patch, minor, major]].concat();
+            if let Some(place) = bytes.windows(states.len()).position(|window| window == states) {
+                bytes[place + 10] = 99;
+                std::fs::write(&path, bytes).unwrap();
+            }
+        }
+        let target = target(copy, folder);
+        let found = locate(target.pid(), &LiveProcess::new(target.pid()));
+        match (interpreter.minor(), found) {
+            (13 | 14, Err(error @ LocateError::Unknown { .. })) => {
+                assert!(error.to_string().contains("3.99."), "{interpreter}: {error}");
+            }
+            (15.., Ok(located)) => {
+                assert_eq!(located.version.minor, 99, "{interpreter}");
+                let head = located.runtime + u64::from(located.offsets.runtime.interpreters_head);
+                assert_ne!(LiveProcess::new(target.pid()).read_u64(head), Ok(0), "{interpreter}");
+            }
+            (_, other) => panic!("{interpreter}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn an_interpreter_that_is_too_old_is_named() {
     for interpreter in all_interpreters().iter().filter(|one| one.version < (3, 8, 0)) {
