@@ -55,6 +55,7 @@ def thread(v, ft):
         "cframe_frame": "offsetof(_PyCFrame, current_frame)" if cframe else ABSENT,
         "ident": f("thread_id"),
         "native_id": f("native_thread_id") if v >= 11 else ABSENT,
+        "libc_tid": ABSENT,  # libc's, not Python's: found on the live process
         "datastack_chunk": f("datastack_chunk") if v >= 11 else ABSENT,
         "datastack_top": f("datastack_top") if v >= 11 else ABSENT,
         "size": "sizeof(PyThreadState)",
@@ -149,7 +150,6 @@ def debug(v):
     f = lambda member: f"offsetof(_Py_DebugOffsets, {member})"
     later = lambda since, member: f(member) if v >= since else ABSENT
     return {
-        "size": "sizeof(_Py_DebugOffsets)",
         "version": f("version"),
         "free_threaded": f("free_threaded"),
         "runtime_size": f("runtime_state.size"),
@@ -386,6 +386,8 @@ def main():
         if not ft:
             files[f"opcodes/v3_{v}.rs"] = render_opcodes(v, numbers["version"].replace(" ", "."), include)
         for name, text in files.items():
+            formatter = ["rustfmt", "--edition", "2024", "--config-path", str(HERE.parent.parent)]
+            text = subprocess.run(formatter, input=text, check=True, capture_output=True, text=True).stdout
             target = HERE / "src" / name
             if options.check:
                 same = target.exists() and body(target.read_text()) == body(text)

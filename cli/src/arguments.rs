@@ -5,6 +5,8 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_profile::query::SqlArguments;
+use naja_profile::view::ViewArguments;
 
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
@@ -31,6 +33,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    View(ViewArguments),
+    Sql(SqlArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     /// Print which naja this is, and where its program and its package lie

@@ -18,13 +18,16 @@ pub use arguments::command;
 pub use exit_code::ExitCode;
 
 use arguments::{Arguments, Command};
+use run::command_line::Split;
 
 /// Runs `naja` with its arguments, the name of the program first.
 ///
 /// `naja run` does not return when the program was started: it ends as the program ended.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let json = run::command_line::asks_for_json(&arguments);
-    match parse_and_run(arguments, json) {
+    let tree = command();
+    let split = run::command_line::split(&tree, arguments);
+    let json = run::command_line::asks_for_json(&split);
+    match parse_and_run(tree, split, json) {
         Ok(code) => code,
         Err(failure) => {
             print::failure(&failure, json);
@@ -33,15 +36,19 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn parse_and_run(arguments: Vec<OsString>, json: bool) -> Result<ExitCode> {
-    let mut tree = command();
-    let split = run::command_line::split(&tree, arguments);
+fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<ExitCode> {
     let parsed = tree
         .try_get_matches_from_mut(split.for_naja)
         .and_then(|matches| Arguments::from_arg_matches(&matches));
     match parsed {
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
+        }
+        Ok(Arguments { command: Command::View(options) }) => {
+            naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
+        Ok(Arguments { command: Command::Sql(options) }) => {
+            naja_profile::query::sql(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
         Ok(Arguments { command: Command::Completions(options) }) => {
             let mut text = Vec::new();

@@ -60,11 +60,7 @@ pub fn read_code(memory: &dyn Memory, located: &Located, address: u64) -> Result
     let file = read_string(memory, located, head.u64(c.filename)?)?;
     let first_line = u32::try_from(head.u32(c.first_line)? as i32).unwrap_or(0);
     let table = read_bytes(memory, located, head.u64(c.line_table)?, TABLE_BYTES_MAX)?;
-    let lines = match version.minor {
-        ..=9 => decode_lnotab(&table, first_line),
-        10 => decode_line_table(&table, first_line),
-        _ => decode_locations(&table, first_line),
-    };
+    let lines = decode_lines(version, &table, first_line);
     let (instructions, bytecode) = if version.minor <= 10 {
         (0, read_bytes(memory, located, head.u64(c.instructions)?, TABLE_BYTES_MAX)?)
     } else {
@@ -173,6 +169,25 @@ enum Unit {
 
 fn within(unit: u64, units: u64) -> Unit {
     if unit < units { Unit::At(unit as u32) } else { Unit::Outside }
+}
+
+fn decode_lines(version: Version, table: &[u8], first_line: u32) -> Vec<LineStart> {
+    match version.minor {
+        ..=9 => decode_lnotab(table, first_line),
+        10 => decode_line_table(table, first_line),
+        _ => decode_locations(table, first_line),
+    }
+}
+
+/// Decodes a line table as a code object's would be; gives how many stretches it has.
+///
+/// # Panics
+/// When they are not in order: a fuzzer is to find that.
+pub(crate) fn decode_and_check(version: Version, table: &[u8], first_line: u32) -> usize {
+    let lines = decode_lines(version, table, first_line);
+    assert!(lines.is_sorted_by(|a, b| a.unit < b.unit), "starts in order: {lines:?}");
+    assert!(lines.len() <= table.len() + 2, "no more starts than entries");
+    lines.len()
 }
 
 /// Collects line starts: neighbours with one line become one.

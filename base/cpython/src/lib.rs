@@ -6,8 +6,11 @@
 #![allow(unsafe_code)] // process_vm_readv and reads of our own memory; each block gives its reason
 
 pub mod code;
+#[doc(hidden)]
+pub mod hostile;
 pub mod locate;
 pub mod memory;
+pub mod native;
 pub mod objects;
 pub mod offsets;
 pub mod opcodes;

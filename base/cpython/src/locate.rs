@@ -1,15 +1,28 @@
 //! Finds the interpreter in a process: which file holds it, which version it is, where `_PyRuntime` lies.
+//!
+//! In this order: the exported symbol, read from the process's own memory; the section or the local symbol,
+//! read from the file; a scan of the program's variables. Whatever led there, the answer is checked on the
+//! live process before it is given. Start at [`Locator::locate`].
 
+mod binary;
+mod image;
+mod maps;
+mod scan;
+mod validate;
+
+use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use naja_system::Failure;
-use object::{Object, ObjectSegment, ObjectSymbol, ReadCache};
 
+use self::image::Dynamic;
+use self::maps::{Image, Mapping};
 use crate::memory::{Memory, MemoryError};
-use crate::offsets::{DebugOffsets, Offsets, Version, table};
+use crate::native::find_libc_tid;
+use crate::offsets::{ABSENT, COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
+use crate::reader::Layout;
 
 /// An interpreter in a process.
 #[derive(Clone, Debug)]
@@ -28,14 +41,28 @@ pub struct Located {
     pub found_by: FoundBy,
 }
 
+impl Located {
+    /// What a [`crate::reader::StackReader`] needs to know of it.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            version: self.version,
+            runtime: self.runtime,
+            offsets: self.offsets.clone(),
+            has_gil: !self.free_threaded,
+        }
+    }
+}
+
 /// What led to `_PyRuntime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundBy {
-    /// The symbol `_PyRuntime`.
+    /// The exported symbol `_PyRuntime`.
     Symbol,
-    /// The section `.PyRuntime`, 3.13 and later.
+    /// The same symbol, not exported, in a file of 3.8 or 3.9 that has not been stripped.
+    LocalSymbol,
+    /// The section `.PyRuntime`, 3.10 and later.
     Section,
-    /// Following pointers from the writable data of the binary.
+    /// A scan of the program's variables.
     Scan,
 }
 
@@ -89,75 +116,282 @@ impl std::error::Error for LocateError {}
 
 impl From<LocateError> for Failure {
     fn from(error: LocateError) -> Failure {
-        let message = error.to_string();
+        let message = format!("cannot read the interpreter: {error}");
         match error {
             LocateError::NotPython => Failure::new("not-python", message),
-            LocateError::NotReady => Failure::new("python-not-ready", message),
+            LocateError::NotReady => Failure::new("python-not-ready", message)
+                .hint("it may be just starting: try again in a moment"),
             LocateError::TooOld(_) => Failure::new("python-too-old", message),
-            LocateError::Unknown { .. } => Failure::new("python-unknown", message),
+            LocateError::Unknown { .. } => Failure::new("python-unknown", message)
+                .hint("naja reads released versions that it knows, and newer ones that kept their layout"),
             LocateError::OtherImplementation(_) => Failure::new("not-cpython", message),
-            LocateError::Memory(MemoryError::Forbidden) => Failure::new("reading-forbidden", message),
+            LocateError::Memory(MemoryError::Forbidden) => {
+                Failure::new("reading-forbidden", message).hint(forbidden_hint())
+            }
             LocateError::Memory(_) => Failure::new("process-unreadable", message),
             LocateError::Files(..) => Failure::new("process-files-unreadable", message),
         }
     }
 }
 
-/// Finds the interpreter of process `pid`, whose memory is `memory`.
-pub fn locate(pid: u32, memory: &dyn Memory) -> Result<Located, LocateError> {
-    let maps_path = PathBuf::from(format!("/proc/{pid}/maps"));
-    let maps = std::fs::read_to_string(&maps_path).map_err(|error| match error.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM) => LocateError::Memory(MemoryError::Forbidden),
-        Some(libc::ENOENT | libc::ESRCH) => LocateError::Memory(MemoryError::Gone),
-        _ => LocateError::Files(maps_path, error),
-    })?;
-    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    let mut seen: Vec<Mapping> = Vec::new();
-    for mapping in maps.lines().filter_map(Mapping::parse) {
-        let interesting = mapping.path == exe
-            || mapping.path.file_name().is_some_and(|name| name.to_string_lossy().contains("python"));
-        if interesting && !seen.iter().any(|known| known.path == mapping.path) {
-            seen.push(mapping);
-        }
+/// Which setting forbids reading another process here, and what works instead.
+fn forbidden_hint() -> String {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let instead = "`naja run PROGRAM` starts the program as its own child, which it may read";
+    match scope.trim() {
+        "1" => format!("kernel.yama.ptrace_scope is 1: only children can be read; {instead}, or run naja as root"),
+        "2" => "kernel.yama.ptrace_scope is 2: only CAP_SYS_PTRACE can read; run naja as root, or in a container \
+                started with --cap-add=SYS_PTRACE"
+            .to_owned(),
+        "3" => "kernel.yama.ptrace_scope is 3: nothing can be read until the machine is started anew with \
+                another value"
+            .to_owned(),
+        _ => format!(
+            "the process belongs to another user or has dropped privileges, or this container's seccomp profile \
+             or missing CAP_SYS_PTRACE forbids it (--cap-add=SYS_PTRACE allows it); run naja as the same user or \
+             as root; {instead}"
+        ),
     }
-    for mapping in &seen {
-        let Some(found) = mapping.symbols(pid) else { continue };
-        let Some(runtime) = found.runtime else { continue };
-        return finish(memory, mapping, runtime, found.version);
-    }
-    Err(LocateError::NotPython)
 }
 
-fn finish(
-    memory: &dyn Memory,
-    mapping: &Mapping,
-    runtime: u64,
+/// Finds the interpreter of process `pid`, whose memory is `memory`; see [`Locator::locate`].
+pub fn locate(pid: u32, memory: &dyn Memory) -> Result<Located, LocateError> {
+    Locator::default().locate(pid, memory)
+}
+
+/// Finds interpreters, and remembers what it has learnt of their files: a further process that runs the same
+/// ones costs a fraction.
+#[derive(Debug, Default)]
+pub struct Locator {
+    files: HashMap<FileKey, Facts>,
+}
+
+/// Forgetting everything is cheaper than keeping everything.
+const FILES_MAX: usize = 4096;
+
+/// A file as it is mapped: device, inode, size of its mappings, path.
+type FileKey = (u64, u64, u64, PathBuf);
+
+/// What a file says, in addresses from its first mapping on.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    runtime: Option<(u64, FoundBy)>,
+    /// `Py_Version`, 3.11 and later.
     version_symbol: Option<u64>,
-) -> Result<Located, LocateError> {
-    let mut bytes = vec![0; crate::offsets::DEBUG_OFFSETS_SIZE_MAX];
-    memory.read(runtime, &mut bytes)?;
-    let (version, offsets, free_threaded) = match DebugOffsets::new(bytes) {
-        Some(debug) => {
-            let version = debug.version();
-            let offsets = debug.offsets().map_err(|why| LocateError::Unknown { version, why })?;
-            (version, offsets, debug.free_threaded())
+    /// Whether the file's own tables have been read, beyond what is in memory.
+    file_read: bool,
+    /// The versions that its constants can mean, once they have been looked at.
+    versions: Option<Vec<Version>>,
+}
+
+impl Locator {
+    /// Finds the interpreter of process `pid`, whose memory is `memory`.
+    ///
+    /// Errors: [`LocateError::NotReady`] while the interpreter is starting; ask again.
+    /// Cost: the process's list of mappings and some twenty reads, where the symbol is exported, as nearly
+    /// everywhere; else the file's symbol table, once per file; else a scan of the program's variables.
+    pub fn locate(&mut self, pid: u32, memory: &dyn Memory) -> Result<Located, LocateError> {
+        if self.files.len() > FILES_MAX {
+            self.files.clear();
         }
-        None => {
-            let version = version_from_symbol(memory, version_symbol)
-                .or_else(|| version_from_name(&mapping.path))
-                .unwrap_or_default();
-            if (version.major, version.minor) < (3, 8) {
-                return Err(LocateError::TooOld(version));
+        let mappings = maps::read(pid)?;
+        let main = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let mut images = maps::images(&mappings);
+        // The program itself comes first: where it holds a copy of the library's symbol, the copy counts.
+        images.sort_by_key(|image| (image.path != main, !is_python_name(image.name())));
+        let likely = images.iter().filter(|image| image.path == main || is_python_name(image.name())).count();
+
+        for image in &images {
+            if self.learn_symbols(memory, image)?.runtime.is_some() {
+                return self.describe(pid, memory, image);
             }
-            let why = "there is no table for it";
-            (version, table(version).ok_or(LocateError::Unknown { version, why })?, false)
         }
-    };
-    if memory.read_u64(runtime + u64::from(offsets.runtime.interpreters_head))? == 0 {
-        return Err(LocateError::NotReady);
+        for image in &images[..likely] {
+            self.learn_file(pid, memory, image);
+            if self.facts(image).runtime.is_some() {
+                return self.describe(pid, memory, image);
+            }
+        }
+        for image in &images[..likely] {
+            if self.scan(pid, memory, image, &mappings) {
+                return self.describe(pid, memory, image);
+            }
+        }
+        Err(self.explain(pid, memory, &images[..likely], &images))
     }
-    let binary = mapping.path.clone();
-    Ok(Located { version, runtime, offsets, free_threaded, binary, found_by: FoundBy::Symbol })
+
+    fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
+        self.files.entry(key(image)).or_default()
+    }
+
+    /// Looks among the symbols that are in memory.
+    fn learn_symbols(&mut self, memory: &dyn Memory, image: &Image<'_>) -> Result<&Facts, LocateError> {
+        let is_new = !self.files.contains_key(&key(image));
+        let facts = self.facts(image);
+        if is_new {
+            let dynamic = match Dynamic::read(memory, image) {
+                Ok(dynamic) => dynamic,
+                // Unmapped meanwhile, or a device: then it has no symbols for us.
+                Err(MemoryError::Unmapped | MemoryError::Os(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(dynamic) = dynamic {
+                let symbol =
+                    |name| dynamic.symbol(memory, name).map(|address| address.wrapping_sub(image.start()));
+                facts.runtime = symbol("_PyRuntime").map(|place| (place, FoundBy::Symbol));
+                facts.version_symbol = symbol("Py_Version");
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Looks at the file's section headers and local symbols.
+    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) {
+        let facts = self.facts(image);
+        if facts.file_read {
+            return;
+        }
+        facts.file_read = true;
+        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image)) else {
+            return; // a scan needs neither
+        };
+        facts.runtime = binary::runtime(file).map(|(address, found_by)| {
+            (address.wrapping_add(dynamic.bias).wrapping_sub(image.start()), found_by)
+        });
+    }
+
+    /// Looks through the variables of an image whose constants are a Python's. Whether it has found it.
+    fn scan(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
+        let versions = self.versions(pid, memory, image).to_vec();
+        if versions.is_empty() {
+            return false;
+        }
+        let tables = versions.iter().filter_map(|version| Some((*version, table(*version)?)));
+        let by_pointers = || {
+            tables.into_iter().find_map(|(version, offsets)| {
+                let address = scan::by_pointers(memory, image, mappings, &offsets)?;
+                Some((address, vec![version]))
+            })
+        };
+        let cookie = scan::by_cookie(memory, image).map(|address| (address, versions.clone()));
+        let Some((address, versions)) = cookie.or_else(by_pointers) else { return false };
+        let facts = self.facts(image);
+        facts.versions = Some(versions);
+        facts.runtime = Some((address.wrapping_sub(image.start()), FoundBy::Scan));
+        true
+    }
+
+    fn versions(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
+        self.facts(image).versions.get_or_insert_with(|| {
+            let file = binary::open(pid, image).ok();
+            scan::versions(memory, image, file.as_ref(), is_python_name(image.name()))
+        })
+    }
+
+    /// From the address to an answer that holds on the live process.
+    fn describe(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
+        let facts = self.facts(image).clone();
+        let (place, found_by) = facts.runtime.ok_or(LocateError::NotPython)?;
+        let runtime = image.start().wrapping_add(place);
+        let mut bytes = vec![0; DEBUG_OFFSETS_SIZE_MAX];
+        memory.read(runtime, &mut bytes)?;
+        let binary = image.path.to_owned();
+        if bytes.starts_with(COOKIE) {
+            let debug = DebugOffsets::new(bytes).ok_or(LocateError::NotReady)?;
+            let (version, free_threaded) = (debug.version(), debug.free_threaded());
+            let offsets = debug.offsets().map_err(|why| LocateError::Unknown { version, why })?;
+            let located = Located { version, runtime, offsets, free_threaded, binary, found_by };
+            match debug.known() {
+                true => validate::check(memory, &located)?,
+                false => validate::prove(memory, &located)?,
+            }
+            return Ok(located);
+        }
+        let version_symbol = facts.version_symbol.map(|place| image.start().wrapping_add(place));
+        let version = version_from_symbol(memory, version_symbol)
+            .or_else(|| self.version_from_constants(pid, memory, image))
+            .or_else(|| version_from_name(image.name()))
+            .ok_or(LocateError::NotReady)?;
+        if (version.major, version.minor) < (3, 8) {
+            return Err(LocateError::TooOld(version));
+        }
+        if (version.major, version.minor) >= (3, 13) {
+            // The cookie is there from the start; without it this is the library's copy before the loader
+            // has filled it.
+            return Err(LocateError::NotReady);
+        }
+        let offsets =
+            table(version).ok_or(LocateError::Unknown { version, why: "naja has no table for it" })?;
+        let mut located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
+        validate::check(memory, &located)?;
+        if located.offsets.thread.native_id == ABSENT {
+            located.offsets.thread.libc_tid = find_libc_tid(memory, &located, own_number(pid))?;
+        }
+        Ok(located)
+    }
+
+    /// The text of the version, where the file's name does not contradict it.
+    fn version_from_constants(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        image: &Image<'_>,
+    ) -> Option<Version> {
+        let named = version_from_name(image.name());
+        let fits = |version: &Version| match named {
+            Some(named) => (named.major, named.minor) == (version.major, version.minor),
+            // Programs hold version numbers of other things too; from 3.11 on there is a symbol.
+            None => (3, 7) <= (version.major, version.minor) && version.minor <= 12,
+        };
+        self.versions(pid, memory, image).iter().copied().find(fits)
+    }
+
+    /// Why nothing was found.
+    fn explain(
+        &mut self,
+        pid: u32,
+        memory: &dyn Memory,
+        likely: &[Image<'_>],
+        images: &[Image<'_>],
+    ) -> LocateError {
+        for (part, implementation) in [("pypy", "PyPy"), ("graalpy", "GraalPy"), ("libpythonvm", "GraalPy")] {
+            if images.iter().any(|image| image.name().contains(part)) {
+                return LocateError::OtherImplementation(implementation);
+            }
+        }
+        for image in likely {
+            match version_from_name(image.name()) {
+                Some(version) if (version.major, version.minor) < (3, 7) => {
+                    return LocateError::TooOld(version);
+                }
+                _ => {}
+            }
+            let needs = |dynamic: &Dynamic| dynamic.needs(memory, "libpython");
+            let waits_for_library = Dynamic::read(memory, image).ok().flatten().as_ref().is_some_and(needs);
+            if waits_for_library || !self.versions(pid, memory, image).is_empty() {
+                return LocateError::NotReady;
+            }
+        }
+        LocateError::NotPython
+    }
+}
+
+/// The number that the process itself has for its main thread, which differs in a container.
+fn own_number(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    line.and_then(|line| line.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
+}
+
+fn key(image: &Image<'_>) -> FileKey {
+    let (device, inode) = image.file;
+    let size = image.mappings.iter().map(|mapping| mapping.len()).sum();
+    (device, inode, size, image.path.to_owned())
+}
+
+/// `python3.12`, `libpython3.so`, but no extension module such as `_json.cpython-312.so`.
+fn is_python_name(name: &str) -> bool {
+    name.strip_prefix("lib").unwrap_or(name).starts_with("python")
 }
 
 fn version_from_symbol(memory: &dyn Memory, symbol: Option<u64>) -> Option<Version> {
@@ -167,72 +401,10 @@ fn version_from_symbol(memory: &dyn Memory, symbol: Option<u64>) -> Option<Versi
     (major != 0).then_some(Version { major, minor, patch })
 }
 
-fn version_from_name(path: &Path) -> Option<Version> {
-    let name = path.file_name()?.to_str()?;
-    let rest = &name[name.find("python")? + 6..];
-    let mut parts = rest.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    Some(Version { major, minor, patch: 0 })
-}
-
-/// One line of `/proc/PID/maps` that belongs to a file.
-struct Mapping {
-    start: u64,
-    end: u64,
-    offset: u64,
-    path: PathBuf,
-}
-
-struct Symbols {
-    runtime: Option<u64>,
-    version: Option<u64>,
-}
-
-impl Mapping {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(6, ' ');
-        let (start, end) = fields.next()?.split_once('-')?;
-        let _permissions = fields.next()?;
-        let offset = fields.next()?;
-        let (_device, _inode) = (fields.next()?, fields.next()?);
-        let path = fields.next()?.trim_start();
-        let hex = |text| u64::from_str_radix(text, 16).ok();
-        path.starts_with('/').then_some(Mapping {
-            start: hex(start)?,
-            end: hex(end)?,
-            offset: hex(offset)?,
-            path: PathBuf::from(path),
-        })
-    }
-
-    fn symbols(&self, pid: u32) -> Option<Symbols> {
-        let file = File::open(format!("/proc/{pid}/map_files/{:x}-{:x}", self.start, self.end))
-            .or_else(|_| File::open(format!("/proc/{pid}/root{}", self.path.display())))
-            .ok()?;
-        let cache = ReadCache::new(file);
-        let elf = object::File::parse(&cache).ok()?;
-        let segment = elf.segments().find(|segment| {
-            let (offset, size) = segment.file_range();
-            self.offset <= offset && offset < self.offset + (self.end - self.start) && size != 0
-        })?;
-        let (offset, _) = segment.file_range();
-        let bias = self.start.wrapping_add(offset - self.offset).wrapping_sub(segment.address());
-        let mut found = Symbols { runtime: None, version: None };
-        for symbol in elf.dynamic_symbols().chain(elf.symbols()) {
-            match symbol.name_bytes() {
-                Ok(b"_PyRuntime") if symbol.is_definition() => {
-                    found.runtime = Some(symbol.address().wrapping_add(bias))
-                }
-                Ok(b"Py_Version") if symbol.is_definition() => {
-                    found.version = Some(symbol.address().wrapping_add(bias))
-                }
-                _ => continue,
-            }
-            if found.runtime.is_some() && found.version.is_some() {
-                break;
-            }
-        }
-        Some(found)
-    }
+/// 3.9 from `libpython3.9.so.1.0` or `python3.9`; the patch release is 0.
+fn version_from_name(name: &str) -> Option<Version> {
+    let rest = name.strip_prefix("lib").unwrap_or(name).strip_prefix("python")?;
+    let mut parts = rest.split(|c: char| !c.is_ascii_digit());
+    let mut number = || parts.next()?.parse().ok();
+    Some(Version { major: number()?, minor: number()?, patch: 0 })
 }

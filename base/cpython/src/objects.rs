@@ -3,6 +3,7 @@
 //! Every length that comes from the target is checked against a limit before anything is allocated for it.
 //! Start at [`read_string`] and [`thread_names`].
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -39,7 +40,9 @@ impl From<MemoryError> for ReadError {
 /// Longer strings are refused: names and paths never are.
 const STRING_CHARACTERS_MAX: u64 = 1 << 16;
 /// Dictionaries with more entries are refused: neither modules nor threads are that many.
-const DICT_ENTRIES_MAX: u64 = 1 << 20;
+const DICT_ENTRIES_MAX: u64 = 1 << 16;
+/// Keys compared and threads looked at in one call, whatever the target's memory holds.
+const STEPS_MAX: u32 = 1 << 18;
 /// A string's head and the text of most names, taken in one read.
 const STRING_GUESS: usize = 192;
 /// `Py_TPFLAGS_INLINE_VALUES`, 3.13 and later.
@@ -191,7 +194,7 @@ fn read_thread_names(
     located: &Located,
     interpreter: u64,
 ) -> Result<HashMap<u64, String>, ReadError> {
-    let reader = Objects { memory, located };
+    let reader = Objects { memory, located, steps: Cell::new(0) };
     let missing = ReadError::Implausible("`threading`");
     let modules =
         memory.read_u64(interpreter.wrapping_add(u64::from(located.offsets.interpreter.modules)))?;
@@ -200,6 +203,7 @@ fn read_thread_names(
     let active = reader.dict(globals)?.get(&reader, "_active")?.ok_or(missing)?;
     let mut names = HashMap::new();
     for (key, thread) in reader.dict(active)?.items() {
+        reader.step(1)?;
         let (Ok(ident), Ok(Some(name))) = (reader.int(key), reader.attribute(thread, "_name")) else {
             continue;
         };
@@ -214,9 +218,17 @@ fn read_thread_names(
 struct Objects<'a> {
     memory: &'a dyn Memory,
     located: &'a Located,
+    steps: Cell<u32>,
 }
 
 impl Objects<'_> {
+    /// Counts work, so that a damaged target cannot make it endless.
+    fn step(&self, count: usize) -> Result<(), ReadError> {
+        let steps = self.steps.get().saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.steps.set(steps);
+        if steps > STEPS_MAX { Err(ReadError::Implausible("a dictionary")) } else { Ok(()) }
+    }
+
     fn word(&self, address: u64, offset: u32) -> Result<u64, ReadError> {
         Ok(self.memory.read_u64(address.wrapping_add(u64::from(offset)))?)
     }
@@ -366,6 +378,7 @@ impl Entries {
         let size = o.unicode_ascii_data as usize + name.len();
         let mut copies = vec![0; BATCH.min(self.items.len()) * size];
         for batch in self.items.chunks(BATCH) {
+            objects.step(batch.len())?;
             let copies = &mut copies[..batch.len() * size];
             let ranges: Vec<Range> =
                 batch.iter().map(|(key, _)| Range { address: *key, len: size }).collect();

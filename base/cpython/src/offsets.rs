@@ -73,6 +73,26 @@ pub(crate) fn table(version: Version) -> Option<Offsets> {
     }
 }
 
+/// Every table there is, with its version and whether it is for a free-threaded build.
+pub(crate) fn tables() -> [(Version, bool, Offsets); 11] {
+    let entry = |minor, free_threaded, table: &Offsets| {
+        (Version { major: 3, minor, patch: 0 }, free_threaded, table.clone())
+    };
+    [
+        entry(8, false, &v3_8::TABLE),
+        entry(9, false, &v3_9::TABLE),
+        entry(10, false, &v3_10::TABLE),
+        entry(11, false, &v3_11::TABLE),
+        entry(12, false, &v3_12::TABLE),
+        entry(13, false, &v3_13::TABLE),
+        entry(13, true, &v3_13t::TABLE),
+        entry(14, false, &v3_14::TABLE),
+        entry(14, true, &v3_14t::TABLE),
+        entry(15, false, &v3_15::TABLE),
+        entry(15, true, &v3_15t::TABLE),
+    ]
+}
+
 /// Fields of `_PyRuntime`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -120,6 +140,9 @@ pub struct Thread {
     pub ident: u32,
     /// The system's thread number. 3.11 and later; up to 3.10 it comes from elsewhere.
     pub native_id: u32,
+    /// Where the C library keeps the same number, in its structure at `ident`. Up to 3.10, and not in the
+    /// tables: it is found on the live process.
+    pub libc_tid: u32,
     /// The newest data-stack chunk. 3.11 and later.
     pub datastack_chunk: u32,
     /// `datastack_top`; where it is unknown, whole chunks are copied. 3.11 and later.

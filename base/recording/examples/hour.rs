@@ -106,7 +106,7 @@ impl Program {
         while (self.parents.len() as u32) <= wanted {
             batch.nodes.push(self.grow());
         }
-        if step % 4 == 0 {
+        if step.is_multiple_of(4) {
             batch.metrics.push(Metric {
                 tick: first_tick,
                 process: 1,
@@ -128,7 +128,7 @@ impl Program {
         let count = self.parents.len() as u32;
         let parent = match count {
             1 => 0,
-            _ if self.below(3) > 0 => count - 1 - self.below(count.min(30).max(2) - 1),
+            _ if self.below(3) > 0 => count - 1 - self.below(count.clamp(2, 30) - 1),
             _ => 1 + self.below(count - 1),
         };
         self.parents.push(parent);

@@ -170,7 +170,9 @@ impl NodeBlock {
     #[must_use]
     pub fn push(&mut self, node: &StackNode) -> bool {
         let expected = self.first.checked_add(self.count);
-        if expected != Some(node.id) || node.parent >= node.id || node.function == 0 {
+        // The last number is left unused, so that there always is a next one.
+        let usable = node.id < NodeId::MAX && node.parent < node.id && node.function > 0;
+        if expected != Some(node.id) || !usable {
             return false;
         }
         put_varint(&mut self.parents, u64::from(node.id - node.parent));

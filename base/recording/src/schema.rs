@@ -114,6 +114,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
     check_version(&file, path)?;
     if !live {
         remove_spent_journal(path);
+        check_length(&file, path)?;
         let again = Again {
             name: absolute(path)?,
             flags: OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -229,6 +230,21 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, RecordingError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// SQLite itself does not miss the end of the last page.
+fn check_length(connection: &Connection, path: &Path) -> Result<(), RecordingError> {
+    let number = |pragma: &str| -> Result<u64, RecordingError> {
+        let read = connection.query_row(pragma, [], |row| row.get(0));
+        read.map_err(|error| RecordingError::sqlite("read", path, error))
+    };
+    let expected = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    let len = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if len < expected {
+        let what = format!("it is cut short, to {len} of {expected} bytes");
+        return Err(RecordingError::Damaged { path: path.to_owned(), what });
+    }
+    Ok(())
 }
 
 /// Removes a journal that a kill left before anything was written into it: SQLite passes over those.

@@ -147,6 +147,8 @@ trait Rows: Sized + 'static {
     fn done(&self) -> bool;
     fn advance(&mut self) -> rusqlite::Result<()>;
     fn column(&self, index: c_int) -> Cell<'_>;
+    /// A number of the row's own: SQLite takes two rows with one number, found by two ways, for one row.
+    fn row_id(&self) -> i64;
 }
 
 /// The value of a column.
@@ -284,6 +286,11 @@ impl Rows for Samples {
         self.settle()
     }
 
+    fn row_id(&self) -> i64 {
+        // Ticks are below 2^39; the threads of a recording are not so many that the rest overflows.
+        (i64::from(self.runs.thread) << 39).wrapping_add(self.tick().cast_signed())
+    }
+
     fn column(&self, index: c_int) -> Cell<'_> {
         let run = &self.runs.runs[self.run];
         let thread = || self.things.thread(self.runs.thread);
@@ -334,6 +341,10 @@ impl Rows for Stacks {
     fn advance(&mut self) -> rusqlite::Result<()> {
         self.at += 1;
         Ok(())
+    }
+
+    fn row_id(&self) -> i64 {
+        i64::from(self.things.nodes[self.at].id)
     }
 
     fn column(&self, index: c_int) -> Cell<'_> {
@@ -399,6 +410,11 @@ impl Rows for Frames {
         Ok(())
     }
 
+    fn row_id(&self) -> i64 {
+        // No stack has as many as 2^31 frames.
+        i64::from(self.things.nodes[self.stack].id) << 31 | self.level
+    }
+
     fn column(&self, index: c_int) -> Cell<'_> {
         let node = || self.things.node(self.frame);
         let function = || self.things.function(node()?.function);
@@ -436,7 +452,6 @@ struct Cursor<R> {
     base: sqlite3_vtab_cursor,
     shared: Shared,
     rows: Option<R>,
-    row_id: i64,
 }
 
 // SAFETY: `Table` is `repr(C)` and begins with `sqlite3_vtab`, which is what the trait asks for.
@@ -490,12 +505,7 @@ unsafe impl<'t, R: Rows> VTab<'t> for Table<R> {
     }
 
     fn open(&'t mut self) -> rusqlite::Result<Cursor<R>> {
-        Ok(Cursor {
-            base: sqlite3_vtab_cursor::default(),
-            shared: self.shared.clone(),
-            rows: None,
-            row_id: 0,
-        })
+        Ok(Cursor { base: sqlite3_vtab_cursor::default(), shared: self.shared.clone(), rows: None })
     }
 }
 
@@ -519,13 +529,11 @@ unsafe impl<R: Rows> VTabCursor for Cursor<R> {
                 bound.1 = bound.1.min(value);
             }
         }
-        self.row_id = 0;
         self.rows = Some(R::start(&self.shared, &bounds)?);
         Ok(())
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
-        self.row_id += 1;
         match &mut self.rows {
             Some(rows) => rows.advance(),
             None => Ok(()),
@@ -547,7 +555,7 @@ unsafe impl<R: Rows> VTabCursor for Cursor<R> {
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(self.row_id)
+        Ok(self.rows.as_ref().map_or(0, Rows::row_id))
     }
 }
 

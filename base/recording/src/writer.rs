@@ -321,7 +321,8 @@ impl Writer {
                 function.id, self.next_function
             )));
         }
-        self.next_function += 1;
+        let next = self.next_function.checked_add(1);
+        self.next_function = next.ok_or_else(|| invalid("there are too many functions".to_owned()))?;
         let file = match self.files.get(&function.file) {
             Some(&file) => file,
             None => {
@@ -741,7 +742,7 @@ fn create_private(path: &Path) -> Result<File, RecordingError> {
 }
 
 fn end_of(runs: &ThreadRuns) -> Tick {
-    runs.first_tick + runs.runs.iter().map(|run| Tick::from(run.ticks)).sum::<Tick>()
+    runs.runs.iter().fold(runs.first_tick, |end, run| end.saturating_add(Tick::from(run.ticks)))
 }
 
 fn invalid(what: String) -> RecordingError {

@@ -9,6 +9,7 @@ pub mod byte_lock;
 pub mod cache;
 mod config;
 mod failure;
+mod files;
 mod inherited;
 pub mod machine;
 mod package;
@@ -22,6 +23,7 @@ mod witness;
 
 pub use config::Settings;
 pub use failure::{Failure, Result};
+pub use files::replace_file;
 pub use package::python_package;
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
 pub use project::find_upward;

@@ -24,3 +24,20 @@ pub fn description() -> String {
     let read = |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
     format!("{} {} {}", read("ostype").trim(), read("osrelease").trim(), std::env::consts::ARCH)
 }
+
+/// Memory that this process and its children may use, in bytes: the machine's, or what its control group
+/// (a container) is limited to; 0 when unknown.
+pub fn memory_limit_bytes() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let total =
+        total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024;
+    let group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    // A group's own limit and those of the groups that it lies in hold together.
+    let limits = std::path::Path::new(group.trim_start_matches('/')).ancestors().filter_map(|folder| {
+        let file = std::path::Path::new("/sys/fs/cgroup").join(folder).join("memory.max");
+        std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()
+    });
+    limits.chain([total]).filter(|limit| *limit > 0).min().unwrap_or(0)
+}

@@ -139,10 +139,12 @@ extern "C" fn become_program(plan: *mut libc::c_void) -> libc::c_int {
     unsafe {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const plan.mask, std::ptr::null_mut());
         libc::execve(plan.executable, plan.arguments, plan.environment);
-        plan.error = *libc::__errno_location();
-        if plan.error == libc::ENOEXEC {
+        let error = *libc::__errno_location();
+        if error == libc::ENOEXEC {
             libc::execve(c"/bin/sh".as_ptr(), plan.shell_arguments, plan.environment);
         }
+        // Told last: the parent takes it for a failure, and it would be none had the shell started.
+        plan.error = error;
         libc::_exit(127)
     }
 }

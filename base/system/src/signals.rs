@@ -115,6 +115,9 @@ impl Received {
         match self.signal {
             libc::SIGCHLD | libc::SIGPIPE | libc::SIGXFSZ => false,
             libc::SIGALRM => true,
+            // A terminal that is closed tells the leader of its session alone, and that is naja where a terminal
+            // or a container was opened for it.
+            libc::SIGHUP => self.code != libc::SI_KERNEL || is_session_leader(),
             _ => self.code != libc::SI_KERNEL,
         }
     }
@@ -152,6 +155,11 @@ pub(crate) fn end_self(signal: libc::c_int) {
         libc::raise(signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const only, std::ptr::null_mut());
     }
+}
+
+fn is_session_leader() -> bool {
+    // SAFETY: both take numbers only.
+    unsafe { libc::getsid(0) == libc::getpid() }
 }
 
 pub(crate) fn set_default_action(signal: libc::c_int) {

@@ -9,6 +9,11 @@ pub fn now_ns() -> u64 {
     read_clock(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
+/// Nanoseconds of the wall clock since 1970-01-01 UTC.
+pub fn unix_ns() -> u64 {
+    read_clock(libc::CLOCK_REALTIME).unwrap_or(0)
+}
+
 /// Processor time of the calling thread in nanoseconds.
 pub fn thread_cpu_ns() -> u64 {
     read_clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
@@ -46,11 +51,48 @@ pub fn sleep_until(moment_ns: u64) {
     unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &time, std::ptr::null_mut()) };
 }
 
-/// Lets the calling thread's sleeps end on time instead of up to 50 µs late.
+/// Lets the calling thread's sleeps end on time instead of up to 50 µs late, and lets it run soon after they
+/// end even when every core is busy.
+///
+/// The second is a wish for short turns (Linux 6.12 and later), which needs no privilege and takes nothing
+/// from others: who asks for less at a time is put on earlier. Where the kernel knows no such wish, nothing is
+/// lost but some samples on a busy machine.
 pub fn wake_precisely() -> io::Result<()> {
+    ask_for_short_turns();
     // SAFETY: sets a number of the calling thread; no memory is passed.
     let result = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64, 0_u64, 0_u64, 0_u64) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn ask_for_short_turns() {
+    /// `struct sched_attr` in its first form.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        /// Length of a turn in nanoseconds, for a thread of the normal policy.
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    const TURN_NS: u64 = 100_000;
+    // SAFETY: asks for a number of the calling thread; no memory is passed.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let attributes = Attributes {
+        size: size_of::<Attributes>() as u32,
+        policy: 0,
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: TURN_NS,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the structure is ours, has the size that it says, and lives through the call; 0 is this thread.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
 #[cfg(test)]

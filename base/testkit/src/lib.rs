@@ -4,8 +4,10 @@
 
 pub mod browser;
 pub mod interpreters;
+pub mod naja;
 mod not_tested;
 pub mod target;
+pub mod terminal;
 
 pub use browser::Browser;
 pub use not_tested::not_tested;

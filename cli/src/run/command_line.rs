@@ -94,30 +94,39 @@ impl Split {
         letters: &[u8],
         rest: &mut impl Iterator<Item = OsString>,
     ) -> bool {
+        // The letters of each side stay together, as they were written.
+        let mut own = b"-".to_vec();
+        let mut interpreters = b"-".to_vec();
+        let mut value_of = None;
         for (index, &letter) in letters.iter().enumerate() {
             let known = run.get_arguments().find(|one| one.get_short() == Some(char::from(letter)));
-            let list = self.list_for(known);
-            if !known.is_some_and(takes_value) {
-                list.push(OsString::from_vec(vec![b'-', letter]));
-                continue;
+            let group = if is_interpreters(known) { &mut interpreters } else { &mut own };
+            if known.is_some_and(takes_value) {
+                // The rest of the group is the value, else the next argument is.
+                group.extend(&letters[index..]);
+                let value = if index + 1 == letters.len() { rest.next() } else { None };
+                value_of = Some((letter, is_interpreters(known), value));
+                break;
             }
-            // The rest of the group is the value, else the next argument is.
-            let value = &letters[index + 1..];
-            list.push(OsString::from_vec([b"-", &letters[index..]].concat()));
-            if value.is_empty() {
-                list.extend(rest.next());
-            }
-            return matches!(letter, b'm' | b'c');
+            group.push(letter);
         }
-        false
+        for (list, group) in [(&mut self.for_naja, own), (&mut self.for_interpreter, interpreters)] {
+            if group.len() > 1 {
+                list.push(OsString::from_vec(group));
+            }
+        }
+        let Some((letter, is_interpreters, value)) = value_of else { return false };
+        if is_interpreters { &mut self.for_interpreter } else { &mut self.for_naja }.extend(value);
+        matches!(letter, b'm' | b'c')
     }
 
     fn list_for(&mut self, known: Option<&Arg>) -> &mut Vec<OsString> {
-        match known {
-            Some(one) if one.get_help_heading() == Some(INTERPRETER_HEADING) => &mut self.for_interpreter,
-            _ => &mut self.for_naja,
-        }
+        if is_interpreters(known) { &mut self.for_interpreter } else { &mut self.for_naja }
     }
+}
+
+fn is_interpreters(known: Option<&Arg>) -> bool {
+    known.is_some_and(|one| one.get_help_heading() == Some(INTERPRETER_HEADING))
 }
 
 fn takes_value(argument: &Arg) -> bool {
@@ -125,9 +134,7 @@ fn takes_value(argument: &Arg) -> bool {
 }
 
 /// Whether errors are wanted as JSON; asked before parsing, since parsing may fail itself.
-pub(crate) fn asks_for_json(arguments: &[OsString]) -> bool {
-    let tree = crate::command();
-    let split = split(&tree, arguments.to_vec());
+pub(crate) fn asks_for_json(split: &Split) -> bool {
     let mut own = split.for_naja.iter().map(OsString::as_os_str);
     while let Some(argument) = own.next() {
         if argument == "--json" || argument == "--format=json" {
@@ -165,14 +172,15 @@ mod tests {
         check("run -m http.server --bind x -q", "run -m http.server", "", "--bind x -q");
         check("run -mhttp.server --help", "run -mhttp.server", "", "--help");
         check("run -c pass -- -h", "run -c pass", "", "-- -h");
-        check("run -qm pip -q", "run -q -m pip", "", "-q");
+        check("run -qm pip -q", "run -qm pip", "", "-q");
     }
 
     #[test]
     fn the_interpreters_options_go_to_it_as_written() {
         check("run -u -X dev -Wignore app.py -u", "run", "-u -X dev -Wignore", "app.py -u");
-        check("run -OOBq app.py", "run -q", "-O -O -B", "app.py");
+        check("run -OOBq app.py", "run -q", "-OOB", "app.py");
         check("run -Im pip -I", "run -m pip", "-I", "-I");
+        check("run -uX dev -BWignore app.py", "run", "-uX dev -BWignore", "app.py");
         check("run --check-hash-based-pycs always a", "run", "--check-hash-based-pycs always", "a");
     }
 

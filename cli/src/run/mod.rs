@@ -7,17 +7,21 @@ pub mod arguments;
 pub(crate) mod command_line;
 pub mod interpreter;
 mod missing_module;
+mod observer;
+mod report;
 pub mod settings;
 pub mod target;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 
-use naja_system::{Failure, Launch, NoObserver, Result, Session, Status};
+use naja_system::{Failure, Launch, Result, Session, Status};
 
 use crate::print;
-use arguments::{Format, RunArguments};
+use arguments::{Format, ReportTarget, RunArguments};
+use observer::SamplingObserver;
 use settings::RunOptions;
 use target::{Target, Words};
 
@@ -41,10 +45,20 @@ pub fn run(
         Target::Module(name) => interpreter.as_ref().ok().map(|one| (one.clone(), name.clone())),
         _ => None,
     };
+    let program_name = target.name();
     let launch = target.launch(interpreter, interpreter_options.clone(), words.rest)?;
 
+    let descriptor = match &options.report {
+        Some(ReportTarget::Descriptor(number)) => Some(take_descriptor(*number)?),
+        _ => None,
+    };
+    let command: Vec<String> =
+        launch.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let interval_ns = 1_000_000_000 / u64::from(options.rate_hz);
+    let open = report::opener(&options, &program_name, report::header(&command, interval_ns));
+
     let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
-    let mut observer = NoObserver;
+    let mut observer = SamplingObserver::new(interval_ns, open);
     let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
 
     if let (Some((interpreter, module)), Status::Exited(1)) = (&asked_module, ended.status)
@@ -53,7 +67,23 @@ pub fn run(
     {
         print::failure(&failure, options.format == Format::Json);
     }
+    report::tell(observer.into_observation(), &ended, command, &options, descriptor);
     ended.end_alike()
+}
+
+fn take_descriptor(number: i32) -> Result<OwnedFd> {
+    naja_system::take_descriptor(number).map_err(|error| {
+        Failure::new("no-such-descriptor", format!("cannot write the report to descriptor {number}"))
+            .caused_by(&error)
+            .hint(format!(
+                "open it for naja, as in `naja run --report fd:{number} app.py {number}>report.json`"
+            ))
+    })
+}
+
+/// Columns of the terminal that the report goes to.
+fn terminal_columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
 }
 
 fn cannot_start(launch: &Launch, error: &io::Error) -> Failure {

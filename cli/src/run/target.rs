@@ -38,6 +38,18 @@ pub struct Words {
 }
 
 impl Target {
+    /// What a person would call it, for the name of its recording.
+    pub fn name(&self) -> String {
+        let file_stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match self {
+            Target::Script(path) if path == "-" => "stdin".to_owned(),
+            Target::Script(path) => file_stem(Path::new(path)),
+            Target::Module(name) => name.to_string_lossy().into_owned(),
+            Target::Code(_) => "code".to_owned(),
+            Target::Command(path) => file_stem(path),
+        }
+    }
+
     /// Finds out what the words name. What remains in `words.rest` are the program's arguments.
     ///
     /// `interpreter` gives the folders of its environment's commands; `python_was_chosen` (by `--python`) means

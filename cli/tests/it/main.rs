@@ -1,3 +1,75 @@
 //! Tests of the built `naja`: what it does is held against what plain Python does.
 
+mod command_line;
+mod endings;
+mod identity;
+mod interpreters;
+mod project;
+mod signals;
+mod targets;
+mod terminals;
 mod wheel;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Output;
+
+use naja_testkit::interpreters::{Interpreter, interpreters};
+use naja_testkit::naja::Naja;
+
+/// The program under test.
+fn naja() -> Naja {
+    Naja::new(env!("CARGO_BIN_EXE_naja"))
+}
+
+/// The interpreter for tests that need any: the newest one; says so and gives nothing where there is none.
+fn python() -> Option<&'static Interpreter> {
+    let newest = interpreters().iter().rfind(|one| !one.free_threaded);
+    if newest.is_none() {
+        naja_testkit::not_tested("there is no CPython from 3.8 on");
+    }
+    newest
+}
+
+/// Makes a folder with these files.
+fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("it can be written");
+        std::fs::write(path, text).expect("it can be written");
+    }
+    folder
+}
+
+/// Makes a file executable.
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+}
+
+/// Runs the words in `folder` plainly and under naja, and gives both outcomes.
+///
+/// `prefix` comes before everything (`sh -c '...; exec "$@"' sh`), `words` after the interpreter.
+fn both_ways(folder: &Path, prefix: &[&str], words: &[&str]) -> Option<[Output; 2]> {
+    let naja = naja();
+    let ways = naja.with_and_without(python()?);
+    Some(ways.map(|way| {
+        let all: Vec<OsString> =
+            prefix.iter().map(OsString::from).chain(way).chain(words.iter().map(OsString::from)).collect();
+        let mut command = naja.command_of(&all);
+        command.current_dir(folder).stdin(std::process::Stdio::null()).output().expect("it starts")
+    }))
+}
+
+/// Asserts that a program does the same under naja as under plain Python: ending, output, errors.
+fn check_same(folder: &Path, prefix: &[&str], words: &[&str]) -> Option<Output> {
+    let [plain, observed] = both_ways(folder, prefix, words)?;
+    let [plainly, under_naja] = [&plain, &observed].map(|output| naja_testkit::naja::block(output, &[]));
+    let differs = plainly.lines().zip(under_naja.lines()).find(|(left, right)| left != right);
+    assert!(
+        plainly == under_naja,
+        "{prefix:?} {words:?}: plainly, and under naja: {differs:?}\n{under_naja}"
+    );
+    Some(observed)
+}

@@ -8,6 +8,7 @@ mod observation;
 mod os_thread;
 pub mod page;
 mod python;
+pub mod query;
 mod recorder;
 pub mod report;
 mod report_text;

@@ -5,6 +5,7 @@
 //! nothing. Start at [`html`]; on the other side, at `main.js`.
 
 mod data;
+mod fold;
 mod samples;
 mod sources;
 

@@ -5,6 +5,7 @@ use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
 use naja_cpython::objects::thread_names;
+use naja_cpython::opcodes::opcode_is_native_call;
 use naja_cpython::reader::{self, Frame, Outcome, SampleError, StackReader};
 use naja_recording::{FunctionId, NodeId, State, Tick};
 use rustc_hash::FxHashMap;
@@ -27,6 +28,7 @@ pub(crate) struct Python {
     /// System numbers of threads whose state does not have them (up to 3.10), by thread state.
     native_ids: FxHashMap<u64, u32>,
     names_due: Option<Tick>,
+    opcodes: Opcodes,
 }
 
 /// A code object that was read once.
@@ -53,6 +55,7 @@ impl Python {
             generation: 0,
             native_ids: FxHashMap::default(),
             names_due: Some(0),
+            opcodes: Opcodes::default(),
         }
     }
 
@@ -263,6 +266,7 @@ impl Python {
         }
         if self.codes.remove(&address).is_some() {
             self.nodes.retain(|key, _| key.1 != address);
+            self.opcodes.forget();
         }
         if let (Some(identity), Ok(info)) = (identity, read_code(memory, &self.located, address)) {
             let function =
@@ -289,14 +293,45 @@ impl Python {
     /// The innermost frame stands at a call while the called C function runs. At an operator that may work
     /// in C for long (the sum of two arrays) it counts as native only when nothing has moved since the last
     /// sample, since operators on numbers take no time to speak of.
-    fn running_state(&self, memory: &dyn Memory, thread: &TargetThread, fingerprint: u64) -> State {
+    fn running_state(&mut self, memory: &dyn Memory, thread: &TargetThread, fingerprint: u64) -> State {
         let Some(frame) = thread.frames.last() else {
             return State::Native;
         };
         let Some(code) = self.codes.get(&frame.code) else {
             return State::Python;
         };
-        let _ = (memory, fingerprint, code);
-        State::Python
+        let may_be_native = match code.info.opcode_address(frame.instruction) {
+            Some(address) => opcode_is_native_call(self.located.version, self.opcodes.at(memory, address)),
+            None => code.info.is_native_call_at(frame.instruction),
+        };
+        if may_be_native && fingerprint == thread.fingerprint { State::Native } else { State::Python }
+    }
+}
+
+/// The opcodes of instructions at which frames have stood.
+///
+/// From 3.11 on the interpreter rewrites instructions after some runs, and seldom again: an instruction is
+/// read anew when it has been asked about once, twice, four times and so on.
+#[derive(Debug, Default)]
+struct Opcodes {
+    /// By address: the opcode, and how often it was asked about.
+    seen: FxHashMap<u64, (u8, u32)>,
+}
+
+impl Opcodes {
+    fn at(&mut self, memory: &dyn Memory, address: u64) -> u8 {
+        let (opcode, asked) = self.seen.entry(address).or_default();
+        *asked = asked.saturating_add(1);
+        if asked.is_power_of_two() {
+            let mut byte = [0];
+            if memory.read(address, &mut byte).is_ok() {
+                *opcode = byte[0];
+            }
+        }
+        *opcode
+    }
+
+    fn forget(&mut self) {
+        self.seen.clear();
     }
 }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use naja_cpython::locate::Locator;
 use naja_recording::{Batch, Metric, ProcessId, ThreadId, Tick, Writer};
 use naja_system::{Failure, timer};
 
@@ -66,6 +67,7 @@ pub struct Sampler {
     memory_course: MemoryCourse,
     metrics: Vec<Metric>,
     births: Births,
+    locator: Locator,
     recorder: Recorder,
     random: u64,
     next_batch_ns: u64,
@@ -92,6 +94,7 @@ impl Sampler {
             memory_course: MemoryCourse::default(),
             metrics: Vec::new(),
             births: Births::new(),
+            locator: Locator::default(),
             recorder: Recorder::start(open),
             random: seed | 1,
             next_batch_ns: options.start_ns + BATCH_NS,
@@ -159,6 +162,7 @@ impl Sampler {
                 stacks: &mut self.stacks,
                 threads_given: &mut self.threads_given,
                 counts: &mut self.counts,
+                locator: &mut self.locator,
             };
             target.sample(&mut shared);
         }
@@ -186,6 +190,7 @@ impl Sampler {
                 stacks: &mut self.stacks,
                 threads_given: &mut self.threads_given,
                 counts: &mut self.counts,
+                locator: &mut self.locator,
             };
             target.find_threads(&mut shared);
             born.extend(children(target.process.pid).map(|pid| (pid, target.process.id)));

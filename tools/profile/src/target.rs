@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use naja_cpython::locate::{LocateError, locate};
+use naja_cpython::locate::{LocateError, Locator};
 use naja_cpython::memory::{LiveProcess, MemoryError};
 use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
@@ -56,6 +56,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) stacks: &'a mut Stacks,
     pub(crate) threads_given: &'a mut ThreadId,
     pub(crate) counts: &'a mut SampleCounts,
+    pub(crate) locator: &'a mut Locator,
 }
 
 /// One observed process.
@@ -181,7 +182,7 @@ impl Target {
         if shared.now_ns < self.attempt_at_ns {
             return;
         }
-        match locate(self.process.pid, &self.memory) {
+        match shared.locator.locate(self.process.pid, &self.memory) {
             Ok(located) => {
                 self.process.interpreter = format!("CPython {}", located.version);
                 if located.free_threaded {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use naja_recording::{Reader, RecordingError};
 use naja_system::Failure;
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use crate::page::{self, PageInput, Samples};
 
@@ -18,7 +17,7 @@ const OPENER_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Shows a recording in the browser: flame graph, time line, source.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples:\n  naja view app.naja\n  naja view app.naja --html app.html")]
+#[command(after_long_help = "Example: naja view app.naja --html app.html")]
 pub struct ViewArguments {
     /// The recording that `naja run` wrote
     #[arg(value_name = "FILE")]
@@ -41,7 +40,7 @@ pub fn view(args: &ViewArguments, screen: &mut dyn Write) -> Result<(), Failure>
         return print(screen, &html);
     }
     if let Some(path) = &args.html {
-        replace(path, &html).map_err(|error| cannot_write(path, &error))?;
+        naja_system::replace_file(path, html.as_bytes()).map_err(|error| cannot_write(path, &error))?;
         return print(screen, &format!("wrote {} ({} kB)\n", path.display(), html.len() / 1000));
     }
     let path =
@@ -97,18 +96,6 @@ pub fn read(path: &Path) -> Result<PageInput, RecordingError> {
 }
 
 /// Writes beside `path` and renames, so that a reader sees the old page or the whole new one.
-fn replace(path: &Path, html: &str) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(html.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    Ok(())
-}
-
 fn keep_temporary(recording: &Path, html: &str) -> std::io::Result<PathBuf> {
     let stem = recording.file_stem().unwrap_or_default().to_string_lossy();
     let mut file = tempfile::Builder::new().prefix(&format!("naja-{stem}-")).suffix(".html").tempfile()?;

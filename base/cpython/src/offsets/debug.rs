@@ -16,7 +16,6 @@ pub(crate) const SIZE_MAX: usize = 1024;
 ///
 /// A name is that of the word's group and what it locates.
 pub(super) struct Layout {
-    pub(super) size: u32,
     pub(super) version: u32,
     pub(super) free_threaded: u32,
     pub(super) runtime_size: u32,

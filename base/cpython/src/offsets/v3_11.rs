@@ -21,6 +21,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: 8,
         ident: 152,
         native_id: 160,
+        libc_tid: ABSENT,
         datastack_chunk: 296,
         datastack_top: 304,
         size: 360,

@@ -21,6 +21,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: 0,
         ident: 136,
         native_id: 144,
+        libc_tid: ABSENT,
         datastack_chunk: 232,
         datastack_top: 240,
         size: 288,

@@ -21,6 +21,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: ABSENT,
         ident: 152,
         native_id: 160,
+        libc_tid: ABSENT,
         datastack_chunk: 232,
         datastack_top: 240,
         size: 304,

@@ -22,6 +22,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: ABSENT,
         ident: 152,
         native_id: 160,
+        libc_tid: ABSENT,
         datastack_chunk: 232,
         datastack_top: 240,
         size: 832,
@@ -73,7 +74,6 @@ pub(super) const TABLE: Offsets = Offsets {
 
 /// Where the process itself says so.
 pub(super) const LAYOUT: Layout = Layout {
-    size: 760,
     version: 8,
     free_threaded: 16,
     runtime_size: 24,

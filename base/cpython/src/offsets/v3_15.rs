@@ -22,6 +22,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: ABSENT,
         ident: 176,
         native_id: 184,
+        libc_tid: ABSENT,
         datastack_chunk: 256,
         datastack_top: 264,
         size: 888,
@@ -73,7 +74,6 @@ pub(super) const TABLE: Offsets = Offsets {
 
 /// Where the process itself says so.
 pub(super) const LAYOUT: Layout = Layout {
-    size: 888,
     version: 8,
     free_threaded: 16,
     runtime_size: 24,

@@ -21,6 +21,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: ABSENT,
         ident: 176,
         native_id: 184,
+        libc_tid: ABSENT,
         datastack_chunk: 256,
         datastack_top: 264,
         size: 888,

@@ -21,6 +21,7 @@ pub(super) const TABLE: Offsets = Offsets {
         cframe_frame: ABSENT,
         ident: 176,
         native_id: ABSENT,
+        libc_tid: ABSENT,
         datastack_chunk: ABSENT,
         datastack_top: ABSENT,
         size: 264,

@@ -12,6 +12,9 @@ use crate::offsets::ABSENT;
 const ROOT_AGREEMENTS: u32 = 3;
 const ROOT_AGREEMENTS_ALONE: u32 = 5;
 
+/// Frames followed by single reads, some 1.2 µs each, for one try. A deeper stack is learnt over several.
+const CHASE_MAX: usize = 500;
+
 /// Owners from this one on are the interpreter's own entry records, not frames of Python functions.
 const OWNER_ENTRY: u8 = 3;
 
@@ -135,13 +138,17 @@ impl StackReader {
     }
 
     /// Follows the stack by single reads from a missing frame on, to learn all that the next copy needs.
-    /// What is read here is never reported: it belongs to many moments.
+    /// What is read here is never reported: it belongs to many moments, and may lead round in circles.
     fn chase(&mut self, memory: &dyn Memory, index: usize, missing: u64) {
         let frame = &self.layout.offsets.frame;
         let frame_size = u64::from(frame.head_size);
         let previous_offset = u64::from(frame.previous);
         let mut address = missing;
-        for _ in 0..DEPTH_MAX {
+        for _ in 0..CHASE_MAX {
+            // The rest of a chunk is copied as a whole: nothing in it needs to be followed.
+            if self.widen_chunk(index, address) {
+                return;
+            }
             match memory.read_u64(address.wrapping_add(previous_offset)) {
                 Ok(previous) if previous != 0 => address = previous,
                 _ => return,
@@ -150,6 +157,18 @@ impl StackReader {
                 return;
             }
             Self::expect(&mut self.threads[index], address, frame_size);
+        }
+    }
+
+    /// Copies the whole of the chunk that holds an address from now on; `false` when none does.
+    fn widen_chunk(&mut self, index: usize, address: u64) -> bool {
+        let chunks = &mut self.threads[index].memory.chunks;
+        match chunks.iter_mut().find(|chunk| address.wrapping_sub(chunk.address) < chunk.size) {
+            Some(chunk) => {
+                chunk.used = chunk.size;
+                true
+            }
+            None => false,
         }
     }
 

@@ -23,6 +23,9 @@ fn offsets_and_opcodes_are_those_of_the_headers() {
         let (_, located) = find(&target);
         let expected = measured["offsets"].as_object().unwrap();
         for (field, offset) in numbers(&located.offsets) {
+            if field == "thread.libc_tid" {
+                continue; // the C library's, which is in no header
+            }
             // What a version lacks is not in the list of what its headers say.
             let wanted = expected
                 .get(&field)

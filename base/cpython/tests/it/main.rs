@@ -1,6 +1,8 @@
 //! Reads real interpreters: every CPython that is installed on this machine.
+#![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
 mod finding;
+mod hostile;
 mod layout;
 mod lines;
 mod names;
@@ -17,6 +19,7 @@ fn find(target: &Target) -> (LiveProcess, Located) {
 }
 
 /// Says why a test, or a part of one, is not run here.
+#[allow(clippy::print_stderr)] // it is the test's report
 fn skip(why: &str) {
     naja_testkit::not_tested(why);
 }

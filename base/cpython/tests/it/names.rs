@@ -1,7 +1,10 @@
 //! Strings and thread names, in every alphabet.
 
+use std::collections::BTreeMap;
+
 use naja_cpython::code::read_code;
 use naja_cpython::memory::Memory;
+use naja_cpython::native::os_thread_id;
 use naja_cpython::objects::{read_string, thread_names};
 use naja_testkit::interpreters::interpreters;
 use naja_testkit::target::Target;
@@ -69,6 +72,39 @@ fn threads_have_the_names_that_python_gives_them() {
         let code = read_code(&memory, &located, target.ready()["code"].as_u64().unwrap()).unwrap();
         assert_eq!(code.file, target.ready()["file"].as_str().unwrap(), "{interpreter}");
         assert!(code.file.ends_with("Програма 蛇 🐍.py"), "{interpreter}: {}", code.file);
+    }
+}
+
+#[test]
+fn threads_are_known_by_the_system_s_numbers() {
+    const PROGRAM: &str = r#"
+import json, sys, threading
+started = threading.Barrier(6)
+def wait():
+    started.wait()
+    threading.Event().wait()
+for _ in range(5): threading.Thread(target=wait, daemon=True).start()
+started.wait()
+print(json.dumps({str(t.ident): t.native_id for t in threading.enumerate()}), flush=True)
+sys.stdin.read()
+"#;
+    for interpreter in interpreters() {
+        let target = Target::start(interpreter, PROGRAM);
+        let (memory, located) = find(&target);
+        let field = |address: u64, offset: u32| memory.read_u64(address + u64::from(offset)).unwrap();
+        let main = field(located.runtime, located.offsets.runtime.interpreters_head);
+        let mut state = field(main, located.offsets.interpreter.threads_head);
+        let mut found = BTreeMap::new();
+        while state != 0 {
+            let ident = field(state, located.offsets.thread.ident);
+            found.insert(ident.to_string(), os_thread_id(&memory, &located, state));
+            state = field(state, located.offsets.thread.next);
+        }
+        let expected = target.ready().as_object().unwrap();
+        let expected: BTreeMap<String, Option<u32>> =
+            expected.iter().map(|(ident, id)| (ident.clone(), Some(id.as_u64().unwrap() as u32))).collect();
+        assert_eq!(found, expected, "{interpreter}");
+        assert_eq!(found.len(), 6, "{interpreter}");
     }
 }
 

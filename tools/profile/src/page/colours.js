@@ -4,13 +4,13 @@
 const STATES = {
   "python": { label: "Python", colours: ["#2f74c0", "#5aa2ec"], about: "on a processor, running Python bytecode" },
   "native": { label: "native code", colours: ["#12836f", "#3fbda4"], about: "on a processor, inside a C function" },
-  "gil-wait": { label: "GIL wait", colours: ["#d1401f", "#ff7a57"], about: "blocked until another thread gives up the GIL", hatched: true },
+  "gil-wait": { label: "GIL wait", colours: ["#d1401f", "#ff7a57"], about: "blocked until another thread gives up the GIL", hatched: 0.6 },
   "io-wait": { label: "I/O wait", colours: ["#c98a00", "#eab83d"], about: "blocked in a read, write, poll or the disk" },
-  "lock-wait": { label: "lock wait", colours: ["#8d4a9e", "#c58bd6"], about: "blocked on a lock, queue or condition", hatched: true },
-  "sleep": { label: "sleep", colours: ["#a3adb8", "#66717d"], about: "asleep for a given time" },
-  "child-wait": { label: "child wait", colours: ["#7d8f45", "#a9bd6b"], about: "waiting for a child process" },
+  "lock-wait": { label: "lock wait", colours: ["#b698c6", "#745a87"], about: "blocked on a lock, queue or condition", hatched: 0.3 },
+  "sleep": { label: "sleep", colours: ["#c3cbd3", "#47515c"], about: "asleep for a given time" },
+  "child-wait": { label: "child wait", colours: ["#b3bf8a", "#647346"], about: "waiting for a child process" },
   "stopped": { label: "stopped", colours: ["#5c5c66", "#8f8f9c"], about: "stopped by a signal or a debugger" },
-  "lost": { label: "lost", colours: ["#e3c7c3", "#5a3a36"], about: "the sample was missed or could not be read", hatched: true },
+  "lost": { label: "lost", colours: ["#e3c7c3", "#5a3a36"], about: "the sample was missed or could not be read", hatched: 0.6 },
 };
 
 /** The order in which states are stacked: work at the bottom, waiting above it. */
@@ -48,6 +48,16 @@ const theme = {
       apply();
     };
     system.addEventListener("change", apply);
+    // Paper is white, whatever the screen shows.
+    addEventListener("beforeprint", () => {
+      this.onScreen = this.choice;
+      this.choice = "light";
+      apply();
+    });
+    addEventListener("afterprint", () => {
+      this.choice = this.onScreen;
+      apply();
+    });
     apply();
   },
 
@@ -106,14 +116,14 @@ class FrameColours {
   }
 }
 
-/** A canvas pattern of diagonal lines in `colour`, for states that must not rest on colour alone. */
-function hatch(context, colour) {
+/** A canvas pattern: `colour` with diagonal lines of some strength, for states that must not rest on colour alone. */
+function hatch(context, colour, strength) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = 6;
   const draw = tile.getContext("2d");
   draw.fillStyle = colour;
   draw.fillRect(0, 0, 6, 6);
-  draw.strokeStyle = theme.dark ? "rgb(0 0 0 / 55%)" : "rgb(255 255 255 / 65%)";
+  draw.strokeStyle = `rgb(${theme.dark ? "0 0 0" : "255 255 255"} / ${strength})`;
   draw.lineWidth = 1.4;
   draw.beginPath();
   draw.moveTo(-1, 7);

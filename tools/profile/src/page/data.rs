@@ -15,7 +15,8 @@ use naja_recording::{
 };
 use serde_json::{Value, json};
 
-use super::samples::{Row, Samples};
+use super::fold::fold;
+use super::samples::{ROWS_MAX, Row, Samples};
 use super::sources::{self, Text};
 
 /// Version of the form; the page refuses another.
@@ -62,6 +63,7 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
     let (mut rows, bucket_ticks) = std::mem::replace(&mut input.samples, empty).finish();
     let input = merge_generations(input, &mut rows);
     let PageInput { header, threads, functions, nodes, metrics, .. } = &input;
+    let folded_below_ticks = fold(&mut rows, nodes, ROWS_MAX);
     let first_tick = input.dropped.until_tick.min(input.until_tick);
     let threads = threads_by_process(&input.processes, threads, &rows);
     let thread_index = index_of(threads.iter().map(|thread| thread.id));
@@ -82,8 +84,6 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
     let lost: u64 =
         rows.iter().filter(|row| row.state() == State::Lost).map(|row| u64::from(row.ticks)).sum();
     let bucket_count = (input.until_tick - first_tick).div_ceil(bucket_ticks).max(1);
-    // A run may end after the last complete tick; its bucket must exist all the same.
-    let last_bucket = rows.iter().map(|row| u64::from(row.bucket) + 1).max().unwrap_or(1);
     let json = json!({
         "format": FORMAT,
         "header": header,
@@ -92,7 +92,8 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
         "first_tick": first_tick,
         "until_tick": input.until_tick,
         "bucket_ticks": bucket_ticks,
-        "bucket_count": bucket_count.max(last_bucket),
+        "bucket_count": bucket_count,
+        "folded_below_ticks": folded_below_ticks,
         "samples": { "taken": taken - lost, "lost": lost },
         "states": State::ALL.map(State::word),
         "processes": input.processes,

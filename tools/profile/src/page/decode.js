@@ -6,6 +6,9 @@ const DELTA_COLUMNS = new Set([
   "row_thread", "row_bucket", "row_node", "metric_tick", "metric_cpu_us", "metric_rss_kib",
 ]);
 
+/** Columns whose numbers may need more than 32 bits. */
+const WIDE_COLUMNS = new Set(["metric_tick", "metric_cpu_us", "metric_rss_kib"]);
+
 /** The recording in the element `id`: `{ meta, columns }`, columns by name as typed arrays. */
 async function decodeRecording(id) {
   const element = byId(id);
@@ -17,7 +20,7 @@ async function decodeRecording(id) {
   const columns = {};
   let offset = 4 + jsonLength;
   for (const { name, count, bytes: length } of meta.columns) {
-    columns[name] = readColumn(bytes.subarray(offset, offset + length), count, DELTA_COLUMNS.has(name));
+    columns[name] = readColumn(bytes.subarray(offset, offset + length), count, DELTA_COLUMNS.has(name), WIDE_COLUMNS.has(name));
     offset += length;
   }
   return { meta, columns };
@@ -36,27 +39,24 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Numbers beyond 32 bits occur (ticks, microseconds), so the upper bits are added, not shifted. */
-function readColumn(bytes, count, isDelta) {
-  const wide = new Float64Array(count);
+function readColumn(bytes, count, isDelta, isWide) {
+  const values = isWide ? new Float64Array(count) : new Int32Array(count);
   let position = 0;
   let before = 0;
-  let largest = 0;
   for (let index = 0; index < count; index += 1) {
     let byte = bytes[position++];
     let value = byte & 127;
+    // Numbers beyond 32 bits occur in wide columns, so the upper bits are added, not shifted.
     for (let scale = 128; byte & 128; scale *= 128) {
       byte = bytes[position++];
       value += (byte & 127) * scale;
     }
     if (isDelta) {
-      value = before + (value % 2 ? -(value + 1) / 2 : value / 2);
-      before = value;
+      before += value % 2 ? -(value + 1) / 2 : value / 2;
+      value = before;
     }
-    wide[index] = value;
-    if (value > largest) largest = value;
+    values[index] = value;
   }
   if (position !== bytes.length) throw new Error("a column of the page's data is damaged");
-  if (largest < 256) return Uint8Array.from(wide);
-  return largest < 2 ** 31 ? Int32Array.from(wide) : wide;
+  return values;
 }

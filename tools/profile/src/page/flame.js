@@ -38,6 +38,9 @@ class Flame {
     this.hovered = null;
     this.showCrumbs();
     this.search();
+    if (values.flip !== this.flipped) this.scroll.scrollTop = values.flip ? this.scroll.scrollHeight : 0;
+    this.flipped = values.flip;
+    if (document.activeElement === this.canvas) byId("flame-status").textContent = this.describe(this.focus);
   }
 
   /** Functions (and lines, and groups) from the root to a node, as the address keeps them. */
@@ -457,6 +460,25 @@ class Flame {
         if (kind === "focus") byId("flame-status").textContent = this.describe(this.focus);
       });
     }
+  }
+
+  /** Zooms to the caller of a function's largest frame, so that the frame stands among its neighbours. */
+  showFunction(code) {
+    if (code === null) return;
+    let best = ROOT;
+    const visit = [ROOT];
+    while (visit.length > 0) {
+      for (const child of this.tree.childrenOf(visit.pop())) {
+        // Frames below cannot be larger than the best one so far.
+        if (best !== ROOT && this.tree.total[child] <= this.tree.total[best]) continue;
+        if (this.tree.code[child] === code) best = child;
+        else visit.push(child);
+      }
+    }
+    if (best === ROOT) return;
+    this.canvas.focus({ preventScroll: true });
+    this.zoomTo(this.tree.parent[best]);
+    this.focusOn(best);
   }
 
   selectFunction(node) {

@@ -11,7 +11,7 @@ function el(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -57,6 +57,7 @@ function formatBytes(bytes) {
 /** A share of 1 in percent. */
 function formatShare(part, whole) {
   if (!whole) return "–";
+  if (part === 0) return "0 %";
   const percent = (100 * part) / whole;
   if (percent > 0 && percent < 0.05) return "< 0.1 %";
   return `${percent >= 99.95 ? "100" : percent.toFixed(1)} %`;

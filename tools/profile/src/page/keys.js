@@ -38,6 +38,7 @@ const KEY_HELP = [
     ["r", "sort by own, total, name"],
     ["v", "functions or lines"],
     ["h", "hottest line of the function"],
+    ["z", "its largest frame in the flame graph"],
   ]],
 ];
 
@@ -68,8 +69,8 @@ function listenToKeys(page) {
   const actions = {
     "1": () => byId("time-scroll").focus(),
     "2": () => byId("flame-canvas").focus(),
-    "3": () => page.table.focus(),
-    "4": () => (choices.values.selected === null ? page.table.focus() : byId("source-scroll").focus()),
+    "3": () => page.focusTable(),
+    "4": () => (choices.values.selected === null ? page.focusTable() : page.source.focus()),
     "/": () => byId("search").select(),
     "?": showKeys,
     n: () => page.flame.nextMatch(1),
@@ -88,6 +89,7 @@ function listenToKeys(page) {
     i: toggle("invert"),
     o: toggle("flip"),
     h: () => page.source.goToHottest(),
+    z: () => page.flame.showFunction(choices.values.selected),
     "0": () => page.clearFilters(),
     Escape: () => page.clearInnermost(),
   };

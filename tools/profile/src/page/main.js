@@ -105,7 +105,7 @@ class ProfilePage {
       button.setAttribute("aria-pressed", String(Boolean((values.states >> state) & 1)));
       share.textContent = formatShare(sums.stateTicks[state], all);
       const context = swatch.getContext("2d");
-      context.fillStyle = stateOf(word).hatched ? hatch(context, theme.state(word)) : theme.state(word);
+      context.fillStyle = stateOf(word).hatched ? hatch(context, theme.state(word), stateOf(word).hatched) : theme.state(word);
       context.fillRect(0, 0, 12, 12);
     }
     for (const { button, states } of this.presetButtons) button.setAttribute("aria-pressed", String(this.onPresent(states) === this.onPresent(values.states)));
@@ -119,6 +119,15 @@ class ProfilePage {
   nextPreset() {
     const index = this.presets.findIndex(([, states]) => this.onPresent(states) === this.onPresent(this.choices.values.states));
     this.choices.set({ states: this.presets[(index + 1) % this.presets.length][1] });
+  }
+
+  /** Where there is no room for both, the table comes back in place of the details. */
+  focusTable() {
+    if (!byId("table-pane").checkVisibility()) {
+      this.choices.set({ selected: null });
+      this.choices.tell();
+    }
+    this.table.focus();
   }
 
   clearFilters() {
@@ -147,6 +156,7 @@ class ProfilePage {
     });
     for (const name of ["lines", "invert", "flip"]) byId(`${name}-button`).addEventListener("click", () => choices.set({ [name]: !choices.values[name] }));
     for (const name of ["group", "colour"]) byId(`${name}-select`).addEventListener("change", (event) => choices.set({ [name]: event.target.value }));
+    byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
     byId("theme-button").addEventListener("click", () => theme.toggle());
     byId("help-button").addEventListener("click", showKeys);
     byId("flame-legend").append(...KINDS.map((kind, index) => el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)));

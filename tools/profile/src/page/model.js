@@ -332,6 +332,11 @@ function commandName(command) {
   const [program = "process", ...rest] = command;
   const base = (path) => path.split(/[\\/]/).pop();
   if (!/python[\d.]*$/.test(program)) return base(program);
+  // The helpers of multiprocessing all run `-c` with long texts that say little.
+  const text = rest.join(" ");
+  if (text.includes("multiprocessing.resource_tracker")) return "resource tracker";
+  if (text.includes("multiprocessing.forkserver")) return "fork server";
+  if (text.includes("multiprocessing")) return "multiprocessing worker";
   const index = rest.findIndex((argument) => !argument.startsWith("-") || argument === "-c" || argument === "-m");
   if (index < 0) return base(program);
   if (rest[index] === "-c") return `${base(program)} -c`;

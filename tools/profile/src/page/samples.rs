@@ -8,8 +8,11 @@ use naja_recording::{NodeId, Run, State, ThreadId, ThreadRuns, Tick};
 /// More buckets than this are finer than a screen shows.
 const BUCKETS_MAX: u64 = 1_500;
 
-/// More rows than this make the page too big (about four bytes a row) and a selection too slow.
-const ROWS_MAX: usize = 800_000;
+/// Coarser than this the time line says too little; what is then still too much is folded, see `fold`.
+const BUCKETS_MIN: u64 = 250;
+
+/// More rows than this make the page too big (three to four bytes a row) and a selection too slow.
+pub(super) const ROWS_MAX: usize = 1_200_000;
 
 /// Ticks of one thread that had the same stack and the same flags within one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,9 +49,15 @@ impl Row {
 #[derive(Clone, Debug)]
 pub struct Samples {
     first_tick: Tick,
+    /// Number of ticks from the first on.
+    ticks: u64,
     bucket_ticks: u64,
+    /// The buckets may not become wider than this.
+    bucket_ticks_max: u64,
     rows: Vec<Row>,
     rows_max: usize,
+    /// Number of rows at which to compact next.
+    compact_at: usize,
 }
 
 impl Samples {
@@ -59,11 +68,15 @@ impl Samples {
 
     /// As [`Samples::new`], but keeps at most `rows_max` rows where coarser buckets can achieve it.
     pub fn with_limit(first_tick: Tick, until_tick: Tick, rows_max: usize) -> Self {
+        let ticks = until_tick.saturating_sub(first_tick);
         Samples {
             first_tick,
-            bucket_ticks: until_tick.saturating_sub(first_tick).div_ceil(BUCKETS_MAX).max(1),
+            ticks,
+            bucket_ticks: ticks.div_ceil(BUCKETS_MAX).max(1),
+            bucket_ticks_max: ticks / BUCKETS_MIN,
             rows: Vec::new(),
             rows_max,
+            compact_at: rows_max.saturating_mul(2),
         }
     }
 
@@ -75,14 +88,17 @@ impl Samples {
         for run in &runs.runs {
             let end = tick + u64::from(run.ticks);
             while tick < end {
-                let bucket = tick / self.bucket_ticks;
-                let stop = end.min((bucket + 1) * self.bucket_ticks);
+                // A run may end a little after the last complete tick; the rest belongs to the last bucket.
+                let bucket = tick.min(self.ticks.saturating_sub(1)) / self.bucket_ticks;
+                let border = (bucket + 1) * self.bucket_ticks;
+                let stop = if tick < border { end.min(border) } else { end };
                 self.push(runs.thread, bucket, run, stop - tick);
                 tick = stop;
             }
         }
-        if self.rows.len() > self.rows_max.saturating_mul(2) {
+        if self.rows.len() > self.compact_at {
             self.compact();
+            self.compact_at = self.rows.len().max(self.rows_max).saturating_mul(2);
         }
     }
 
@@ -103,10 +119,10 @@ impl Samples {
         }
     }
 
-    /// Merges equal rows; doubles the buckets' width until few enough rows are left.
+    /// Merges equal rows; doubles the buckets' width until few enough rows are left, or it is the widest.
     fn compact(&mut self) {
         merge_equal(&mut self.rows);
-        while self.rows.len() > self.rows_max && self.rows.iter().any(|row| row.bucket > 0) {
+        while self.rows.len() > self.rows_max && self.bucket_ticks * 2 <= self.bucket_ticks_max {
             self.bucket_ticks *= 2;
             for row in &mut self.rows {
                 row.bucket /= 2;
@@ -123,7 +139,7 @@ impl Samples {
 }
 
 /// Sorts rows and sums those that differ in nothing but their ticks.
-fn merge_equal(rows: &mut Vec<Row>) {
+pub(super) fn merge_equal(rows: &mut Vec<Row>) {
     rows.sort_unstable_by_key(|row| row.key());
     rows.dedup_by(|next, kept| {
         let equal = next.key() == kept.key();
@@ -158,14 +174,14 @@ mod tests {
 
     #[test]
     fn coarser_buckets_lose_no_tick() {
-        let mut samples = Samples::with_limit(0, 1_000, 50);
-        for tick in 0..1_000 {
+        let mut samples = Samples::with_limit(0, 3_000, 1_300);
+        for tick in 0..3_000 {
             samples.add(&stretch(tick, vec![run(1, 1 + u32::try_from(tick).unwrap() % 5)]));
         }
         let (rows, bucket_ticks) = samples.finish();
-        assert!(rows.len() <= 50, "{} rows", rows.len());
-        assert_eq!(bucket_ticks, 128);
-        assert_eq!(rows.iter().map(|row| row.ticks).sum::<u32>(), 1_000);
+        // 8 ticks a bucket would still be too many rows, and 16 would be fewer than 250 buckets.
+        assert_eq!((rows.len(), bucket_ticks), (1_875, 8));
+        assert_eq!(rows.iter().map(|row| row.ticks).sum::<u32>(), 3_000);
     }
 
     #[test]

@@ -20,8 +20,14 @@ class SourceView {
   }
 
   close() {
+    const inside = byId("detail-pane").contains(document.activeElement);
     this.choices.set({ selected: null });
-    byId("flame-canvas").focus({ preventScroll: true });
+    if (inside) byId("flame-canvas").focus({ preventScroll: true });
+  }
+
+  /** To the source, or where there is none, to the first control of the details. */
+  focus() {
+    (this.scroll.hidden ? byId("zoom-button") : this.scroll).focus();
   }
 
   update(values, sums, changed) {
@@ -77,14 +83,14 @@ class SourceView {
     this.widest = this.lines.reduce((most, line) => Math.max(most, line.length), 0);
   }
 
-  /** The line of the selected function with the most own time, else with the most in total. */
+  /** The line of the selected function in which, calls included, the most time was spent. */
   hottestLine() {
     const { recording, sums, code } = this;
     let best = recording.functionLine[code];
     let most = [-1, -1];
     for (let line = 0; line < recording.lineCount; line += 1) {
       if (recording.lineFunction[line] !== code || sums.lineTotal[line] === 0) continue;
-      const weight = [sums.lineOwn[line], sums.lineTotal[line]];
+      const weight = [sums.lineTotal[line], sums.lineOwn[line]];
       if (weight[0] > most[0] || (weight[0] === most[0] && weight[1] > most[1])) {
         most = weight;
         best = recording.lineNumber[line];
@@ -97,7 +103,7 @@ class SourceView {
     if (this.file === null) return;
     this.goTo(this.hottestLine());
     this.drawLines(true);
-    this.scroll.focus({ preventScroll: true });
+    this.focus();
   }
 
   goTo(line) {

@@ -1,7 +1,7 @@
 // The table of functions or lines: own and total, sortable, searchable; it says in words what the graph shows.
 
 /** Rows that are shown first; a button shows more. */
-const TABLE_ROWS = 200;
+const TABLE_ROWS = 100;
 
 class Table {
   constructor(recording, choices) {

@@ -1,8 +1,10 @@
 // The time line: states of threads, CPU, GIL and memory on one clock, a lane for each process and thread, and
 // the stretch of time that narrows everything else.
 
-const TRACK_HEIGHTS = { axis: 20, states: 64, cpu: 34, gil: 26, memory: 34, function: 26 };
+const TRACK_HEIGHTS = { axis: 20, states: 58, cpu: 28, gil: 19, memory: 28, function: 22 };
 const LANE_HEIGHT = 15;
+/** Drawn columns are at least this wide, in pixels: finer ones would show the noise of single samples. */
+const COLUMN_WIDTH_MIN = 2;
 /** More lanes than this start folded: a lane for each of hundreds of threads is for those who ask. */
 const LANES_OPEN_MAX = 12;
 
@@ -38,7 +40,7 @@ class Timeline {
       track("axis", ""),
       track("states", "Threads"),
       track("cpu", "CPU"),
-      track("gil", "GIL held"),
+      track("gil", ["GIL held", el("i", { class: "gil-mark", title: "also the line below each lane" })]),
       track("memory", "Memory"),
       track("function", "Selected"),
       el("div", { id: "lanes" }),
@@ -99,9 +101,12 @@ class Timeline {
       this.gilProcesses = new Set(threads.map((thread) => recording.threadProcess[thread])).size;
     }
     const { selected } = values;
-    this.ofFunction = selected === null ? null : this.recording.functionOverTime(selected, sums);
+    const sameFunction = changed && !["selected", "process", "thread", "states"].some((name) => changed.has(name));
+    if (!sameFunction) this.ofFunction = selected === null ? null : this.recording.functionOverTime(selected, sums);
     this.values = values;
-    this.draw();
+    // A stretch changes nothing but the overlay: what lies outside of it stays visible.
+    if (changed && [...changed].every((name) => name === "from" || name === "to")) this.placeOverlay();
+    else this.draw();
   }
 
   /** Left edge of a bucket as a share of the width. */
@@ -126,6 +131,7 @@ class Timeline {
     const width = this.canvases.states.clientWidth;
     if (width === 0) return;
     this.width = width;
+    this.placeColumns();
     this.grid.style.setProperty("--lane-height", `${LANE_HEIGHT}px`);
     this.canvases.function.row.hidden = this.ofFunction === null;
     this.canvases.cpu.row.hidden = this.canvases.memory.row.hidden = this.usage === null;
@@ -136,6 +142,32 @@ class Timeline {
     this.drawFunction();
     this.drawLanes();
     this.placeOverlay();
+  }
+
+  /** Gathers buckets into the columns that are drawn: first bucket, one past the last, ticks, left, width. */
+  placeColumns() {
+    const { recording, width } = this;
+    const size = Math.max(1, Math.round((recording.bucketCount * COLUMN_WIDTH_MIN) / width));
+    this.columns = [];
+    for (let from = 0; from < recording.bucketCount; from += size) {
+      const to = Math.min(recording.bucketCount, from + size);
+      let ticks = 0;
+      for (let bucket = from; bucket < to; bucket += 1) ticks += recording.ticksOfBucket(bucket);
+      const left = this.share(from) * width;
+      this.columns.push({ from, to, ticks, left, width: Math.max(0.6, this.share(to) * width - left) });
+    }
+  }
+
+  /** Sum over a column's buckets of `values[bucket * stride + offset]`. */
+  sumOf(column, values, stride = 1, offset = 0) {
+    let sum = 0;
+    for (let bucket = column.from; bucket < column.to; bucket += 1) sum += values[bucket * stride + offset];
+    return sum;
+  }
+
+  /** The largest of a figure over all columns. */
+  most(valueOf) {
+    return this.columns.reduce((most, column) => Math.max(most, valueOf(column)), 0);
   }
 
   drawAxis() {
@@ -162,46 +194,50 @@ class Timeline {
   fills(context) {
     return this.recording.meta.states.map((word) => {
       const colour = theme.state(word);
-      return stateOf(word).hatched ? hatch(context, colour) : colour;
+      return stateOf(word).hatched ? hatch(context, colour, stateOf(word).hatched) : colour;
     });
   }
 
-  /** Draws the states of buckets stacked; `height` stands for `full` threads. */
-  drawStack(context, states, height, full, enabled) {
-    const { recording, width } = this;
+  /** Draws the states of columns stacked; the full height stands for `fullOf(column)` ticks. */
+  drawStack(context, states, height, enabled, fullOf) {
+    const { recording, columns } = this;
     const fills = this.fills(context);
-    const order = STACK_ORDER.map((word) => recording.meta.states.indexOf(word)).filter((state) => state >= 0);
-    const base = new Float64Array(recording.bucketCount);
-    for (const state of order) {
+    const base = new Float64Array(columns.length);
+    for (const state of this.stackOrder()) {
       context.fillStyle = fills[state];
       context.globalAlpha = (enabled >> state) & 1 ? 1 : 0.22;
       context.beginPath();
-      for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-        const ticks = states[bucket * recording.stateCount + state];
-        if (ticks === 0) continue;
-        const size = (ticks / recording.ticksOfBucket(bucket) / full) * height;
-        const left = this.share(bucket) * width;
-        context.rect(left, height - base[bucket] - size, Math.max(0.6, this.share(bucket + 1) * width - left), size);
-        base[bucket] += size;
-      }
+      columns.forEach((column, index) => {
+        const ticks = this.sumOf(column, states, recording.stateCount, state);
+        if (ticks === 0) return;
+        const size = (ticks / fullOf(column)) * height;
+        context.rect(column.left, height - base[index] - size, column.width, size);
+        base[index] += size;
+      });
       context.fill();
     }
     context.globalAlpha = 1;
   }
 
+  stackOrder() {
+    return STACK_ORDER.map((word) => this.recording.meta.states.indexOf(word)).filter((state) => state >= 0);
+  }
+
+  /** Ticks of a column in any state: its length times the threads that lived. */
+  anyState(column, states) {
+    const { stateCount } = this.recording;
+    let ticks = 0;
+    for (let state = 0; state < stateCount; state += 1) ticks += this.sumOf(column, states, stateCount, state);
+    return ticks;
+  }
+
   drawStates() {
-    const { recording, width, over } = this;
     const height = TRACK_HEIGHTS.states;
-    const context = prepareCanvas(this.canvases.states, width, height);
-    let most = 0;
-    for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-      let ticks = 0;
-      for (let state = 0; state < recording.stateCount; state += 1) ticks += over.states[bucket * recording.stateCount + state];
-      most = Math.max(most, ticks / recording.ticksOfBucket(bucket));
-    }
-    this.statesFull = Math.max(1, Math.ceil(most - 0.05));
-    this.drawStack(context, over.states, height, this.statesFull, this.values.states);
-    this.scaleMark(context, height, `${this.statesFull} ${this.statesFull === 1 ? "thread" : "threads"}`);
+    const context = prepareCanvas(this.canvases.states, this.width, height);
+    const { states } = this.over;
+    const full = Math.max(1, Math.ceil(this.most((column) => this.anyState(column, states) / column.ticks) - 0.05));
+    this.drawStack(context, states, height, this.values.states, (column) => full * column.ticks);
+    this.scaleMark(context, height, `${full} ${full === 1 ? "thread" : "threads"}`);
   }
 
   /** A small text at the top left that says what the full height stands for. */
@@ -217,17 +253,14 @@ class Timeline {
     context.fillText(text, 3, 2);
   }
 
-  /** An area of one value per bucket, as steps. */
+  /** An area of one value per column, as steps. */
   drawArea(context, height, full, colour, valueOf) {
-    const { recording, width } = this;
     context.fillStyle = colour;
     context.globalAlpha = theme.dark ? 0.75 : 0.6;
     context.beginPath();
-    for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-      const size = (valueOf(bucket) / full) * height;
-      if (!(size > 0)) continue;
-      const left = this.share(bucket) * width;
-      context.rect(left, height - size, this.share(bucket + 1) * width - left, size);
+    for (const column of this.columns) {
+      const size = (valueOf(column) / full) * height;
+      if (size > 0) context.rect(column.left, height - size, column.width, size);
     }
     context.fill();
     context.globalAlpha = 1;
@@ -236,20 +269,15 @@ class Timeline {
   drawUsage() {
     const { recording, width, usage } = this;
     if (!usage) return;
-    const cores = (bucket) => this.coresAt(bucket);
-    let mostCores = 0;
-    let mostBytes = 0;
-    for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-      mostCores = Math.max(mostCores, cores(bucket));
-      mostBytes = Math.max(mostBytes, usage.rss[bucket]);
-    }
-    const fullCores = Math.max(1, Math.ceil(mostCores - 0.1));
+    const cores = (column) => this.sumOf(column, usage.cpu) / (column.ticks * recording.tickSeconds);
+    const fullCores = Math.max(1, Math.ceil(this.most(cores) - 0.1));
     let context = prepareCanvas(this.canvases.cpu, width, TRACK_HEIGHTS.cpu);
-    this.drawArea(context, TRACK_HEIGHTS.cpu, fullCores, theme.state("python"), cores);
+    this.drawArea(context, TRACK_HEIGHTS.cpu, fullCores, theme.variable("--track-cpu"), cores);
     this.scaleMark(context, TRACK_HEIGHTS.cpu, `${fullCores} ${fullCores === 1 ? "core" : "cores"}`);
-    const fullBytes = niceBytes(Math.max(1, mostBytes));
+    const bytes = (column) => Math.max(...usage.rss.subarray(column.from, column.to));
+    const fullBytes = niceBytes(Math.max(1, this.most(bytes)));
     context = prepareCanvas(this.canvases.memory, width, TRACK_HEIGHTS.memory);
-    this.drawArea(context, TRACK_HEIGHTS.memory, fullBytes, theme.state("lock-wait"), (bucket) => usage.rss[bucket]);
+    this.drawArea(context, TRACK_HEIGHTS.memory, fullBytes, theme.variable("--track-memory"), bytes);
     this.scaleMark(context, TRACK_HEIGHTS.memory, formatBytes(fullBytes));
   }
 
@@ -257,6 +285,7 @@ class Timeline {
     return this.usage.cpu[bucket] / (this.recording.ticksOfBucket(bucket) * this.recording.tickSeconds);
   }
 
+  /** How many GILs were held, on average: each process (each interpreter, from 3.12 on) has one of its own. */
   gilAt(bucket) {
     return this.over.gil[bucket] / this.recording.ticksOfBucket(bucket);
   }
@@ -264,22 +293,20 @@ class Timeline {
   drawGil() {
     const height = TRACK_HEIGHTS.gil;
     const context = prepareCanvas(this.canvases.gil, this.width, height);
-    const full = Math.max(1, this.gilProcesses);
-    this.drawArea(context, height, full, theme.state("gil-wait"), (bucket) => this.gilAt(bucket));
+    const held = (column) => this.sumOf(column, this.over.gil) / column.ticks;
+    const full = Math.max(1, Math.ceil(this.most(held) - 0.05));
+    this.drawArea(context, height, full, theme.variable("--text"), held);
     this.scaleMark(context, height, full === 1 ? "100 %" : `${full} GILs`);
   }
 
   drawFunction() {
     if (!this.ofFunction) return;
-    const { recording } = this;
     const context = prepareCanvas(this.canvases.function, this.width, TRACK_HEIGHTS.function);
-    const at = (bucket) => this.ofFunction[bucket] / recording.ticksOfBucket(bucket);
-    let most = 0;
-    for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) most = Math.max(most, at(bucket));
-    const full = Math.max(1, Math.ceil(most - 0.05));
-    this.drawArea(context, TRACK_HEIGHTS.function, full, theme.variable("--accent"), at);
+    const running = (column) => this.sumOf(column, this.ofFunction) / column.ticks;
+    const full = Math.max(1, Math.ceil(this.most(running) - 0.05));
+    this.drawArea(context, TRACK_HEIGHTS.function, full, theme.variable("--accent"), running);
     this.scaleMark(context, TRACK_HEIGHTS.function, `${full} ${full === 1 ? "thread" : "threads"}`);
-    this.canvases.function.value.textContent = recording.functionName[this.values.selected];
+    this.canvases.function.value.textContent = this.recording.functionName[this.values.selected];
   }
 
   drawLanes() {
@@ -287,18 +314,12 @@ class Timeline {
     for (const { canvas, filter, kind, index, threads } of this.laneCanvases) {
       const context = prepareCanvas(canvas, width, LANE_HEIGHT);
       const { states, gil } = recording.statesOverTime(threads);
-      const height = LANE_HEIGHT - 4;
-      const normal = threads.length > 1 ? this.busiest(states) : 1;
-      this.drawStack(context, states, height, normal, values.states);
-      // The GIL as a line below the lane, the denser the longer it was held.
-      context.fillStyle = theme.variable("--text");
-      for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-        if (gil[bucket] === 0) continue;
-        context.globalAlpha = Math.min(1, 0.15 + gil[bucket] / recording.ticksOfBucket(bucket));
-        const left = this.share(bucket) * width;
-        context.fillRect(left, LANE_HEIGHT - 3, Math.max(0.6, this.share(bucket + 1) * width - left), 2);
-      }
-      context.globalAlpha = 1;
+      const any = (column) => this.anyState(column, states);
+      const most = this.most((column) => any(column) / column.ticks);
+      // A thread's lane shows shares of what was seen of it; a process's lane also how many threads lived.
+      this.drawStack(context, states, LANE_HEIGHT - 4, values.states, (column) =>
+        (threads.length > 1 ? Math.max(1, most) * column.ticks : Math.max(any(column), column.ticks / 2)));
+      this.drawGilLine(context, gil);
       filter.setAttribute("aria-pressed", String(values[kind] === index));
       const out = (values.process !== null && (kind === "process" ? index : recording.threadProcess[index]) !== values.process)
         || (values.thread !== null && kind === "thread" && index !== values.thread);
@@ -306,15 +327,16 @@ class Timeline {
     }
   }
 
-  busiest(states) {
-    const { recording } = this;
-    let most = 1;
-    for (let bucket = 0; bucket < recording.bucketCount; bucket += 1) {
-      let ticks = 0;
-      for (let state = 0; state < recording.stateCount; state += 1) ticks += states[bucket * recording.stateCount + state];
-      most = Math.max(most, ticks / recording.ticksOfBucket(bucket));
+  /** The GIL as a line below a lane, the denser the longer it was held. */
+  drawGilLine(context, gil) {
+    context.fillStyle = theme.variable("--text");
+    for (const column of this.columns) {
+      const held = this.sumOf(column, gil) / column.ticks;
+      if (held === 0) continue;
+      context.globalAlpha = Math.min(1, 0.12 + held);
+      context.fillRect(column.left, LANE_HEIGHT - 3, column.width, 2);
     }
-    return most;
+    context.globalAlpha = 1;
   }
 
   // ---- Selection and cursor ---------------------------------------------------------------------------

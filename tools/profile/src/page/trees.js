@@ -55,11 +55,11 @@ class RootTree {
     this.recording = recording;
     this.group = group;
     const base = lines ? keepLines(recording) : mergeLines(recording);
-    this.ofRow = new Int32Array(recording.rowCount);
     if (group === "none") {
       this.nodes = base.nodes;
-      for (let row = 0; row < recording.rowCount; row += 1) this.ofRow[row] = base.of[recording.rowNode[row]];
+      this.ofNode = base.of;
     } else {
+      this.ofRow = new Int32Array(recording.rowCount);
       this.nodes = new Nodes();
       this.placeBelowGroups(base);
     }
@@ -85,17 +85,16 @@ class RootTree {
         copy[ROOT] = this.nodes.add(ROOT, -1 - group, 0);
         touched = [ROOT];
       }
-      const missing = [];
-      let node = of[recording.rowNode[row]];
-      while (copy[node] === 0) {
-        missing.push(node);
-        node = base.parent[node];
+      const wanted = of[recording.rowNode[row]];
+      if (copy[wanted] === 0) {
+        const missing = [];
+        for (let node = wanted; copy[node] === 0; node = base.parent[node]) missing.push(node);
+        for (const below of missing.reverse()) {
+          copy[below] = this.nodes.add(copy[base.parent[below]], base.code[below], base.line[below]);
+          touched.push(below);
+        }
       }
-      for (const below of missing.reverse()) {
-        copy[below] = this.nodes.add(copy[base.parent[below]], base.code[below], base.line[below]);
-        touched.push(below);
-      }
-      this.ofRow[row] = copy[of[recording.rowNode[row]]];
+      this.ofRow[row] = copy[wanted];
     }
   }
 
@@ -108,11 +107,23 @@ class RootTree {
     for (let node = 1; node < this.size; node += 1) this.children[next[this.parent[node]]++] = node;
   }
 
-  /** Sums the rows that the filter leaves. */
-  sum({ filter, mask }) {
+  /** Takes the nodes' sums; below groups, where those do not tell the groups apart, the rows that the filter leaves. */
+  sum(sums) {
+    this.own = new Float64Array(this.size);
+    if (this.ofNode) {
+      for (let node = 1; node < sums.own.length; node += 1) this.own[this.ofNode[node]] += sums.own[node];
+    } else {
+      this.addRows(sums);
+    }
+    this.total = Float64Array.from(this.own);
+    for (let node = this.size - 1; node > 0; node -= 1) this.total[this.parent[node]] += this.total[node];
+    this.sorted = new Map();
+    return this;
+  }
+
+  addRows({ filter, mask }) {
     const { recording } = this;
     const { from, to, states } = filter;
-    this.own = new Float64Array(this.size);
     for (let thread = 0; thread < recording.threads.length; thread += 1) {
       if (!mask[thread]) continue;
       for (let row = recording.threadStart[thread]; row < recording.threadStart[thread + 1]; row += 1) {
@@ -121,10 +132,6 @@ class RootTree {
         if ((states >> (recording.rowFlags[row] & STATE_BITS)) & 1) this.own[this.ofRow[row]] += recording.rowTicks[row];
       }
     }
-    this.total = Float64Array.from(this.own);
-    for (let node = this.size - 1; node > 0; node -= 1) this.total[this.parent[node]] += this.total[node];
-    this.sorted = new Map();
-    return this;
   }
 
   childrenOf(node) {

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use naja_profile::page::{self, PageInput, Samples};
+use naja_profile::view::{ViewArguments, view};
 use naja_recording::{
-    Dropped, Function, Header, Metric, Process, Run, Source, StackNode, State, Thread, ThreadRuns,
+    Batch, Dropped, Function, Header, Metric, Process, Run, Source, StackNode, State, Thread, ThreadRuns,
+    Writer,
 };
 use naja_testkit::Browser;
 use naja_testkit::browser::key;
@@ -301,15 +303,520 @@ fn the_page_opens_without_errors_and_without_any_request() {
     let tried = browser.run("return fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => 'refused')");
     assert_eq!(tried, "refused");
     assert!(browser.console().iter().any(|entry| entry.contains("Content Security Policy")));
+}
+
+#[test]
+fn the_page_looks_right_in_both_themes_and_on_narrow_screens() {
+    let Some(browser) = Browser::start() else { return };
+    browser.prefer("prefers-color-scheme", "light");
+    browser.resize(1280, 800);
+    let _folder = open(&browser, shop());
     photograph(&browser, "shop-light");
     browser
         .run("naja.choices.set({ selected: naja.recording.functionName.indexOf('parse'), search: '^JSON' })");
     browser.wait_for("return !document.getElementById('detail-pane').hidden");
     photograph(&browser, "shop-light-detail");
+    browser.keys("?");
+    browser.wait_for("return document.getElementById('keys').open");
+    photograph(&browser, "shop-keys");
+    browser.keys(key::ESCAPE);
     browser.prefer("prefers-color-scheme", "dark");
     browser.wait_for("return document.documentElement.dataset.theme === 'dark'");
     photograph(&browser, "shop-dark-detail");
     browser.resize(420, 900);
-    browser.wait_for("return innerWidth === 420 && document.documentElement.scrollWidth <= 420");
+    browser.wait_for("return innerWidth === 420");
+    let width = browser.run("return document.documentElement.scrollWidth").as_u64().unwrap();
+    assert!(width <= 420, "the page is {width} pixels wide on a screen of 420");
     photograph(&browser, "shop-dark-narrow");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn totals_are_those_that_rust_computes() {
+    let Some(browser) = Browser::start() else { return };
+    let made = shop();
+    let truth = made.truth(0, 2_000);
+    let _folder = open(&browser, made);
+    browser.run(ALL_STATES);
+    check_against(&browser, &truth);
+    // The flame graph's own sums, in every shape.
+    for shape in [
+        "group: 'none', lines: false",
+        "group: 'none', lines: true",
+        "group: 'process', lines: false",
+        "group: 'thread', lines: true",
+    ] {
+        let script = format!(
+            "const tree = naja.forest.tree({{ {shape}, invert: false }}, naja.sums);
+             let own = 0;
+             for (let node = 0; node < tree.size; node += 1) own += tree.own[node];
+             return [tree.total[0], own]"
+        );
+        assert_eq!(browser.run(&script), json!([truth.ticks, truth.ticks]), "{shape}");
+    }
+    // From the leaves: the first level holds every function's own time.
+    let leaves = browser.run(
+        "const tree = naja.forest.tree({ group: 'thread', lines: false, invert: true }, naja.sums);
+         const names = naja.recording.functionName;
+         return Object.fromEntries(tree.childrenOf(0).map((node) => [names[tree.code[node]], tree.total[node]]))",
+    );
+    for (name, own) in &truth.own {
+        assert_eq!(leaves[name], json!(own), "{name}");
+    }
+    let states = browser.run("return Object.fromEntries(naja.recording.meta.states.map((word, state) => [word, naja.sums.stateTicks[state]]))");
+    for (word, ticks) in &truth.states {
+        assert_eq!(states[word], json!(ticks), "{word}");
+    }
+}
+
+fn check_against(browser: &Browser, truth: &Truth) {
+    let (ticks, functions) = shown(browser);
+    assert_eq!(ticks, truth.ticks);
+    for (name, total) in &truth.total {
+        let own = truth.own.get(name).copied().unwrap_or(0);
+        assert_eq!(functions.get(name), Some(&(*total, own)), "{name}");
+    }
+    let outside = usize::from(functions.contains_key("(no Python code)"));
+    assert_eq!(functions.len(), truth.total.len() + outside);
+}
+
+#[test]
+fn a_selected_stretch_narrows_everything_to_what_rust_computes_for_it() {
+    let Some(browser) = Browser::start() else { return };
+    browser.resize(1280, 800);
+    let made = shop();
+    let bucket_ticks = 2;
+    let truths: Vec<Truth> =
+        [(400, 900), (1_300, 1_302), (0, 2_000)].map(|(from, to)| made.truth(from, to)).into();
+    let _folder = open(&browser, made);
+    browser.run(ALL_STATES);
+    assert_eq!(browser.run("return naja.recording.bucketTicks"), bucket_ticks);
+    for (truth, (from, to)) in truths.iter().zip([(400, 900), (1_300, 1_302), (0, 2_000)]) {
+        browser.run(&format!(
+            "naja.timeline.select({}, {}); naja.choices.tell();",
+            from / bucket_ticks,
+            to / bucket_ticks
+        ));
+        check_against(&browser, truth);
+    }
+    // With the mouse: from a quarter to the half of the line, whatever its width.
+    let points = browser.run(
+        "const box = naja.timeline.canvases.states.getBoundingClientRect();
+         return [box.left + box.width / 4, box.left + box.width / 2, box.top + 20].map(Math.round)",
+    );
+    let point = |index: usize| points[index].as_i64().unwrap();
+    browser.drag(&[(point(0), point(2)), (point(0) + 30, point(2)), (point(1), point(2))]);
+    browser.wait_for("return naja.choices.values.from > 240 && naja.choices.values.to < 510 && naja.choices.values.to > 490");
+    let text = browser.wait_for(
+        "const text = document.getElementById('stretch').textContent; return text.includes('–') && text",
+    );
+    assert!(text.as_str().unwrap().starts_with("0.5"), "{text}");
+    photograph(&browser, "shop-stretch");
+    // With the keyboard: a cursor, a stretch, its ends, and nothing.
+    browser.keys(&format!("1{}", key::ESCAPE));
+    browser.wait_for("return naja.timeline.isWhole()");
+    browser.keys(&format!("{}{}", key::HOME, key::RIGHT));
+    browser.keys_with(key::SHIFT, &key::RIGHT.repeat(3));
+    browser.wait_for("return naja.choices.values.to - naja.choices.values.from === 4");
+    browser.keys("[");
+    browser.wait_for("return naja.choices.values.to - naja.choices.values.from === 1");
+    browser.keys(key::ESCAPE);
+    browser.wait_for("return naja.timeline.isWhole()");
+}
+
+#[test]
+fn everything_can_be_done_with_the_keyboard() {
+    let Some(browser) = Browser::start() else { return };
+    let _folder = open(&browser, shop());
+    browser.run(ALL_STATES);
+    // Down the hottest path and into it.
+    browser.keys(&format!("2{}{}{}", key::HOME, key::DOWN, key::DOWN));
+    browser.wait_for("return document.getElementById('flame-status').textContent.startsWith('main')");
+    browser.keys(key::ENTER);
+    browser.wait_for("return naja.flame.nameOf(naja.flame.zoomed) === 'main'");
+    assert_eq!(browser.run("return document.getElementById('crumbs').textContent"), "all<module>main");
+    assert_eq!(browser.run("return document.getElementById('detail-title').textContent"), "main");
+    browser.keys(key::BACKSPACE);
+    browser.wait_for("return naja.flame.nameOf(naja.flame.zoomed) === '<module>'");
+    browser.keys(key::ESCAPE);
+    browser.wait_for("return naja.flame.zoomed === 0");
+    // Search, and from match to match.
+    browser.keys("/^json");
+    browser.wait_for("return document.getElementById('search-result').textContent.startsWith('20.9 %')");
+    browser.wait_for("return document.querySelectorAll('#table-body tr[data-code]').length === 2");
+    browser.keys(key::ENTER);
+    browser.wait_for("return document.getElementById('flame-status').textContent.startsWith('JSONDecoder.')");
+    browser.keys("/");
+    browser.keys(&format!("{}(", key::BACKSPACE.repeat(6)));
+    browser.wait_for(
+        "return document.getElementById('search-result').textContent === 'not a regular expression'",
+    );
+    browser.keys(key::ESCAPE);
+    browser.wait_for("return naja.choices.values.search === ''");
+    browser.keys(key::ESCAPE);
+    browser.wait_for("return document.activeElement.id === 'flame-canvas'");
+    // Shapes and filters.
+    browser.keys("gilo");
+    browser.wait_for("const { group, invert, lines, flip } = naja.choices.values; return group === 'process' && invert && lines && flip");
+    browser.keys("ggilo");
+    browser.wait_for("const { group, invert, lines, flip } = naja.choices.values; return group === 'none' && !invert && !lines && !flip");
+    browser.keys("tt");
+    browser.wait_for("return naja.choices.values.thread === 1 && naja.sums.ticks === 750");
+    browser.keys("0s");
+    browser.wait_for("return naja.choices.values.thread === null && naja.presetButtons[1].button.getAttribute('aria-pressed') === 'true'");
+    // The table, and its order.
+    browser.keys(&format!("0r3{}{}", key::DOWN, key::ENTER));
+    browser.wait_for("return naja.choices.values.sort === 'total' && naja.choices.values.selected !== null");
+    browser.keys("4");
+    browser.wait_for("return document.getElementById('detail-pane').contains(document.activeElement)");
+    // Every control can be reached with Tab and shows that it is.
+    let reached = browser.run(
+        "return [...document.querySelectorAll('button, select, input, canvas[tabindex], [role=slider]')]
+           .filter((element) => element.checkVisibility() && element.tabIndex < 0).length",
+    );
+    assert_eq!(reached, 0);
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn a_view_is_kept_in_the_address() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = open(&browser, shop());
+    browser.run(
+        "naja.choices.set({ from: 100, to: 450, process: 0, group: 'thread', search: 'a b&c', lines: true })",
+    );
+    browser.wait_for("return location.hash.includes('lines=true')");
+    let hash = browser.run("return location.hash");
+    browser.open_url("about:blank");
+    browser.open_url(&format!(
+        "file://{}{}",
+        folder.path().join("page.html").display(),
+        hash.as_str().unwrap()
+    ));
+    browser.wait_for("return document.body.classList.contains('ready')");
+    let kept = browser.run("const { from, to, process, group, search, lines } = naja.choices.values; return { from, to, process, group, search, lines }");
+    assert_eq!(
+        kept,
+        json!({ "from": 100, "to": 450, "process": 0, "group": "thread", "search": "a b&c", "lines": true })
+    );
+    // An address from another recording is not trusted.
+    browser.run("location.hash = '#from=50&to=3&process=77&group=evil&selected=-1&zoom=9.9.9'");
+    browser.wait_for("return naja.timeline.isWhole() && naja.choices.values.process === null");
+    assert_eq!(browser.run("return naja.choices.values.group"), "none");
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let Some(browser) = Browser::start() else { return };
+    let hostile = "</script><script>window.broken = 1</script><img src=x onerror=window.broken=1>";
+    let mut made = Made::new(100);
+    made.input.header.command = vec![hostile.into()];
+    made.input.header.working_directory = hostile.into();
+    let process = made.process(1, &[hostile]);
+    made.input.processes[0].unobserved = hostile.into();
+    made.input.processes[0].interpreter = hostile.into();
+    let thread = made.thread(process, hostile);
+    made.thread(process, "\u{202e}other");
+    let function = made.function(hostile, hostile, 1);
+    let node = made.node(0, function, 1);
+    made.add(ThreadRuns { thread, first_tick: 0, runs: vec![run(100, node, State::Python, true)] });
+    made.input
+        .sources
+        .push(Source { file: hostile.into(), text: format!("{hostile}\n\"{hostile}\" # {hostile}") });
+    made.input.report = json!({ "advice": [{ "text": hostile }, { "text": { "not": "text" } }, 7] });
+    let _folder = open(&browser, made);
+    browser.run("naja.choices.set({ selected: 1, group: 'thread' })");
+    browser.wait_for("return document.querySelectorAll('#source-lines .line').length === 2");
+    assert_eq!(browser.run("return document.getElementById('detail-title').textContent"), hostile);
+    assert_eq!(browser.run("return document.title"), format!("{hostile} · naja"));
+    let state = browser.run("return [window.broken ?? null, document.querySelectorAll('img').length]");
+    assert_eq!(state, json!([null, 0]));
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn source_lines_carry_their_heat() {
+    let Some(browser) = Browser::start() else { return };
+    let _folder = open(&browser, shop());
+    browser.run(ALL_STATES);
+    browser.run("naja.choices.set({ selected: naja.recording.functionName.indexOf('parse') })");
+    browser.wait_for("return document.querySelectorAll('#source-lines .hot').length > 0");
+    // 2,000 + 750 + 1,900 + 1,100 ticks less 20 lost: 200 of 5,730 in the line itself, and so on.
+    let lines = browser.run(
+        "return [...document.querySelectorAll('#source-lines .hot')].map((line) =>
+           ['number', 'own', 'total'].map((name) => line.querySelector('.' + name).textContent).join(' '))",
+    );
+    let expected = [
+        "6 300 300",
+        "11 200 200",
+        "12 150 1350",
+        "17 200 200",
+        "22 0 300",
+        "23 0 1550",
+        "24 0 1080",
+        "27 0 3330",
+    ];
+    let percent = |ticks: f64| if ticks == 0.0 { String::new() } else { format!("{:.1} %", ticks / 57.30) };
+    for (shown, expected) in lines.as_array().unwrap().iter().zip(expected) {
+        let [line, own, total] = expected.split(' ').collect::<Vec<_>>()[..] else { panic!() };
+        let wanted = format!("{line} {} {}", percent(own.parse().unwrap()), percent(total.parse().unwrap()));
+        assert_eq!(shown, &wanted);
+    }
+    let current = browser.run("return document.querySelector('#source-lines .current .number').textContent");
+    assert_eq!(current, "12", "the hottest line of parse, calls included");
+    // A function without its source says so.
+    browser.run("naja.choices.set({ selected: naja.recording.functionName.indexOf('DataFrame.merge') })");
+    browser.wait_for(
+        "return document.getElementById('source-note').textContent.includes('not on this machine')",
+    );
+}
+
+#[test]
+fn callers_and_callees_add_up() {
+    let Some(browser) = Browser::start() else { return };
+    let _folder = open(&browser, shop());
+    browser.run(ALL_STATES);
+    let neighbours = browser.run(
+        "const { recording, sums } = naja; const names = recording.functionName;
+         const found = recording.neighbours(names.indexOf('walk'), sums);
+         const plain = (list) => Object.fromEntries(list.map(([code, ticks]) => [names[code], ticks]));
+         return [plain(found.callers), plain(found.callees)]",
+    );
+    // Recursion: 400 ticks in total, of which 250 below another call of itself.
+    assert_eq!(neighbours, json!([{ "<module>": 400 }, { "walk": 250 }]));
+}
+
+/// An hour at 1,000 Hz: three processes, 36 threads, 100,000 stack nodes, 0.9 million runs, 129.6 million ticks.
+fn hour() -> Made {
+    let mut made = Made::new(3_600_000);
+    let mut random = Random(42);
+    let functions: Vec<u32> = (0..4_000)
+        .map(|index| {
+            let file = match index % 3 {
+                0 => format!("/srv/app/module_{}.py", index % 97),
+                1 => format!("/usr/lib/python3.12/lib_{}.py", index % 61),
+                _ => format!("/srv/venv/lib/python3.12/site-packages/package_{}/core.py", index % 83),
+            };
+            made.function(&format!("Class{}.method_{index}", index % 211), &file, 10 + index % 900)
+        })
+        .collect();
+    let mut nodes = vec![made.node(0, functions[0], 1)];
+    while nodes.len() < 100_000 {
+        // Parents among the younger nodes make stacks some forty deep, as real programs have them.
+        let span = nodes.len().min(2_500);
+        let parent = nodes[nodes.len() - 1 - random.below(span)];
+        let function = functions[random.below(functions.len())];
+        let line = 10 + u32::try_from(random.below(400)).unwrap();
+        let node = made.node(parent, function, line);
+        nodes.push(node);
+    }
+    for process in 0..3 {
+        let id = made.process(5_000 + process, &["python3", "server.py"]);
+        for step in 0..14_400 {
+            made.metric(step * 250, id, step * 240, 200 + step % 100);
+        }
+        for thread in 0..12 {
+            let thread_id = made.thread(id, &format!("worker-{thread}"));
+            if thread < 1 {
+                busy_hour(&mut made, thread_id, &nodes, &mut random);
+            } else {
+                let runs = vec![run(3_600_000, nodes[50], State::LockWait, false)];
+                made.add(ThreadRuns { thread: thread_id, first_tick: 0, runs });
+            }
+        }
+    }
+    made
+}
+
+fn busy_hour(made: &mut Made, thread: u32, nodes: &[u32], random: &mut Random) {
+    let states = [State::Python, State::Python, State::Native, State::GilWait, State::IoWait];
+    let mut tick = 0;
+    while tick < 3_600_000 {
+        let mut runs = vec![];
+        let first_tick = tick;
+        // A program does one thing for a while: some stacks of one part of the tree.
+        let part = random.below(nodes.len() - 400);
+        while runs.len() < 2_000 && tick < 3_600_000 {
+            let ticks = 1 + u32::try_from(random.below(24)).unwrap();
+            // A few stacks make up most of the time, many a little; the leaf mostly decides the state.
+            let rank = random.below(400) * random.below(400) * random.below(400) / 160_000;
+            let node = nodes[part + rank];
+            let state = states[rank % states.len()];
+            runs.push(run(ticks, node, state, state == State::Python));
+            tick += u64::from(ticks);
+        }
+        made.add(ThreadRuns { thread, first_tick, runs });
+    }
+}
+
+/// A linear congruential generator: the same samples in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+#[test]
+fn an_hour_of_many_threads_stays_small_and_quick() {
+    let Some(browser) = Browser::start() else { return };
+    browser.prefer("prefers-color-scheme", "light");
+    browser.resize(1280, 800);
+    let made = hour();
+    let ticks: u64 = made.runs.iter().flat_map(|runs| &runs.runs).map(|run| u64::from(run.ticks)).sum();
+    let start = std::time::Instant::now();
+    let folder = open(&browser, made);
+    let bytes = std::fs::metadata(folder.path().join("page.html")).unwrap().len();
+    assert!(bytes < 10_000_000, "the page has {bytes} bytes");
+    browser.run(ALL_STATES);
+    assert_eq!(browser.run("return naja.sums.ticks"), ticks);
+    let buckets = browser.run("return naja.recording.bucketCount").as_u64().unwrap();
+    assert!((250..=1_500).contains(&buckets), "{buckets} buckets");
+    let counts = browser.run("const { recording } = naja; return [recording.rowCount, recording.nodeCount, recording.bucketCount, Math.round(naja.readyMilliseconds)]");
+    let times = browser.run(
+        "const times = {};
+         const time = (name, patch) => { const began = performance.now(); naja.choices.set(patch); naja.choices.tell(); times[name] = Math.round(performance.now() - began); };
+         const { bucketCount } = naja.recording;
+         time('stretch', { from: bucketCount >> 2, to: bucketCount >> 1 });
+         time('stretch again', { from: 10, to: bucketCount >> 1 });
+         time('whole', { from: 0, to: bucketCount });
+         time('search', { search: 'method_1' });
+         time('by line', { lines: true });
+         time('group by thread', { group: 'thread' });
+         time('grouped stretch', { from: 10, to: bucketCount >> 1 });
+         time('callers', { invert: true, group: 'none', lines: false });
+         time('function', { selected: 5 });
+         time('back', { invert: false, search: '', from: 0, to: bucketCount });
+         return times",
+    );
+    println!(
+        "{bytes} bytes; rows, nodes, buckets, ms to decode: {counts}; ms: {times}; made, written and opened in {:?}",
+        start.elapsed()
+    );
+    photograph(&browser, "hour");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn a_recording_on_disk_becomes_the_same_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = shop();
+    let truth = made.truth(0, 2_000);
+    let recording = folder.path().join("shop.naja");
+    write_recording(&made, &recording);
+    let html = folder.path().join("shop.html");
+    let args = ViewArguments { file: recording, html: Some(html.clone()), no_open: false };
+    let mut screen = vec![];
+    view(&args, &mut screen).unwrap();
+    assert!(String::from_utf8(screen).unwrap().starts_with(&format!("wrote {}", html.display())));
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "no temporary file stays: {left:?}");
+    let Some(browser) = Browser::start() else { return };
+    browser.open(&html);
+    browser.wait_for("return document.body.classList.contains('ready')");
+    browser.run(ALL_STATES);
+    check_against(&browser, &truth);
+    assert_eq!(browser.run("return document.querySelectorAll('.note.advice').length"), 1);
+}
+
+fn write_recording(made: &Made, path: &Path) {
+    let mut writer = Writer::create(path, &made.input.header).unwrap();
+    let batch = Batch {
+        processes: made.input.processes.clone(),
+        threads: made.input.threads.clone(),
+        functions: made.input.functions.clone(),
+        nodes: made.input.nodes.clone(),
+        runs: made.runs.clone(),
+        metrics: made.input.metrics.clone(),
+        sources: made.input.sources.clone(),
+        until_tick: made.input.until_tick,
+        ..Batch::default()
+    };
+    writer.write(&batch).unwrap();
+    writer.set_report(&made.input.report.to_string()).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_foreign_file_and_a_folder_that_is_not_there_fail_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("notes.naja");
+    std::fs::write(&foreign, "not a recording").unwrap();
+    let args = ViewArguments { file: foreign, html: None, no_open: true };
+    assert!(view(&args, &mut vec![]).unwrap_err().name().contains("recording"));
+    let recording = folder.path().join("shop.naja");
+    write_recording(&shop(), &recording);
+    let html = Some(folder.path().join("missing/shop.html"));
+    let failure = view(&ViewArguments { file: recording, html, no_open: false }, &mut vec![]).unwrap_err();
+    assert_eq!(failure.name(), "cannot-write");
+}
+
+#[test]
+fn equal_functions_of_two_generations_become_one() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = Made::new(200);
+    let process = made.process(1, &["python3", "server.py"]);
+    let thread = made.thread(process, "MainThread");
+    for generation in 0..2 {
+        let outer = made.function("serve", "/srv/app.py", 1);
+        let inner = made.function("answer", "/srv/app.py", 9);
+        let outer = made.node(0, outer, 3);
+        let inner = made.node(outer, inner, 10);
+        let runs = vec![run(100, inner, State::Python, true)];
+        made.add(ThreadRuns { thread, first_tick: generation * 100, runs });
+    }
+    // What the size limit has forgotten is no part of the page's time.
+    made.input.dropped = Dropped { until_tick: 50, samples: 50 };
+    made.input.samples = Samples::new(50, 200);
+    made.input.samples.add(&ThreadRuns {
+        thread,
+        first_tick: 50,
+        runs: vec![run(50, 2, State::Python, true), run(100, 4, State::Python, true)],
+    });
+    let _folder = open(&browser, made);
+    let shown = browser.run(
+        "const tree = naja.flame.tree; const [serve] = tree.childrenOf(0);
+         return [naja.recording.functionCount, tree.childrenOf(0).length, tree.total[serve], tree.childrenOf(serve).length, naja.recording.moment(0)]",
+    );
+    assert_eq!(shown, json!([3, 1, 150, 1, 0.05]));
+    assert!(
+        browser
+            .run("return document.getElementById('notes').textContent")
+            .as_str()
+            .unwrap()
+            .contains("size limit")
+    );
+}
+
+#[test]
+fn a_recording_without_samples_opens_and_says_so() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = Made::new(0);
+    made.input.complete = false;
+    let _folder = open(&browser, made);
+    for keys in ["2", key::DOWN, key::ENTER, "gilovrtpsnN0", "1", key::RIGHT, "3", key::DOWN] {
+        browser.keys(keys);
+    }
+    let text = browser.run("return document.getElementById('table-body').textContent");
+    assert_eq!(text, "Nothing here has samples in this selection.");
+    let notes = browser.run("return document.getElementById('notes').textContent");
+    assert!(notes.as_str().unwrap().contains("not finished in good order"), "{notes}");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_browser_the_page_is_kept_and_its_path_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("shop.naja");
+    write_recording(&shop(), &recording);
+    let args = ViewArguments { file: recording, html: None, no_open: true };
+    let mut screen = vec![];
+    view(&args, &mut screen).unwrap();
+    let printed = String::from_utf8(screen).unwrap();
+    let page = PathBuf::from(printed.trim_end());
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+    std::fs::remove_file(page).unwrap();
 }

@@ -1,0 +1,135 @@
+//! Memory that lies, for fuzz targets and tests: whatever is read, at whatever address, comes from a few
+//! bytes of input. Not part of the interface.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use crate::code::{decode_and_check, read_code};
+use crate::locate::{FoundBy, Located};
+use crate::memory::{Memory, MemoryError, Range};
+use crate::native::{find_libc_tid, os_thread_id};
+use crate::objects::{read_string, thread_names};
+use crate::offsets::tables;
+
+/// More reads than this are taken for an endless loop.
+const READS_MAX: u64 = 2_000_000;
+
+/// Every address leads into the input, so pointers form rings and structures overlap; some pages are not
+/// there, and what has been read once may read differently the next time.
+#[derive(Debug)]
+pub struct FuzzMemory<'a> {
+    bytes: &'a [u8],
+    reads: Cell<u64>,
+}
+
+impl<'a> FuzzMemory<'a> {
+    /// The first byte of the input decides how the memory behaves, the rest is what it holds.
+    pub fn new(input: &'a [u8]) -> Self {
+        FuzzMemory { bytes: input, reads: Cell::new(0) }
+    }
+
+    fn count(&self) {
+        let reads = self.reads.get() + 1;
+        self.reads.set(reads);
+        assert!(reads < READS_MAX, "an endless loop");
+    }
+
+    /// Copies from where the address leads to, round and round.
+    fn copy(&self, address: u64, buffer: &mut [u8]) {
+        let Some((behaviour, bytes)) = self.bytes.split_first().filter(|(_, bytes)| !bytes.is_empty()) else {
+            return buffer.fill(0);
+        };
+        // With the lowest bit, memory changes every now and then.
+        let turn = if behaviour & 1 == 0 { 0 } else { self.reads.get() / 7 };
+        let mut start = (address.wrapping_add(turn) % bytes.len() as u64) as usize;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let count = rest.len().min(bytes.len() - start);
+            let (part, after) = rest.split_at_mut(count);
+            part.copy_from_slice(&bytes[start..start + count]);
+            (rest, start) = (after, 0);
+        }
+    }
+
+    fn is_there(&self, range: Range) -> bool {
+        let behaviour = self.bytes.first().copied().unwrap_or(0);
+        let last = range.address.checked_add(range.len as u64);
+        let Some(last) = last else { return false };
+        let hole = |address: u64| {
+            let page = address >> 12;
+            page == 0 || (behaviour & 2 != 0 && page.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61 == 0)
+        };
+        !hole(range.address) && !hole(last)
+    }
+}
+
+impl Memory for FuzzMemory<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        self.count();
+        if !self.is_there(Range { address, len: buffer.len() }) {
+            return Err(MemoryError::Unmapped);
+        }
+        self.copy(address, buffer);
+        Ok(())
+    }
+
+    fn read_many(&self, ranges: &[Range], buffer: &mut [u8]) -> Result<usize, MemoryError> {
+        let mut good = 0;
+        for range in ranges {
+            let part = buffer.get_mut(good..good + range.len).ok_or(MemoryError::Os(libc::EINVAL))?;
+            match self.read(range.address, part) {
+                Ok(()) => good += range.len,
+                Err(_) => break,
+            }
+        }
+        Ok(good)
+    }
+}
+
+/// An interpreter whose version, address and offsets the first byte of the input chooses; and the rest.
+pub fn located(input: &[u8]) -> (Located, &[u8]) {
+    let (choice, rest) = input.split_first().unwrap_or((&0, &[]));
+    let tables = tables();
+    let (version, free_threaded, mut offsets) = tables[usize::from(*choice) % tables.len()].clone();
+    if *choice & 0x80 != 0 {
+        offsets.thread.libc_tid = 720;
+    }
+    let binary = PathBuf::from("python");
+    let found_by = FoundBy::Scan;
+    (Located { version, runtime: 0x10_0000, offsets, free_threaded, binary, found_by }, rest)
+}
+
+/// Decodes the input as a line table.
+pub fn lines(input: &[u8]) {
+    let (located, table) = located(input);
+    decode_and_check(located.version, table, 1);
+}
+
+/// Reads a code object and asks it everything.
+pub fn code(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    if let Ok(code) = read_code(&memory, &located, 0x20_0000) {
+        let places = [0, 1, 2, 7, u64::MAX, u64::MAX - 1, u64::from(u32::MAX), 1 << 63];
+        for raw in places.into_iter().chain(places.map(|place| code.instructions.wrapping_add(place))) {
+            code.line_at(raw);
+            code.is_native_call_at(raw);
+            assert!(code.opcode_address(raw).is_none_or(|address| address == raw));
+        }
+    }
+}
+
+/// Reads a string.
+pub fn strings(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let _ = read_string(&FuzzMemory::new(bytes), &located, 0x20_0000);
+}
+
+/// Reads thread names and numbers.
+pub fn names(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    thread_names(&memory, &located, 0x20_0000);
+    os_thread_id(&memory, &located, 0x20_0000);
+    let _ = find_libc_tid(&memory, &located, 1234);
+}
