@@ -68,6 +68,12 @@ impl OsThread {
         changed || !matches!(self.activity, Activity::Call { .. })
     }
 
+    /// Nanoseconds that it has run, and that it was ready to run but had no core, as of the last
+    /// [`has_run`](Self::has_run).
+    pub(crate) fn ran_and_ready_ns(&self) -> (u64, u64) {
+        (self.ran[0], self.ran[1])
+    }
+
     /// Asks the system what the thread is doing. Cost: one read of some 1 µs.
     pub(crate) fn look(&mut self) -> Activity {
         let mut text = [0; 192];

@@ -70,7 +70,9 @@ fn merge(places: impl Iterator<Item = (u64, u64)>, each: &mut dyn FnMut(Range)) 
     for (address, len) in places {
         let end = address.saturating_add(len);
         open = match open {
-            Some((start, stop)) if address <= stop.saturating_add(MERGE_GAP_BYTES) => Some((start, end.max(stop))),
+            Some((start, stop)) if address <= stop.saturating_add(MERGE_GAP_BYTES) => {
+                Some((start, end.max(stop)))
+            }
             Some(whole) => {
                 each(range(whole));
                 Some((address, end))
