@@ -118,7 +118,7 @@ impl TargetThread {
     /// Brings the thread's times up to date. They are the system's own, not counted from samples.
     pub(crate) fn refresh_times(&mut self) {
         if !self.ended {
-            self.os.has_run();
+            self.os.refresh_times();
         }
     }
 
