@@ -291,6 +291,7 @@ impl Births {
         if now_ns < self.again_at_ns {
             return false;
         }
+        self.again_at_ns = now_ns + BIRTHS_NS;
         let mut text = [0; 128];
         let Some(Ok(len)) = self.loadavg.as_ref().map(|file| file.read_at(&mut text, 0)) else {
             self.again_at_ns = now_ns + 10 * BIRTHS_NS;
@@ -303,9 +304,6 @@ impl Births {
         newest[..len].copy_from_slice(&word[..len]);
         let changed = newest != self.newest;
         self.newest = newest;
-        if changed {
-            self.again_at_ns = now_ns + BIRTHS_NS;
-        }
         changed
     }
 }
