@@ -4,6 +4,7 @@
 //! [`Observation`], what it sees in a recording.
 
 pub mod advice;
+mod births;
 mod observation;
 mod os_thread;
 pub mod page;

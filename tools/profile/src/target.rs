@@ -21,8 +21,12 @@ use crate::thread::TargetThread;
 /// another program.
 const FAILURES_MAX: u32 = 20;
 
-/// The longest time between two attempts to find an interpreter in a process that has none.
+/// The shortest and the longest time between two attempts to find an interpreter in a process that has none.
+const ATTEMPT_GAP_MIN_NS: u64 = 500_000;
 const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
+
+/// A child that was seen for fewer ticks before it became another program is not called a Python.
+const PYTHON_TICKS_MIN: u64 = 50;
 
 /// Samples of the whole recording, by what came of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +84,8 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// How it has ended, where the system tells, before its end is certain.
+    ending: Ending,
     ended: bool,
 }
 
@@ -101,7 +107,7 @@ impl Target {
             memory: LiveProcess::new(pid),
             python: None,
             attempt_at_ns: 0,
-            attempt_gap_ns: 500_000,
+            attempt_gap_ns: ATTEMPT_GAP_MIN_NS,
             failures: 0,
             threads: Vec::new(),
             ticks: [0; State::ALL.len()],
@@ -110,6 +116,7 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            ending: Ending::Gone,
             ended: false,
         }
     }
@@ -144,7 +151,7 @@ impl Target {
             return;
         }
         let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
-            return self.end(Ending::Gone, shared.tick);
+            return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
         self.cpu_ns = cpu_ns;
@@ -191,10 +198,10 @@ impl Target {
                 self.process.unobserved.clear();
                 self.process.command = command_line(self.process.pid);
                 self.python = Some(Python::new(located));
-                self.attempt_gap_ns = 500_000;
+                self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
             }
-            Err(LocateError::Memory(MemoryError::Gone)) => {}
+            Err(LocateError::Memory(MemoryError::Gone)) => self.check_alive(shared.tick),
             Err(error) => {
                 if !matches!(error, LocateError::NotReady) {
                     self.process.unobserved = error.to_string();
@@ -276,12 +283,34 @@ impl Target {
         }
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
-            self.python = None;
-            self.failures = 0;
-            self.attempt_at_ns = 0;
-            self.process.command = command_line(self.process.pid);
-            self.changed = true;
+            self.became_another_program();
         }
+    }
+
+    /// It executes another program, with one thread: whatever was known of the interpreter is void.
+    ///
+    /// A process that has run Python for a while stays one in the report, whatever it becomes; one that was made
+    /// by `fork` to become a command never was.
+    pub(crate) fn became_another_program(&mut self) {
+        let seen: u64 = self.ticks.iter().sum::<u64>() - self.ticks[State::Lost as usize];
+        if seen < PYTHON_TICKS_MIN && self.process.parent != 0 {
+            self.process.interpreter.clear();
+        }
+        self.process.unobserved.clear();
+        self.process.command = command_line(self.process.pid);
+        self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.python = None;
+        self.failures = 0;
+        self.attempt_at_ns = 0;
+        self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
+        self.ending = Ending::Gone;
+        self.changed = true;
+    }
+
+    /// The system says that its first thread has ended in this way.
+    pub(crate) fn may_have_ended(&mut self, ending: Ending, tick: Tick) {
+        self.ending = ending;
+        self.check_alive(tick);
     }
 
     /// Tells a process that is gone, or a zombie, from one that could not be read for a moment.
@@ -290,13 +319,12 @@ impl Target {
         // The name before the state is in parentheses and may hold any character.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
         if matches!(state, None | Some('Z' | 'X')) {
-            self.end(Ending::Gone, tick);
+            self.end(tick);
         }
     }
 
-    /// The process has ended.
-    pub(crate) fn end(&mut self, ending: Ending, tick: Tick) {
-        self.process.ending = ending;
+    fn end(&mut self, tick: Tick) {
+        self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
         self.ended = true;
