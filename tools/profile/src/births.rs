@@ -81,6 +81,11 @@ impl Births {
         }
     }
 
+    /// Whether [`Changes::executed`] is told; where it is not, the caller has to look.
+    pub(crate) fn tells_of_execution(&self) -> bool {
+        self.events.is_some()
+    }
+
     /// Children that ended before they had a place in the recording.
     pub(crate) fn unnamed(&self) -> u64 {
         self.unnamed

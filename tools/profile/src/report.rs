@@ -342,7 +342,8 @@ fn warnings(observation: &Observation) -> Vec<String> {
     for process in &observation.processes {
         let seen = &process.process;
         if !seen.unobserved.is_empty()
-            && (seen.parent == 0 || seen.interpreter.is_empty() && looks_like_python(seen))
+            && seen.interpreter.is_empty()
+            && (seen.parent == 0 || looks_like_python(seen))
         {
             warnings.push(format!("process {} ran unobserved: {}", seen.pid, seen.unobserved));
         }

@@ -162,7 +162,8 @@ fn program_name(process: &ProcessReport) -> String {
     let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
     let mut words = process.command.iter();
     let program = words.next().map(name).unwrap_or_default();
-    if process.interpreter.is_empty() {
+    // Not Python, or not any more.
+    if process.interpreter.is_empty() || !process.unobserved.is_empty() {
         return program;
     }
     let rest: Vec<&String> = words.collect();

@@ -27,6 +27,9 @@ const TOTALS_NS: u64 = 250_000_000;
 /// The longest the loop sleeps before it looks whether the program has ended.
 const SLEEP_MAX_NS: u64 = 10_000_000;
 
+/// The kernel has told by then how a process ended.
+const ENDING_TOLD_NS: u64 = 50_000_000;
+
 /// Processes beyond which further children are counted and not observed.
 const TARGETS_MAX: usize = 1024;
 
@@ -150,6 +153,9 @@ impl Sampler {
     fn sample(&mut self, tick: Tick, now_ns: u64) {
         let changes = self.births.look(now_ns);
         self.apply(&changes, tick, now_ns);
+        if !self.births.tells_of_execution() {
+            self.for_each_living(tick, now_ns, |target, shared| target.check_program(shared.now_ns));
+        }
         self.for_each_living(tick, now_ns, Target::sample);
         if now_ns >= self.next_metric_ns {
             self.next_metric_ns = now_ns + METRIC_NS;
@@ -161,7 +167,7 @@ impl Sampler {
         }
         if now_ns >= self.next_batch_ns {
             self.next_batch_ns = now_ns + BATCH_NS;
-            self.give_batch(tick + 1);
+            self.give_batch(tick + 1, now_ns);
         }
     }
 
@@ -182,14 +188,14 @@ impl Sampler {
 
     /// Follows what has happened to the program's processes.
     fn apply(&mut self, changes: &Changes, tick: Tick, now_ns: u64) {
-        for &(pid, ending) in &changes.ended {
-            if let Some(target) = self.living(pid) {
-                target.may_have_ended(ending, tick);
+        for &pid in &changes.executed {
+            if let Some(target) = self.latest(pid) {
+                target.became_another_program();
             }
         }
-        for &pid in &changes.executed {
-            if let Some(target) = self.living(pid) {
-                target.became_another_program();
+        for &(pid, ending) in &changes.ended {
+            if let Some(target) = self.latest(pid) {
+                target.may_have_ended(ending, tick);
             }
         }
         for &pid in &changes.born {
@@ -206,8 +212,9 @@ impl Sampler {
         }
     }
 
-    fn living(&mut self, pid: u32) -> Option<&mut Target> {
-        self.targets.iter_mut().find(|target| target.process.pid == pid && !target.has_ended())
+    /// The process with this number in the system: the last one, as numbers are given again.
+    fn latest(&mut self, pid: u32) -> Option<&mut Target> {
+        self.targets.iter_mut().rev().find(|target| target.process.pid == pid)
     }
 
     /// A child becomes a process of the recording.
@@ -253,7 +260,7 @@ impl Sampler {
     }
 
     /// Hands everything new to the recording.
-    fn give_batch(&mut self, until_tick: Tick) {
+    fn give_batch(&mut self, until_tick: Tick, now_ns: u64) {
         let generation = self.stacks.generation();
         let (functions, nodes) = self.stacks.take_new();
         let mut batch = Batch {
@@ -269,7 +276,9 @@ impl Sampler {
                 batch.processes.push(target.process.clone());
             }
             target.take_new(&mut batch);
-            if target.has_ended() {
+            // How it ended may be told a moment after its end was seen.
+            let ended_at = self.options.start_ns + target.process.last_tick * self.options.interval_ns;
+            if target.has_ended() && now_ns > ended_at + ENDING_TOLD_NS {
                 self.births.forget_ended(target.process.pid, target.process.id);
             }
         }
@@ -293,7 +302,7 @@ impl Sampler {
                 target.check_alive(until_tick);
             }
         }
-        self.give_batch(until_tick);
+        self.give_batch(until_tick, now_ns);
         observation::observe(observation::Seen {
             targets: self.targets,
             stacks: self.stacks,

@@ -25,6 +25,10 @@ const FAILURES_MAX: u32 = 20;
 const ATTEMPT_GAP_MIN_NS: u64 = 500_000;
 const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
 
+/// The shortest and the longest time between two looks at which program a process executes.
+const PROGRAM_GAP_MIN_NS: u64 = 4_000_000;
+const PROGRAM_GAP_MAX_NS: u64 = 250_000_000;
+
 /// A child that was seen for fewer ticks before it became another program is not called a Python.
 const PYTHON_TICKS_MIN: u64 = 50;
 
@@ -84,6 +88,10 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// Which program it executes, as far as `/proc` tells, and when to look again and how long after that.
+    program: Program,
+    program_due_ns: u64,
+    program_gap_ns: u64,
     /// How it has ended, where the system tells, before its end is certain.
     ending: Ending,
     ended: bool,
@@ -116,6 +124,9 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            program: Program::of(pid),
+            program_due_ns: 0,
+            program_gap_ns: PROGRAM_GAP_MIN_NS,
             ending: Ending::Gone,
             ended: false,
         }
@@ -196,7 +207,7 @@ impl Target {
                     self.process.interpreter.push_str(" free-threaded");
                 }
                 self.process.unobserved.clear();
-                self.process.command = command_line(self.process.pid);
+                self.refresh_command();
                 self.python = Some(Python::new(located));
                 self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
@@ -287,6 +298,21 @@ impl Target {
         }
     }
 
+    /// Looks whether it executes another program by now, less often the longer it does not: for where the system
+    /// does not tell. Cost: one read of some 10 µs when it is due.
+    pub(crate) fn check_program(&mut self, now_ns: u64) {
+        if now_ns < self.program_due_ns {
+            return;
+        }
+        self.program_due_ns = now_ns + self.program_gap_ns;
+        self.program_gap_ns = (self.program_gap_ns * 2).min(PROGRAM_GAP_MAX_NS);
+        let program = Program::of(self.process.pid);
+        if program != self.program && program != Program::default() {
+            self.program = program;
+            self.became_another_program();
+        }
+    }
+
     /// It executes another program, with one thread: whatever was known of the interpreter is void.
     ///
     /// A process that has run Python for a while stays one in the report, whatever it becomes; one that was made
@@ -297,7 +323,7 @@ impl Target {
             self.process.interpreter.clear();
         }
         self.process.unobserved.clear();
-        self.process.command = command_line(self.process.pid);
+        self.refresh_command();
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
         self.python = None;
         self.failures = 0;
@@ -310,7 +336,20 @@ impl Target {
     /// The system says that its first thread has ended in this way.
     pub(crate) fn may_have_ended(&mut self, ending: Ending, tick: Tick) {
         self.ending = ending;
-        self.check_alive(tick);
+        if self.ended {
+            self.process.ending = ending;
+            self.changed = true;
+        } else {
+            self.check_alive(tick);
+        }
+    }
+
+    /// Reads the command line; that of a process which has ended stays as it was.
+    fn refresh_command(&mut self) {
+        let command = command_line(self.process.pid);
+        if command.first().is_some_and(|program| !program.is_empty()) {
+            self.process.command = command;
+        }
     }
 
     /// Tells a process that is gone, or a zombie, from one that could not be read for a moment.
@@ -318,8 +357,15 @@ impl Target {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
         // The name before the state is in parentheses and may hold any character.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if matches!(state, None | Some('Z' | 'X')) {
-            self.end(tick);
+        // A first thread that has ended is a zombie as long as others live.
+        let others_live = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.pid));
+            threads.is_ok_and(|threads| threads.count() > 1)
+        };
+        match state {
+            None | Some('X') => self.end(tick),
+            Some('Z') if !others_live() => self.end(tick),
+            _ => {}
         }
     }
 
@@ -358,6 +404,29 @@ impl Target {
             self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
         }
         self.changed = true;
+    }
+}
+
+/// What tells one execution of a program from the next: where its code lies (which differs even when a program
+/// executes itself, since the system chooses the place anew); its name, which it may change, where the system
+/// keeps that to itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Program {
+    name: String,
+    code_at: u64,
+}
+
+impl Program {
+    /// Of a process; empty when it is gone.
+    fn of(pid: u32) -> Program {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
+        let parts = stat.split_once(" (").and_then(|(_, rest)| rest.rsplit_once(") "));
+        let Some((name, fields)) = parts else { return Program::default() };
+        // Fields are counted from 1, the first of these is the third; the 26th is `startcode`.
+        let code_at = fields.split(' ').nth(26 - 3).and_then(|field| field.parse().ok()).unwrap_or(0);
+        let name = if code_at > 1 { String::new() } else { name.to_owned() };
+        Program { name, code_at }
     }
 }
 
