@@ -38,8 +38,11 @@ pub struct Observation {
     pub import_samples: u64,
     /// Resident memory of all processes together over time, evenly spaced, bytes.
     pub memory_course: Vec<u64>,
+    /// Children that ended before they had a place in `processes`; where the system does not tell of every
+    /// child, those that were noticed.
+    pub children_unnamed: u64,
     /// Children beyond the number that is observed.
-    pub unnamed_children: u64,
+    pub children_unobserved: u64,
     /// The recording, still open for the report; `None` when its thread failed.
     pub writer: Option<Writer>,
     /// What went wrong with the recording.
@@ -106,7 +109,8 @@ pub(crate) struct Seen {
     pub(crate) interval_ns: u64,
     pub(crate) memory_course: Vec<u64>,
     pub(crate) recorder: Recorder,
-    pub(crate) unnamed_children: u64,
+    pub(crate) children_unnamed: u64,
+    pub(crate) children_unobserved: u64,
 }
 
 pub(crate) fn observe(seen: Seen) -> Observation {
@@ -135,7 +139,8 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
         import_samples: imports,
         memory_course: seen.memory_course,
-        unnamed_children: seen.unnamed_children,
+        children_unnamed: seen.children_unnamed,
+        children_unobserved: seen.children_unobserved,
         writer,
         failures,
     }

@@ -67,6 +67,9 @@ pub struct Report {
     pub memory_course_bytes: Vec<u64>,
     /// The program first, then its children.
     pub processes: Vec<ProcessReport>,
+    /// Children that lived so shortly that they are not in `processes`: always less than 50 ms. Where the system
+    /// does not tell of every child, those that were noticed.
+    pub children_unnamed: u64,
     /// Hottest functions, by their own time on a processor.
     pub functions: Vec<HotReport>,
     /// Hottest lines, by their own time on a processor.
@@ -260,6 +263,7 @@ impl Report {
             peak_rss_bytes: peak.max(facts.peak_rss_bytes),
             memory_course_bytes: observation.memory_course.clone(),
             processes,
+            children_unnamed: observation.children_unnamed,
             functions: observation.functions.iter().take(HOT_ROWS).map(by_running).collect(),
             lines: observation.lines.iter().take(HOT_ROWS).map(by_running).collect(),
             waits: observation.waits.iter().take(HOT_ROWS).map(by_waiting).collect(),
@@ -345,13 +349,14 @@ fn warnings(observation: &Observation) -> Vec<String> {
     for process in &observation.processes {
         let seen = &process.process;
         if !seen.unobserved.is_empty()
-            && (seen.parent == 0 || seen.interpreter.is_empty() && looks_like_python(seen))
+            && seen.interpreter.is_empty()
+            && (seen.parent == 0 || looks_like_python(seen))
         {
             warnings.push(format!("process {} ran unobserved: {}", seen.pid, seen.unobserved));
         }
     }
-    if observation.unnamed_children > 0 {
-        warnings.push(format!("{} more child processes were not observed", observation.unnamed_children));
+    if observation.children_unobserved > 0 {
+        warnings.push(format!("{} more child processes were not observed", observation.children_unobserved));
     }
     let missed = observation.ticks_missed as f64 / observation.ticks.max(1) as f64;
     if missed > 0.05 && observation.ticks > 100 {
