@@ -49,7 +49,13 @@ impl OsThread {
             return None;
         }
         let syscall = open("syscall").ok();
-        Some(OsThread { schedstat: schedstat.ok(), syscall, ran: [0; 3], changed: true, activity: Activity::Unknown })
+        Some(OsThread {
+            schedstat: schedstat.ok(),
+            syscall,
+            ran: [0; 3],
+            changed: true,
+            activity: Activity::Unknown,
+        })
     }
 
     /// Whether the thread may have run since this was last asked; `false` only when it certainly has not.
