@@ -111,6 +111,13 @@ impl CodeInfo {
         }
     }
 
+    /// Whether this is a helper that the interpreter puts on the stack for itself and never shows: 3.12 and
+    /// later call `__init__` through one, and enter Python functions from C through another.
+    pub fn is_the_interpreters_own(&self) -> bool {
+        let name = self.name.as_str();
+        self.file == name && name == "__init__" || name == "<interpreter trampoline>"
+    }
+
     /// Whether the innermost frame, standing at `raw`, is as a rule inside C code that it called.
     ///
     /// From 3.11 on instructions are rewritten while they run, and this goes by what they were when the code

@@ -10,6 +10,7 @@ use crate::memory::{Memory, MemoryError, Range};
 use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
+use crate::reader::{Outcome, StackReader};
 
 /// More reads than this are taken for an endless loop.
 const READS_MAX: u64 = 2_000_000;
@@ -132,4 +133,26 @@ pub fn names(input: &[u8]) {
     thread_names(&memory, &located, 0x20_0000);
     os_thread_id(&memory, &located, 0x20_0000);
     let _ = find_libc_tid(&memory, &located, 1234);
+}
+
+/// Samples a process a few times, as a program would that starts, runs and ends a thread.
+///
+/// # Panics
+/// When a stack is not what a sample promises: a fuzzer is to find that.
+pub fn stacks(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let mut reader = StackReader::new((&located).into());
+    for round in 0..4 {
+        let skipped = bytes.get(round).copied().unwrap_or(0);
+        let sampled = reader.sample(&memory, &mut |thread| thread.state & 0xff == u64::from(skipped));
+        for thread in reader.threads() {
+            assert!(thread.interpreter < reader.interpreters().len() || sampled.is_err(), "an interpreter");
+            assert!(thread.unchanged <= thread.frames.len(), "no more than all frames are as they were");
+            assert!(thread.outcome != Outcome::Valid || thread.tries > 0, "a stack that was read");
+        }
+        if round == 2 {
+            reader.forget_threads();
+        }
+    }
 }

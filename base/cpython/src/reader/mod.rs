@@ -102,6 +102,8 @@ struct ThreadMemory {
     outside: Outside,
     /// The outermost frame, where it is known.
     root: u64,
+    /// In how many samples the outermost frame was the known one.
+    root_confirmations: u32,
     /// The candidate for a new root and in how many copies in a row it was one.
     root_candidate: (u64, u32),
 }
