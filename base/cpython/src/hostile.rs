@@ -42,13 +42,18 @@ impl<'a> FuzzMemory<'a> {
         };
         // With the lowest bit, memory changes every now and then.
         let turn = if behaviour & 1 == 0 { 0 } else { self.reads.get() / 7 };
-        let mut start = (address.wrapping_add(turn) % bytes.len() as u64) as usize;
-        let mut rest = buffer;
-        while !rest.is_empty() {
-            let count = rest.len().min(bytes.len() - start);
-            let (part, after) = rest.split_at_mut(count);
-            part.copy_from_slice(&bytes[start..start + count]);
-            (rest, start) = (after, 0);
+        let start = (address.wrapping_add(turn) % bytes.len() as u64) as usize;
+        let (mut done, len) = (0, buffer.len());
+        for part in [&bytes[start..], &bytes[..start]] {
+            let count = part.len().min(len - done);
+            buffer[done..done + count].copy_from_slice(&part[..count]);
+            done += count;
+        }
+        // One round is there; the others repeat what is there already, twice as much each time.
+        while done < len {
+            let count = done.min(len - done);
+            buffer.copy_within(..count, done);
+            done += count;
         }
     }
 

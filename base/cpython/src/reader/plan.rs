@@ -380,9 +380,10 @@ impl StackReader {
                 return false;
             };
             let sane = (u64::from(offsets.data)..COPY_BYTES_MAX as u64).contains(&size);
-            if !sane || fresh.len() >= super::LIST_MAX {
+            if !sane || fresh.len() >= super::CHUNKS_MAX || self.single_reads_left < 2 {
                 return false;
             }
+            self.single_reads_left -= 2;
             fresh.push(Chunk { address, size, used: size.min(16 << 10) });
             address = previous;
         }

@@ -167,6 +167,10 @@ impl StackReader {
             if self.widen_chunk(index, address) {
                 return;
             }
+            if self.single_reads_left == 0 {
+                return;
+            }
+            self.single_reads_left -= 1;
             match memory.read_u64(address.wrapping_add(previous_offset)) {
                 Ok(previous) if previous != 0 => address = previous,
                 _ => return,
