@@ -111,11 +111,11 @@ impl CodeInfo {
         }
     }
 
-    /// Whether this is a helper that the interpreter puts on the stack for itself and never shows: 3.12 and
-    /// later call `__init__` through one, and enter Python functions from C through another.
+    /// Whether this is a step that the interpreter puts on the stack for itself and never shows: from 3.12 on
+    /// between a class and its `__init__`, and between C code and a Python function.
     pub fn is_the_interpreters_own(&self) -> bool {
-        let name = self.name.as_str();
-        self.file == name && name == "__init__" || name == "<interpreter trampoline>"
+        let (name, file) = (self.name.as_str(), self.file.as_str());
+        file == "<shim>" || (name, file) == ("__init__", "__init__") || name == "<interpreter trampoline>"
     }
 
     /// Whether the innermost frame, standing at `raw`, is as a rule inside C code that it called.

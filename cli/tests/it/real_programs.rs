@@ -209,7 +209,7 @@ fn pyperformance(benchmark: &str, words: &[&str]) -> Option<Run> {
 #[test]
 fn the_n_body_benchmark_is_seen_in_its_workers() {
     let Some(run) = pyperformance("bm_nbody", &["--loops=4"]) else { return };
-    run.has("functions", &["advance", "bench_nbody"]);
+    run.has("functions", &["advance"]);
     at_least(0.4, run.of_function("functions", "advance", "own_share"), &run);
     let workers = run.pythons().iter().filter(|process| process["parent_pid"] != 0).count();
     assert!(workers >= 2, "{:#}", run.report["processes"]);
@@ -225,7 +225,7 @@ fn the_n_body_benchmark_is_seen_in_its_workers() {
 #[test]
 fn the_json_benchmark_is_seen_in_c_code() {
     let Some(run) = pyperformance("bm_json_dumps", &["--loops=8"]) else { return };
-    run.has("functions", &["JSONEncoder.encode", "JSONEncoder.iterencode", "bench_json_dumps"]);
+    run.has("functions", &["JSONEncoder.encode", "JSONEncoder.iterencode"]);
     let native = |process: &&Value| process["shares"]["native"].as_f64() > Some(0.3);
     assert!(run.pythons().iter().any(native), "{:#}", run.report["processes"]);
 }
@@ -255,7 +255,8 @@ if __name__ == '__main__':
         at_least(0.5, run.of_function("functions", "spin_one", "total_share"), &run);
         let children: Vec<&Value> =
             run.pythons().into_iter().filter(|process| process["parent_pid"] != 0).collect();
-        let busy = |process: &&&Value| process["shares"]["python"].as_f64() > Some(0.2);
+        let share = |process: &Value, of: &str| process["shares"][of].as_f64().unwrap_or(0.0);
+        let busy = |process: &&&Value| share(process, "python") + share(process, "native") > 0.3;
         assert!(children.iter().filter(busy).count() >= 3, "{method}: {children:#?}");
     }
 }

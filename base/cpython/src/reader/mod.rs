@@ -177,6 +177,8 @@ pub struct StackReader {
     scratch: Vec<(u64, Frame)>,
     /// The addresses that the walk has needed, likewise.
     visited: Vec<u64>,
+    /// Address and length of what is copied of the interpreters, likewise.
+    words: Vec<(u64, u64)>,
 }
 
 impl StackReader {
@@ -190,6 +192,7 @@ impl StackReader {
             single_reads_left: 0,
             scratch: Vec::new(),
             visited: Vec::new(),
+            words: Vec::new(),
         }
     }
 
