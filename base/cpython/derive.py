@@ -329,6 +329,10 @@ NOT_NATIVE = r".*(?<!NON)_(PY|PY_.+)|.*_(PYFUNC|LEN|TYPE_1|LIST_APPEND)|.*BOUND_
     r"|CALL_(FINALLY|INTRINSIC_.)"
 
 
+# Those that call a function by name: short or long, the time is the C function's. The others are operators.
+CALL = r"(INSTRUMENTED_)?CALL(_.*)?|PRECALL_.+|IMPORT_NAME|IMPORT_STAR"
+
+
 def opcodes(include):
     """Name and number of every instruction, the specialised ones included."""
     header = include / "opcode_ids.h"
@@ -353,7 +357,15 @@ def render_opcodes(v, release, include):
         "/// Instructions in which time goes to C code.",
         "pub(super) const NATIVE_CALLS: &[u8] = &[",
     ]
-    lines += [f"    {number}, // {name}" for name, number in sorted(known.items()) if is_native(name)]
+    native = [(name, number) for name, number in sorted(known.items()) if is_native(name)]
+    lines += [f"    {number}, // {name}" for name, number in native]
+    lines += [
+        "];",
+        "",
+        "/// Those of them that call a function by name, not through an operator.",
+        "pub(super) const CALLS: &[u8] = &[",
+    ]
+    lines += [f"    {number}, // {name}" for name, number in native if re.fullmatch(CALL, name)]
     return "\n".join(lines + ["];"]) + "\n"
 
 

@@ -116,12 +116,16 @@ impl CodeInfo {
     /// From 3.11 on instructions are rewritten while they run, and this goes by what they were when the code
     /// was read; for today's, read the byte at [`CodeInfo::opcode_address`] and ask [`opcode_is_native_call`].
     pub fn is_native_call_at(&self, raw: u64) -> bool {
-        let Unit::At(unit) = self.unit(raw) else { return false };
+        self.opcode_at(raw).is_some_and(|opcode| opcode_is_native_call(self.version, opcode))
+    }
+
+    /// The opcode at which the frame stands, as it was when the code was read.
+    pub fn opcode_at(&self, raw: u64) -> Option<u8> {
+        let Unit::At(unit) = self.unit(raw) else { return None };
         let opcodes = self.bytecode.chunks_exact(2).map(|unit| unit[0]).skip(unit as usize);
         // Up to 3.10 a frame stands at the prefixes of the instruction that it executes.
         let prefix = extended_arg(self.version.minor);
-        let opcode = opcodes.take(4).find(|opcode| Some(*opcode) != prefix);
-        opcode.is_some_and(|opcode| opcode_is_native_call(self.version, opcode))
+        opcodes.take(4).find(|opcode| Some(*opcode) != prefix)
     }
 
     /// Where the opcode (one byte) of the instruction lies in the target; `None` up to 3.10, whose

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 
 use naja_system::Failure;
 
-use self::binary::Binary;
 use self::image::Dynamic;
 use self::maps::{Image, Mapping};
 use crate::memory::{Memory, MemoryError};
@@ -59,9 +58,9 @@ impl Located {
 pub enum FoundBy {
     /// The exported symbol `_PyRuntime`.
     Symbol,
-    /// The same symbol, not exported, in a file that has not been stripped.
+    /// The same symbol, not exported, in a file of 3.8 or 3.9 that has not been stripped.
     LocalSymbol,
-    /// The section `.PyRuntime`, 3.13 and later.
+    /// The section `.PyRuntime`, 3.10 and later.
     Section,
     /// A scan of the program's variables.
     Scan,
@@ -256,10 +255,7 @@ impl Locator {
         let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image)) else {
             return; // a scan needs neither
         };
-        let binary = Binary::read(file);
-        let symbol = binary.symbol.map(|address| (address, FoundBy::LocalSymbol));
-        let section = binary.section.map(|address| (address, FoundBy::Section));
-        facts.runtime = symbol.or(section).map(|(address, found_by)| {
+        facts.runtime = binary::runtime(file).map(|(address, found_by)| {
             (address.wrapping_add(dynamic.bias).wrapping_sub(image.start()), found_by)
         });
     }
@@ -288,7 +284,7 @@ impl Locator {
     fn versions(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
         self.facts(image).versions.get_or_insert_with(|| {
             let file = binary::open(pid, image).ok();
-            scan::versions(memory, image, file.as_ref())
+            scan::versions(memory, image, file.as_ref(), is_python_name(image.name()))
         })
     }
 

@@ -18,19 +18,36 @@ use crate::offsets::Version;
 /// that have not been specialised (always, up to 3.10) are, though they may be short: a caller that wants to
 /// be sure asks whether the frame stands there for long. False for versions whose instructions are unknown.
 pub fn opcode_is_native_call(version: Version, opcode: u8) -> bool {
-    instructions(version.minor).is_some_and(|(_, calls)| calls[usize::from(opcode)])
+    instructions(version.minor).is_some_and(|known| known.native[usize::from(opcode)])
+}
+
+/// Whether such an instruction calls a function by name: then the time is the called function's, however
+/// short the call. The others are operators and iterations, which on simple values take no time to speak of.
+pub fn opcode_is_call(version: Version, opcode: u8) -> bool {
+    instructions(version.minor).is_some_and(|known| known.calls[usize::from(opcode)])
 }
 
 /// The opcode of `EXTENDED_ARG`, at which a frame of 3.10 and older stands in place of the instruction after.
 pub(crate) fn extended_arg(minor: u8) -> Option<u8> {
-    instructions(minor).map(|(extended_arg, _)| extended_arg)
+    instructions(minor).map(|known| known.extended_arg)
 }
 
-fn instructions(minor: u8) -> Option<(u8, &'static [bool; 256])> {
+/// What is known of a version's instructions.
+struct Instructions {
+    extended_arg: u8,
+    native: [bool; 256],
+    calls: [bool; 256],
+}
+
+fn instructions(minor: u8) -> Option<&'static Instructions> {
     macro_rules! version {
         ($module:ident) => {{
-            const CALLS: [bool; 256] = set($module::NATIVE_CALLS);
-            Some(($module::EXTENDED_ARG, &CALLS))
+            const KNOWN: Instructions = Instructions {
+                extended_arg: $module::EXTENDED_ARG,
+                native: set($module::NATIVE_CALLS),
+                calls: set($module::CALLS),
+            };
+            Some(&KNOWN)
         }};
     }
     match minor {

@@ -642,13 +642,9 @@ fn store_runs(db: &Connection, row: &RunRow) -> rusqlite::Result<()> {
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA application_id = {};
-         PRAGMA user_version = {};",
-        schema::APPLICATION_ID,
-        schema::MAJOR * 1000 + schema::MINOR
-    ))?;
+    // First of all: without it, each of the first transactions would wait for the disk.
     set_pragmas(connection)?;
+    connection.execute_batch("PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE;")?;
     connection.set_prepared_statement_cache_capacity(40);
     Ok(())
 }
@@ -665,6 +661,11 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
 
 fn write_header(connection: &Connection, header: &Header) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(&format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = {};",
+        schema::APPLICATION_ID,
+        schema::MAJOR * 1000 + schema::MINOR
+    ))?;
     transaction.execute_batch(schema::TABLES)?;
     set_meta(&transaction, "naja_version", &header.naja_version)?;
     set_meta(&transaction, "command", json(&header.command))?;

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::not_tested;
+
+/// The minor versions that every figure and table is tested with.
+const READ_MINORS: std::ops::RangeInclusive<u8> = 8..=13;
+
 /// A Python that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
@@ -67,12 +72,16 @@ impl Interpreter {
 
 /// Every CPython from 3.8 on, one per installation, oldest first.
 ///
-/// Looks in `NAJA_TEST_PYTHONS` (paths with `:` between them), pyenv, `PATH` and `/usr/bin`.
+/// Looks in `NAJA_TEST_PYTHONS` (paths with `:` between them), pyenv, `PATH` and `/usr/bin`. Versions that are
+/// not there are noted as not tested.
 pub fn interpreters() -> &'static [Interpreter] {
     static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let supported = |one: &Interpreter| one.implementation == "cpython" && one.version >= (3, 8, 0);
-        all_interpreters().iter().filter(|one| supported(one)).cloned().collect()
+        let found: Vec<_> = all_interpreters().iter().filter(|one| supported(one)).cloned().collect();
+        let missing = READ_MINORS.filter(|minor| !found.iter().any(|one| one.minor() == *minor));
+        missing.for_each(|minor| not_tested(&format!("CPython 3.{minor}: it is not installed here")));
+        found
     })
 }
 

@@ -18,7 +18,8 @@ fn check_scene(files: &[(&str, &str)], words: &[&str], scene: impl Fn(&mut Termi
         let mut terminal = Terminal::start(&command);
         scene(&mut terminal);
         let (status, screen) = terminal.wait();
-        format!("{}\n{screen}", ending(status))
+        // The terminal's echo of a key that sends a signal may come before or after what the program writes.
+        format!("{}\n{}", ending(status), screen.replace("^C", "").replace("^\\", ""))
     });
     assert_eq!(observed, plain, "under naja, and plainly");
 }
@@ -163,7 +164,24 @@ while True: time.sleep(60)
     });
 }
 
+/// Says what it reads and when it is continued. It never waits in a read: a signal just before one would be
+/// handled after it only.
 const ECHO: &str = "
+import select, signal
+signal.signal(signal.SIGCONT, lambda number, frame: print('continued', flush=True))
+print('ready', flush=True)
+while True:
+    while not select.select([0], [], [], 0.02)[0]: pass
+    try:
+        line = input()
+    except EOFError:
+        break
+    print('read', line, flush=True)
+print('end', flush=True)
+";
+
+/// The same, but it waits in its reads.
+const READER: &str = "
 import signal
 signal.signal(signal.SIGCONT, lambda number, frame: print('continued', flush=True))
 print('ready', flush=True)
@@ -205,7 +223,7 @@ fn ctrl_z_and_fg_work_under_a_shell() {
 
 #[test]
 fn a_background_job_that_reads_the_terminal_is_stopped_and_goes_on_in_front() {
-    check_in_shell(&[("app.py", ECHO)], |terminal| {
+    check_in_shell(&[("app.py", READER)], |terminal| {
         terminal.press("it app.py &\n");
         terminal.wait_for("ready\r\n");
         terminal.press("\n");
@@ -217,8 +235,8 @@ fn a_background_job_that_reads_the_terminal_is_stopped_and_goes_on_in_front() {
         terminal.wait_for("continued");
         terminal.press("word\n");
         terminal.wait_for("read word");
-        terminal.press(CTRL_C);
-        terminal.wait_for("KeyboardInterrupt");
+        terminal.press(CTRL_D);
+        terminal.wait_for("end");
         terminal.wait_for("ready> ");
         terminal.press("echo \"code $?\"\n");
         terminal.wait_for("\r\n");

@@ -4,11 +4,12 @@
 //! [`Observation`], what it sees in a recording.
 
 pub mod advice;
+mod births;
+pub mod command;
 mod observation;
 mod os_thread;
 pub mod page;
 mod python;
-pub mod query;
 mod recorder;
 pub mod report;
 mod report_text;
@@ -16,8 +17,8 @@ mod sampler;
 mod stacks;
 mod target;
 mod thread;
-pub mod view;
 
+pub use command::{query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use report_text::text as report_text;
 pub use sampler::{Control, Sampler, SamplerOptions};

@@ -38,8 +38,11 @@ pub struct Observation {
     pub import_samples: u64,
     /// Resident memory of all processes together over time, evenly spaced, bytes.
     pub memory_course: Vec<u64>,
+    /// Children that ended before they had a place in `processes`; where the system does not tell of every
+    /// child, those that were noticed.
+    pub children_unnamed: u64,
     /// Children beyond the number that is observed.
-    pub unnamed_children: u64,
+    pub children_unobserved: u64,
     /// The recording, still open for the report; `None` when its thread failed.
     pub writer: Option<Writer>,
     /// What went wrong with the recording.
@@ -66,6 +69,10 @@ pub struct ObservedThread {
     pub thread: Thread,
     /// Ticks by [`State`]'s number.
     pub ticks: [u64; State::ALL.len()],
+    /// Processor time in nanoseconds, as the system has it.
+    pub cpu_ns: u64,
+    /// Nanoseconds for which it was ready to run and had no core, as the system has it.
+    pub ready_ns: u64,
     /// Ticks in which it held the GIL.
     pub gil_ticks: u64,
     /// Ticks in which the collector ran in it.
@@ -102,7 +109,8 @@ pub(crate) struct Seen {
     pub(crate) interval_ns: u64,
     pub(crate) memory_course: Vec<u64>,
     pub(crate) recorder: Recorder,
-    pub(crate) unnamed_children: u64,
+    pub(crate) children_unnamed: u64,
+    pub(crate) children_unobserved: u64,
 }
 
 pub(crate) fn observe(seen: Seen) -> Observation {
@@ -131,7 +139,8 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
         import_samples: imports,
         memory_course: seen.memory_course,
-        unnamed_children: seen.unnamed_children,
+        children_unnamed: seen.children_unnamed,
+        children_unobserved: seen.children_unobserved,
         writer,
         failures,
     }
@@ -140,11 +149,16 @@ pub(crate) fn observe(seen: Seen) -> Observation {
 fn process(target: Target) -> ObservedProcess {
     let cpu_ns = target.cpu_ns();
     let (process, ticks, threads) = target.into_parts();
-    let threads = threads.into_iter().map(|thread| ObservedThread {
-        thread: thread.thread,
-        ticks: thread.ticks,
-        gil_ticks: thread.gil_ticks,
-        gc_ticks: thread.gc_ticks,
+    let threads = threads.into_iter().map(|thread| {
+        let (cpu_ns, ready_ns) = thread.os.ran_and_ready_ns();
+        ObservedThread {
+            thread: thread.thread,
+            ticks: thread.ticks,
+            cpu_ns,
+            ready_ns,
+            gil_ticks: thread.gil_ticks,
+            gc_ticks: thread.gc_ticks,
+        }
     });
     ObservedProcess { process, cpu_ns, ticks, threads: threads.collect() }
 }

@@ -4,8 +4,9 @@
 use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
+use naja_cpython::native::os_thread_id;
 use naja_cpython::objects::thread_names;
-use naja_cpython::opcodes::opcode_is_native_call;
+use naja_cpython::opcodes::{opcode_is_call, opcode_is_native_call};
 use naja_cpython::reader::{self, Frame, Outcome, SampleError, StackReader};
 use naja_recording::{FunctionId, NodeId, State, Tick};
 use rustc_hash::FxHashMap;
@@ -119,7 +120,7 @@ impl Python {
     fn learn_native_ids(&mut self, memory: &dyn Memory, pid: u32, thread_count: usize) {
         for read in self.reader.threads() {
             if read.native_id == 0 && !self.native_ids.contains_key(&read.state) {
-                let found: Option<u32> = None;
+                let found = os_thread_id(memory, &self.located, read.state);
                 let only = (thread_count == 1).then_some(pid);
                 if let Some(tid) = found.or(only) {
                     self.native_ids.insert(read.state, tid);
@@ -240,6 +241,8 @@ impl Python {
 
     fn new_node(&self, parent: NodeId, frame: Frame, stacks: &mut Stacks) -> NodeId {
         match self.codes.get(&frame.code) {
+            // The interpreter's own step between a class and its `__init__` is nobody's function.
+            Some(code) if code.info.file == "<shim>" => parent,
             Some(code) => stacks.node(parent, code.function, code.info.line_at(frame.instruction)),
             None => {
                 let function = stacks.function("<unreadable>", "<unreadable>", "", 0);
@@ -300,11 +303,18 @@ impl Python {
         let Some(code) = self.codes.get(&frame.code) else {
             return State::Python;
         };
-        let may_be_native = match code.info.opcode_address(frame.instruction) {
-            Some(address) => opcode_is_native_call(self.located.version, self.opcodes.at(memory, address)),
-            None => code.info.is_native_call_at(frame.instruction),
+        let opcode = match code.info.opcode_address(frame.instruction) {
+            Some(address) => Some(self.opcodes.at(memory, address)),
+            None => code.info.opcode_at(frame.instruction),
         };
-        if may_be_native && fingerprint == thread.fingerprint { State::Native } else { State::Python }
+        let version = self.located.version;
+        match opcode {
+            Some(opcode) if opcode_is_call(version, opcode) => State::Native,
+            Some(opcode) if opcode_is_native_call(version, opcode) && fingerprint == thread.fingerprint => {
+                State::Native
+            }
+            _ => State::Python,
+        }
     }
 }
 

@@ -67,6 +67,9 @@ pub struct Report {
     pub memory_course_bytes: Vec<u64>,
     /// The program first, then its children.
     pub processes: Vec<ProcessReport>,
+    /// Children that lived so shortly that they are not in `processes`: always less than 50 ms. Where the system
+    /// does not tell of every child, those that were noticed.
+    pub children_unnamed: u64,
     /// Hottest functions, by their own time on a processor.
     pub functions: Vec<HotReport>,
     /// Hottest lines, by their own time on a processor.
@@ -125,6 +128,11 @@ pub struct ThreadReport {
     pub tid: u32,
     /// Seconds for which it was seen.
     pub wall_s: f64,
+    /// Processor seconds, as the system has them.
+    pub cpu_s: f64,
+    /// Seconds for which it was ready to run and had no core, as the system has them. In the shares they
+    /// count as running.
+    pub ready_s: f64,
     /// What it was doing. The shares add up to 1.
     pub shares: Shares,
     /// Share of the time in which it held the GIL.
@@ -255,6 +263,7 @@ impl Report {
             peak_rss_bytes: peak.max(facts.peak_rss_bytes),
             memory_course_bytes: observation.memory_course.clone(),
             processes,
+            children_unnamed: observation.children_unnamed,
             functions: observation.functions.iter().take(HOT_ROWS).map(by_running).collect(),
             lines: observation.lines.iter().take(HOT_ROWS).map(by_running).collect(),
             waits: observation.waits.iter().take(HOT_ROWS).map(by_waiting).collect(),
@@ -315,6 +324,8 @@ fn thread_report(thread: &ObservedThread, tick_s: f64) -> ThreadReport {
         name: thread.thread.name.clone(),
         tid: thread.thread.os_tid,
         wall_s: ticks as f64 * tick_s,
+        cpu_s: thread.cpu_ns as f64 / 1e9,
+        ready_s: thread.ready_ns as f64 / 1e9,
         shares: Shares::of(&thread.ticks),
         gil_held: share(thread.gil_ticks),
         gc: share(thread.gc_ticks),
@@ -338,13 +349,14 @@ fn warnings(observation: &Observation) -> Vec<String> {
     for process in &observation.processes {
         let seen = &process.process;
         if !seen.unobserved.is_empty()
-            && (seen.parent == 0 || seen.interpreter.is_empty() && looks_like_python(seen))
+            && seen.interpreter.is_empty()
+            && (seen.parent == 0 || looks_like_python(seen))
         {
             warnings.push(format!("process {} ran unobserved: {}", seen.pid, seen.unobserved));
         }
     }
-    if observation.unnamed_children > 0 {
-        warnings.push(format!("{} more child processes were not observed", observation.unnamed_children));
+    if observation.children_unobserved > 0 {
+        warnings.push(format!("{} more child processes were not observed", observation.children_unobserved));
     }
     let missed = observation.ticks_missed as f64 / observation.ticks.max(1) as f64;
     if missed > 0.05 && observation.ticks > 100 {

@@ -13,6 +13,9 @@ const ROWS: usize = 8;
 const PROCESSES: usize = 12;
 const THREADS: usize = 6;
 
+/// Columns of the code of a `-c` program.
+const CODE_COLUMNS: usize = 24;
+
 /// Writes the report as text, with a line feed at its end.
 pub fn text(report: &Report, style: Style) -> String {
     if report.wall_s < SHORT_S && report.advice.is_empty() && report.warnings.is_empty() {
@@ -90,7 +93,7 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
         if process.threads.len() > 1 {
             for thread in process.threads.iter().take(THREADS) {
                 let name = format!("  {}", shorten(&thread.name, name_columns - 2));
-                let cpu = seconds(thread.shares.running() * thread.wall_s);
+                let cpu = seconds(thread.cpu_s);
                 columns.row(share_row(name, thread.wall_s, cpu, &thread.shares));
             }
         }
@@ -118,19 +121,7 @@ fn share_row(name: String, wall_s: f64, cpu: String, shares: &Shares) -> [String
 /// Children that are no Python, and those that live on.
 fn other_processes(report: &Report, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
-    let foreign: Vec<&ProcessReport> =
-        report.processes.iter().skip(1).filter(|process| process.interpreter.is_empty()).collect();
-    if !foreign.is_empty() {
-        let names = foreign.iter().take(PROCESSES).map(|process| {
-            format!("{} {} ({})", process.pid, shorten(&program_name(process), 24), seconds(process.wall_s))
-        });
-        let names: Vec<String> = names.collect();
-        let rest = match foreign.len().saturating_sub(PROCESSES) {
-            0 => String::new(),
-            rest => format!(" and {rest} more"),
-        };
-        lines.push(format!("  {} {}{rest}", style.bold("other children"), names.join(", ")));
-    }
+    lines.extend(other_children(report).map(|text| format!("  {} {text}", style.bold("other children"))));
     let alive = report.processes.iter().skip(1).filter(|process| process.ending == Ending::Running);
     let alive: Vec<String> =
         alive.map(|process| format!("{} {}", process.pid, shorten(&program_name(process), 40))).collect();
@@ -138,6 +129,31 @@ fn other_processes(report: &Report, style: Style) -> Vec<String> {
         lines.push(format!("  {} {}", style.bold("still running"), alive.join(", ")));
     }
     lines
+}
+
+/// The children that are no Python: the longest by name, the rest by number.
+fn other_children(report: &Report) -> Option<String> {
+    /// Every child that lives as long is known by name.
+    const NAMED_S: f64 = 0.05;
+    let mut foreign: Vec<&ProcessReport> =
+        report.processes.iter().skip(1).filter(|process| process.interpreter.is_empty()).collect();
+    foreign.sort_by(|a, b| b.wall_s.total_cmp(&a.wall_s));
+    let (named, others) = foreign.split_at(foreign.len().min(PROCESSES));
+    let names = named.iter().map(|process| {
+        format!("{} {} ({})", process.pid, shorten(&program_name(process), 24), seconds(process.wall_s))
+    });
+    let names = names.collect::<Vec<String>>().join(", ");
+    let short = if others.iter().all(|process| process.wall_s < NAMED_S) {
+        " that lived less than 50 ms"
+    } else {
+        ""
+    };
+    match (names.as_str(), others.len() as u64 + report.children_unnamed) {
+        ("", 0) => None,
+        (_, 0) => Some(names),
+        ("", rest) => Some(format!("{}{short}", count(rest))),
+        (_, rest) => Some(format!("{names} and {} more{short}", count(rest))),
+    }
 }
 
 fn more(all: usize, shown: usize, what: &str) -> Option<String> {
@@ -149,14 +165,21 @@ fn program_name(process: &ProcessReport) -> String {
     let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
     let mut words = process.command.iter();
     let program = words.next().map(name).unwrap_or_default();
-    if process.interpreter.is_empty() {
+    // Not Python, or not any more.
+    if process.interpreter.is_empty() || !process.unobserved.is_empty() {
         return program;
     }
     let rest: Vec<&String> = words.collect();
     match rest.as_slice() {
         [] => program,
         [flag, module, ..] if *flag == "-m" => format!("-m {module}"),
-        [flag, code, ..] if *flag == "-c" => format!("-c {}", code.lines().next().unwrap_or_default()),
+        [flag, code, ..] if *flag == "-c" => {
+            let line = code.lines().next().unwrap_or_default();
+            match line.char_indices().nth(CODE_COLUMNS) {
+                Some((end, _)) => format!("-c {}…", &line[..end]),
+                None => format!("-c {line}"),
+            }
+        }
         words => match words.iter().find(|word| !word.starts_with('-')) {
             Some(script) => name(script),
             None => program,
@@ -208,6 +231,10 @@ fn table(columns: Columns, style: Style) -> Vec<String> {
 }
 
 fn shorten_place(row: &HotReport, columns: usize) -> String {
+    // Of `<frozen importlib._bootstrap>` and the like the start says what it is.
+    if row.file.is_empty() {
+        return row.function.clone();
+    }
     let place = format!("{}:{}", short_path(&row.file), row.line);
     let room = columns.saturating_sub(row.function.chars().count() + 2).max(16);
     format!("{}  {}", row.function, shorten(&place, room))

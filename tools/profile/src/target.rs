@@ -21,8 +21,16 @@ use crate::thread::TargetThread;
 /// another program.
 const FAILURES_MAX: u32 = 20;
 
-/// The longest time between two attempts to find an interpreter in a process that has none.
+/// The shortest and the longest time between two attempts to find an interpreter in a process that has none.
+const ATTEMPT_GAP_MIN_NS: u64 = 500_000;
 const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
+
+/// The shortest and the longest time between two looks at which program a process executes.
+const PROGRAM_GAP_MIN_NS: u64 = 4_000_000;
+const PROGRAM_GAP_MAX_NS: u64 = 250_000_000;
+
+/// A child that was seen for fewer ticks before it became another program is not called a Python.
+const PYTHON_TICKS_MIN: u64 = 50;
 
 /// Samples of the whole recording, by what came of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +88,12 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// Which program it executes, as far as `/proc` tells, and when to look again and how long after that.
+    program: Program,
+    program_due_ns: u64,
+    program_gap_ns: u64,
+    /// How it has ended, where the system tells, before its end is certain.
+    ending: Ending,
     ended: bool,
 }
 
@@ -101,7 +115,7 @@ impl Target {
             memory: LiveProcess::new(pid),
             python: None,
             attempt_at_ns: 0,
-            attempt_gap_ns: 500_000,
+            attempt_gap_ns: ATTEMPT_GAP_MIN_NS,
             failures: 0,
             threads: Vec::new(),
             ticks: [0; State::ALL.len()],
@@ -110,6 +124,10 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            program: Program::of(pid),
+            program_due_ns: 0,
+            program_gap_ns: PROGRAM_GAP_MIN_NS,
+            ending: Ending::Gone,
             ended: false,
         }
     }
@@ -144,7 +162,7 @@ impl Target {
             return;
         }
         let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
-            return self.end(Ending::Gone, shared.tick);
+            return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
         self.cpu_ns = cpu_ns;
@@ -189,12 +207,12 @@ impl Target {
                     self.process.interpreter.push_str(" free-threaded");
                 }
                 self.process.unobserved.clear();
-                self.process.command = command_line(self.process.pid);
+                self.refresh_command();
                 self.python = Some(Python::new(located));
-                self.attempt_gap_ns = 500_000;
+                self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
             }
-            Err(LocateError::Memory(MemoryError::Gone)) => {}
+            Err(LocateError::Memory(MemoryError::Gone)) => self.check_alive(shared.tick),
             Err(error) => {
                 if !matches!(error, LocateError::NotReady) {
                     self.process.unobserved = error.to_string();
@@ -276,11 +294,61 @@ impl Target {
         }
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
-            self.python = None;
-            self.failures = 0;
-            self.attempt_at_ns = 0;
-            self.process.command = command_line(self.process.pid);
+            self.became_another_program();
+        }
+    }
+
+    /// Looks whether it executes another program by now, less often the longer it does not: for where the system
+    /// does not tell. Cost: one read of some 10 µs when it is due.
+    pub(crate) fn check_program(&mut self, now_ns: u64) {
+        if now_ns < self.program_due_ns {
+            return;
+        }
+        self.program_due_ns = now_ns + self.program_gap_ns;
+        self.program_gap_ns = (self.program_gap_ns * 2).min(PROGRAM_GAP_MAX_NS);
+        let program = Program::of(self.process.pid);
+        if program != self.program && program != Program::default() {
+            self.program = program;
+            self.became_another_program();
+        }
+    }
+
+    /// It executes another program, with one thread: whatever was known of the interpreter is void.
+    ///
+    /// A process that has run Python for a while stays one in the report, whatever it becomes; one that was made
+    /// by `fork` to become a command never was.
+    pub(crate) fn became_another_program(&mut self) {
+        let seen: u64 = self.ticks.iter().sum::<u64>() - self.ticks[State::Lost as usize];
+        if seen < PYTHON_TICKS_MIN && self.process.parent != 0 {
+            self.process.interpreter.clear();
+        }
+        self.process.unobserved.clear();
+        self.refresh_command();
+        self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.python = None;
+        self.failures = 0;
+        self.attempt_at_ns = 0;
+        self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
+        self.ending = Ending::Gone;
+        self.changed = true;
+    }
+
+    /// The system says that its first thread has ended in this way.
+    pub(crate) fn may_have_ended(&mut self, ending: Ending, tick: Tick) {
+        self.ending = ending;
+        if self.ended {
+            self.process.ending = ending;
             self.changed = true;
+        } else {
+            self.check_alive(tick);
+        }
+    }
+
+    /// Reads the command line; that of a process which has ended stays as it was.
+    fn refresh_command(&mut self) {
+        let command = command_line(self.process.pid);
+        if command.first().is_some_and(|program| !program.is_empty()) {
+            self.process.command = command;
         }
     }
 
@@ -289,14 +357,20 @@ impl Target {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
         // The name before the state is in parentheses and may hold any character.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if matches!(state, None | Some('Z' | 'X')) {
-            self.end(Ending::Gone, tick);
+        // A first thread that has ended is a zombie as long as others live.
+        let others_live = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.pid));
+            threads.is_ok_and(|threads| threads.count() > 1)
+        };
+        match state {
+            None | Some('X') => self.end(tick),
+            Some('Z') if !others_live() => self.end(tick),
+            _ => {}
         }
     }
 
-    /// The process has ended.
-    pub(crate) fn end(&mut self, ending: Ending, tick: Tick) {
-        self.process.ending = ending;
+    fn end(&mut self, tick: Tick) {
+        self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
         self.ended = true;
@@ -315,6 +389,7 @@ impl Target {
 
     /// Brings the highest memory and the times up to date: reads two files, so not at every tick.
     pub(crate) fn refresh_totals(&mut self) {
+        self.threads.iter_mut().for_each(TargetThread::refresh_times);
         let pid = self.process.pid;
         if let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -330,6 +405,29 @@ impl Target {
             self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
         }
         self.changed = true;
+    }
+}
+
+/// What tells one execution of a program from the next: where its code lies (which differs even when a program
+/// executes itself, since the system chooses the place anew); its name, which it may change, where the system
+/// keeps that to itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Program {
+    name: String,
+    code_at: u64,
+}
+
+impl Program {
+    /// Of a process; empty when it is gone.
+    fn of(pid: u32) -> Program {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
+        let parts = stat.split_once(" (").and_then(|(_, rest)| rest.rsplit_once(") "));
+        let Some((name, fields)) = parts else { return Program::default() };
+        // Fields are counted from 1, the first of these is the third; the 26th is `startcode`.
+        let code_at = fields.split(' ').nth(26 - 3).and_then(|field| field.parse().ok()).unwrap_or(0);
+        let name = if code_at > 1 { String::new() } else { name.to_owned() };
+        Program { name, code_at }
     }
 }
 

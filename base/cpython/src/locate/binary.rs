@@ -7,19 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
 use object::{LittleEndian, Object, ObjectSection, ReadCache, ReadRef};
 
+use super::FoundBy;
 use super::maps::Image;
 
 /// A table of symbols or their names beyond this size is left alone: it would cost more than a scan.
-const TABLE_BYTES_MAX: u64 = 256 << 20;
-
-/// Addresses as the file has them: the process adds its bias.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Binary {
-    /// The symbol `_PyRuntime`, exported or not.
-    pub(super) symbol: Option<u64>,
-    /// The section `.PyRuntime`.
-    pub(super) section: Option<u64>,
-}
+const TABLE_BYTES_MAX: u64 = 32 << 20;
 
 /// Opens the file that a process runs, even if its path leads elsewhere by now.
 pub(super) fn open(pid: u32, image: &Image<'_>) -> io::Result<File> {
@@ -44,14 +36,17 @@ pub(super) fn open(pid: u32, image: &Image<'_>) -> io::Result<File> {
     Ok(file)
 }
 
-impl Binary {
-    /// Reads the tables, not the rest of the file. A file that cannot be parsed has nothing to say.
-    pub(super) fn read(file: File) -> Self {
-        let cache = ReadCache::new(file);
-        let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return Binary::default() };
-        let section = elf.section_by_name(".PyRuntime").map(|section| section.address());
-        Binary { symbol: local_symbol(&elf, &cache, b"_PyRuntime\0"), section }
+/// Where a file has `_PyRuntime`, as an address in the file, and what says so.
+///
+/// Reads the tables, not the rest of the file. A file that cannot be parsed has nothing to say.
+pub(super) fn runtime(file: File) -> Option<(u64, FoundBy)> {
+    let cache = ReadCache::new(file);
+    let elf = ElfFile64::<LittleEndian, _>::parse(&cache).ok()?;
+    // The section is there from 3.10 on and costs next to nothing; symbol tables can be large.
+    if let Some(section) = elf.section_by_name(".PyRuntime") {
+        return Some((section.address(), FoundBy::Section));
     }
+    local_symbol(&elf, &cache, b"_PyRuntime\0").map(|address| (address, FoundBy::LocalSymbol))
 }
 
 /// Looks through `.symtab` for a name: first its places among the names, then the symbol that uses one.

@@ -14,8 +14,10 @@ use super::maps::{Image, Mapping};
 use crate::memory::{Memory, Range};
 use crate::offsets::{COOKIE, Offsets, Version};
 
-/// Memory of one image beyond this is not scanned.
+/// Variables of one image beyond this are not scanned, nor are constants of a file that is named like a Python.
 const SCANNED_BYTES_MAX: u64 = 64 << 20;
+/// Constants of other programs beyond this are not scanned: most are no Python, and a sampler waits meanwhile.
+const OTHER_BYTES_MAX: u64 = 16 << 20;
 const PART: usize = 1 << 20;
 /// A part reaches this far into the next one, so that nothing sought is cut in two.
 const OVERLAP: usize = 32;
@@ -25,7 +27,7 @@ const BATCH: usize = 512;
 /// The address of the cookie in the image's variables.
 pub(super) fn by_cookie(memory: &dyn Memory, image: &Image<'_>) -> Option<u64> {
     let mut found = None;
-    each_part(&in_memory(memory), image.writable(), &mut |address, bytes| {
+    each_part(&in_memory(memory), SCANNED_BYTES_MAX, image.writable(), &mut |address, bytes| {
         let place = bytes.chunks_exact(8).position(|word| word == COOKIE);
         found = place.map(|index| address + 8 * index as u64);
         found.is_none()
@@ -43,7 +45,7 @@ pub(super) fn by_pointers(
     // Neighbouring words that both look like pointers to something writable: head and main.
     let plausible = |word: u64| word.is_multiple_of(8) && is_writable(mappings, word);
     let mut pairs: Vec<(u64, u64, u64)> = Vec::new();
-    each_part(&in_memory(memory), image.writable(), &mut |address, bytes| {
+    each_part(&in_memory(memory), SCANNED_BYTES_MAX, image.writable(), &mut |address, bytes| {
         let words: Vec<u64> =
             bytes.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(u64::from_le_bytes).collect();
         for (i, pair) in words.windows(2).enumerate() {
@@ -97,7 +99,12 @@ fn is_writable(mappings: &[Mapping], address: u64) -> bool {
 ///
 /// Empty unless the constants are those of a Python at all. They are read from the file where it can be
 /// opened: reading them from memory would load them into the process, which may never have touched them.
-pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>, file: Option<&File>) -> Vec<Version> {
+pub(super) fn versions(
+    memory: &dyn Memory,
+    image: &Image<'_>,
+    file: Option<&File>,
+    named: bool,
+) -> Vec<Version> {
     let in_memory = in_memory(memory);
     let in_file = |mapping: &Mapping, address: u64, bytes: &mut [u8]| {
         file.is_some_and(|file| file.read_exact_at(bytes, mapping.offset + (address - mapping.start)).is_ok())
@@ -111,8 +118,9 @@ pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>, file: Option<&Fil
     let constants = || {
         image.mappings.iter().copied().filter(|mapping| constant(mapping) && !(apart && mapping.executable))
     };
+    let budget = if named { SCANNED_BYTES_MAX } else { OTHER_BYTES_MAX };
     let mut is_python = false;
-    each_part(&read, constants(), &mut |_, bytes| {
+    each_part(&read, budget, constants(), &mut |_, bytes| {
         is_python = memmem::find(bytes, b"Fatal Python error: ").is_some();
         !is_python
     });
@@ -120,7 +128,7 @@ pub(super) fn versions(memory: &dyn Memory, image: &Image<'_>, file: Option<&Fil
     if !is_python {
         return found;
     }
-    each_part(&read, constants(), &mut |_, bytes| {
+    each_part(&read, budget, constants(), &mut |_, bytes| {
         for place in memmem::find_iter(bytes, b"3.") {
             let before = place.checked_sub(1).map_or(0, |i| bytes[i]);
             if before.is_ascii_digit() || before == b'.' {
@@ -160,11 +168,11 @@ fn in_memory(memory: &dyn Memory) -> impl Fn(&Mapping, u64, &mut [u8]) -> bool {
 /// Calls `visit` with parts of the mappings' memory until it returns false. Parts start on whole words.
 fn each_part<'a>(
     read: &Read<'_>,
+    mut budget: u64,
     mappings: impl Iterator<Item = &'a Mapping>,
     visit: &mut dyn FnMut(u64, &[u8]) -> bool,
 ) {
     let mut buffer = vec![0; PART + OVERLAP];
-    let mut budget = SCANNED_BYTES_MAX;
     for mapping in mappings {
         let mut address = mapping.start;
         while address < mapping.end && budget > 0 {

@@ -45,3 +45,23 @@ pub(super) const NATIVE_CALLS: &[u8] = &[
     92,  // UNPACK_SEQUENCE
     49,  // WITH_EXCEPT_START
 ];
+
+/// Those of them that call a function by name, not through an operator.
+pub(super) const CALLS: &[u8] = &[
+    171, // CALL
+    29,  // CALL_BUILTIN_CLASS
+    34,  // CALL_BUILTIN_FAST_WITH_KEYWORDS
+    142, // CALL_FUNCTION_EX
+    38,  // CALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+    39,  // CALL_NO_KW_BUILTIN_FAST
+    40,  // CALL_NO_KW_BUILTIN_O
+    41,  // CALL_NO_KW_ISINSTANCE
+    44,  // CALL_NO_KW_METHOD_DESCRIPTOR_FAST
+    45,  // CALL_NO_KW_METHOD_DESCRIPTOR_NOARGS
+    46,  // CALL_NO_KW_METHOD_DESCRIPTOR_O
+    47,  // CALL_NO_KW_STR_1
+    48,  // CALL_NO_KW_TUPLE_1
+    108, // IMPORT_NAME
+    241, // INSTRUMENTED_CALL
+    244, // INSTRUMENTED_CALL_FUNCTION_EX
+];

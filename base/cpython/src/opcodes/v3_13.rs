@@ -50,3 +50,26 @@ pub(super) const NATIVE_CALLS: &[u8] = &[
     117, // UNPACK_SEQUENCE
     44,  // WITH_EXCEPT_START
 ];
+
+/// Those of them that call a function by name, not through an operator.
+pub(super) const CALLS: &[u8] = &[
+    53,  // CALL
+    165, // CALL_BUILTIN_CLASS
+    166, // CALL_BUILTIN_FAST
+    167, // CALL_BUILTIN_FAST_WITH_KEYWORDS
+    168, // CALL_BUILTIN_O
+    54,  // CALL_FUNCTION_EX
+    169, // CALL_ISINSTANCE
+    57,  // CALL_KW
+    172, // CALL_METHOD_DESCRIPTOR_FAST
+    173, // CALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+    174, // CALL_METHOD_DESCRIPTOR_NOARGS
+    175, // CALL_METHOD_DESCRIPTOR_O
+    176, // CALL_NON_PY_GENERAL
+    179, // CALL_STR_1
+    180, // CALL_TUPLE_1
+    75,  // IMPORT_NAME
+    244, // INSTRUMENTED_CALL
+    246, // INSTRUMENTED_CALL_FUNCTION_EX
+    245, // INSTRUMENTED_CALL_KW
+];

@@ -49,3 +49,27 @@ pub(super) const NATIVE_CALLS: &[u8] = &[
     119, // UNPACK_SEQUENCE
     43,  // WITH_EXCEPT_START
 ];
+
+/// Those of them that call a function by name, not through an operator.
+pub(super) const CALLS: &[u8] = &[
+    52,  // CALL
+    146, // CALL_BUILTIN_CLASS
+    147, // CALL_BUILTIN_FAST
+    148, // CALL_BUILTIN_FAST_WITH_KEYWORDS
+    149, // CALL_BUILTIN_O
+    4,   // CALL_FUNCTION_EX
+    150, // CALL_ISINSTANCE
+    55,  // CALL_KW
+    152, // CALL_KW_NON_PY
+    156, // CALL_METHOD_DESCRIPTOR_FAST
+    157, // CALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+    158, // CALL_METHOD_DESCRIPTOR_NOARGS
+    159, // CALL_METHOD_DESCRIPTOR_O
+    160, // CALL_NON_PY_GENERAL
+    163, // CALL_STR_1
+    164, // CALL_TUPLE_1
+    73,  // IMPORT_NAME
+    250, // INSTRUMENTED_CALL
+    252, // INSTRUMENTED_CALL_FUNCTION_EX
+    251, // INSTRUMENTED_CALL_KW
+];

@@ -50,3 +50,28 @@ pub(super) const NATIVE_CALLS: &[u8] = &[
     118, // UNPACK_SEQUENCE
     41,  // WITH_EXCEPT_START
 ];
+
+/// Those of them that call a function by name, not through an operator.
+pub(super) const CALLS: &[u8] = &[
+    50,  // CALL
+    147, // CALL_BUILTIN_CLASS
+    148, // CALL_BUILTIN_FAST
+    149, // CALL_BUILTIN_FAST_WITH_KEYWORDS
+    150, // CALL_BUILTIN_O
+    151, // CALL_EX_NON_PY_GENERAL
+    4,   // CALL_FUNCTION_EX
+    153, // CALL_ISINSTANCE
+    53,  // CALL_KW
+    155, // CALL_KW_NON_PY
+    159, // CALL_METHOD_DESCRIPTOR_FAST
+    160, // CALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+    161, // CALL_METHOD_DESCRIPTOR_NOARGS
+    162, // CALL_METHOD_DESCRIPTOR_O
+    163, // CALL_NON_PY_GENERAL
+    166, // CALL_STR_1
+    167, // CALL_TUPLE_1
+    72,  // IMPORT_NAME
+    249, // INSTRUMENTED_CALL
+    251, // INSTRUMENTED_CALL_FUNCTION_EX
+    250, // INSTRUMENTED_CALL_KW
+];

@@ -59,3 +59,13 @@ pub(super) const NATIVE_CALLS: &[u8] = &[
     81,  // WITH_CLEANUP_START
     72,  // YIELD_FROM
 ];
+
+/// Those of them that call a function by name, not through an operator.
+pub(super) const CALLS: &[u8] = &[
+    131, // CALL_FUNCTION
+    142, // CALL_FUNCTION_EX
+    141, // CALL_FUNCTION_KW
+    161, // CALL_METHOD
+    108, // IMPORT_NAME
+    84,  // IMPORT_STAR
+];

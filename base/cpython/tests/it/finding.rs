@@ -118,7 +118,7 @@ fn an_embedding_program_is_found_whatever_was_stripped_from_it() {
             continue;
         }
         let has_section = interpreter.minor() >= 10;
-        let mut kinds = vec![("app", FoundBy::LocalSymbol)];
+        let mut kinds = vec![("app", if has_section { FoundBy::Section } else { FoundBy::LocalSymbol })];
         if tool("strip", &["-o", "bare", "app"], folder.path()) {
             kinds.push(("bare", if has_section { FoundBy::Section } else { FoundBy::Scan }));
         }

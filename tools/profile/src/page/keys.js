@@ -93,11 +93,13 @@ function listenToKeys(page) {
     "0": () => page.clearFilters(),
     Escape: () => page.clearInnermost(),
   };
+  // A fast typist's next key must find what the last one changed, though the frame that shows it is not yet due.
+  document.addEventListener("keydown", () => choices.tell(), { capture: true });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
     const typing = event.target.matches?.("input, select, textarea");
     if (typing && event.key === "Escape" && event.target.id === "search") {
-      if (event.target.value) choices.set({ search: "" });
+      if (choices.values.search) choices.set({ search: "" });
       else byId("flame-canvas").focus();
       event.preventDefault();
       return;

@@ -198,14 +198,18 @@ class Timeline {
     });
   }
 
-  /** Draws the states of columns stacked; the full height stands for `fullOf(column)` ticks. */
-  drawStack(context, states, height, enabled, fullOf) {
+  /**
+   * Draws the states of columns stacked; the full height stands for `fullOf(column)` ticks. States that are
+   * not counted are drawn with the opacity `rest`.
+   */
+  drawStack(context, states, height, rest, fullOf) {
     const { recording, columns } = this;
     const fills = this.fills(context);
     const base = new Float64Array(columns.length);
     for (const state of this.stackOrder()) {
+      context.globalAlpha = (this.values.states >> state) & 1 ? 1 : rest;
+      if (context.globalAlpha === 0) continue;
       context.fillStyle = fills[state];
-      context.globalAlpha = (enabled >> state) & 1 ? 1 : 0.22;
       context.beginPath();
       columns.forEach((column, index) => {
         const ticks = this.sumOf(column, states, recording.stateCount, state);
@@ -223,20 +227,23 @@ class Timeline {
     return STACK_ORDER.map((word) => this.recording.meta.states.indexOf(word)).filter((state) => state >= 0);
   }
 
-  /** Ticks of a column in any state: its length times the threads that lived. */
-  anyState(column, states) {
+  /** Ticks of a column in any of the states `mask`; in all of them, its length times the threads that lived. */
+  anyState(column, states, mask = -1) {
     const { stateCount } = this.recording;
     let ticks = 0;
-    for (let state = 0; state < stateCount; state += 1) ticks += this.sumOf(column, states, stateCount, state);
+    for (let state = 0; state < stateCount; state += 1) {
+      if ((mask >> state) & 1) ticks += this.sumOf(column, states, stateCount, state);
+    }
     return ticks;
   }
 
+  /** Only states that are counted: a hundred idle threads would flatten the one that works. */
   drawStates() {
     const height = TRACK_HEIGHTS.states;
     const context = prepareCanvas(this.canvases.states, this.width, height);
     const { states } = this.over;
-    const full = Math.max(1, Math.ceil(this.most((column) => this.anyState(column, states) / column.ticks) - 0.05));
-    this.drawStack(context, states, height, this.values.states, (column) => full * column.ticks);
+    const full = Math.max(1, Math.ceil(this.most((column) => this.anyState(column, states, this.values.states) / column.ticks) - 0.05));
+    this.drawStack(context, states, height, 0, (column) => full * column.ticks);
     this.scaleMark(context, height, `${full} ${full === 1 ? "thread" : "threads"}`);
   }
 
@@ -317,7 +324,7 @@ class Timeline {
       const any = (column) => this.anyState(column, states);
       const most = this.most((column) => any(column) / column.ticks);
       // A thread's lane shows shares of what was seen of it; a process's lane also how many threads lived.
-      this.drawStack(context, states, LANE_HEIGHT - 4, values.states, (column) =>
+      this.drawStack(context, states, LANE_HEIGHT - 4, 0.22, (column) =>
         (threads.length > 1 ? Math.max(1, most) * column.ticks : Math.max(any(column), column.ticks / 2)));
       this.drawGilLine(context, gil);
       filter.setAttribute("aria-pressed", String(values[kind] === index));

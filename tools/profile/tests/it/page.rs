@@ -435,7 +435,7 @@ fn everything_can_be_done_with_the_keyboard() {
     browser.keys(key::ENTER);
     browser.wait_for("return naja.flame.nameOf(naja.flame.zoomed) === 'main'");
     assert_eq!(browser.run("return document.getElementById('crumbs').textContent"), "all<module>main");
-    assert_eq!(browser.run("return document.getElementById('detail-title').textContent"), "main");
+    browser.wait_for("return document.getElementById('detail-title').textContent === 'main'");
     browser.keys(key::BACKSPACE);
     browser.wait_for("return naja.flame.nameOf(naja.flame.zoomed) === '<module>'");
     browser.keys(key::ESCAPE);
