@@ -57,7 +57,7 @@ def sampler(short):
             note += f", and {empty:.0f} % of py-spy's stacks were empty"
         if abs(said - truth) > SHARES_APART:
             note = f"WRONG ANSWER: {note}"
-        yield Result.ratio(case, "µs", ours, theirs, target, note)
+        yield Result.beside_peer(case, "µs", ours, theirs, target, note)
 
 
 def loop_shares(by_naja, by_spy):
@@ -89,8 +89,8 @@ def slow_down(short):
             shares.append(without["cpu_s"] / without["wall_s"])
         free = f"alone it had its core for {100 * statistics.median(shares):.0f} % of the time"
         name = f"the target's slow-down at 1,000 Hz, CPython 3.12, {depth_text(depth)}"
-        yield Result.interval(f"{name}, its processor time", "", cpu, target, f"{pairs} pairs; {free}")
-        yield Result.interval(f"{name}, wall time", "", wall, target, f"{pairs} pairs; {free}")
+        yield Result.median_at_most(f"{name}, its processor time", "", cpu, target, f"{pairs} pairs; {free}")
+        yield Result.median_at_most(f"{name}, wall time", "", wall, target, f"{pairs} pairs; {free}")
         yield py_spy_slow_down(name, python, depth, once["rounds"], short)
 
 
@@ -103,7 +103,7 @@ def py_spy_slow_down(name, python, depth, rounds_alone, short):
         alone = measure.target(python, *words)
         along = measure.py_spy_run(py_spy, python, words, 1000, SAMPLER_CORE)["printed"]
         ratios.append(alone["rounds"] / max(1, along["rounds"]) * along["wall_s"] / alone["wall_s"])
-    return Result.peer(f"{name}, py-spy, wall time", "", ratios, f"for comparison; {len(ratios)} pairs")
+    return Result.of_peer(f"{name}, py-spy, wall time", "", ratios, f"for comparison; {len(ratios)} pairs")
 
 
 def attained(short):
@@ -137,7 +137,7 @@ def start(short):
             differences.append(took["naja"] - took["python"])
             alone.append(took["python"])
     note = f"{len(alone)} pairs; `python -c pass` alone takes {statistics.median(alone):.1f} ms"
-    yield Result.interval("`naja run -c pass` over `python -c pass`, wall time", "ms", differences, 30, note)
+    yield Result.median_at_most("`naja run -c pass` over `python -c pass`, wall time", "ms", differences, 30, note)
 
 
 def size(short):

@@ -42,7 +42,7 @@ class Result:
         return cls(case, note=f"not measured: {why}")
 
     @classmethod
-    def ratio(cls, case, unit, ours, theirs, target, note):
+    def beside_peer(cls, case, unit, ours, theirs, target, note):
         """Naja beside a peer: the ratio of the medians must not exceed the target."""
         one, other = statistics.median(ours), statistics.median(theirs)
         spread = f"naja {min(ours):.3g} to {max(ours):.3g}, peer {min(theirs):.3g} to {max(theirs):.3g}"
@@ -50,13 +50,13 @@ class Result:
         return cls(case, unit, one, other, one / other, spread, f"≤ 1/{1 / target:.0f} of py-spy", met, note)
 
     @classmethod
-    def interval(cls, case, unit, values, target, note):
+    def median_at_most(cls, case, unit, values, target, note):
         """A median that must not exceed the target."""
         middle, low, high = measure.median_interval(values)
         return cls(case, unit, middle, None, None, f"{low:.4g} to {high:.4g} (95 %)", f"≤ {target}", middle <= target, note)
 
     @classmethod
-    def peer(cls, case, unit, values, note):
+    def of_peer(cls, case, unit, values, note):
         """A peer's figure, shown beside."""
         return cls(case, unit, None, statistics.median(values), None, f"{min(values):.4g} to {max(values):.4g}", note=note)
 
