@@ -12,6 +12,8 @@ use crate::package;
 use crate::stamp;
 use crate::step::{self, Outcome, Problem, say};
 
+const ERRORS_PAGE: &str = "docs/reference/errors.md";
+
 /// Writes the pages, or with `--check` says which are out of date.
 pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Outcome<()> {
     package::program(checkout)?;
@@ -33,6 +35,11 @@ pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// Writes the list of errors alone, which needs no built program.
+pub(crate) fn write_errors(checkout: &Checkout) -> Outcome<()> {
+    step::write(&checkout.at(ERRORS_PAGE), &errors(checkout)?)
+}
+
 /// Complaints about pages that the program or the sources have left behind.
 pub(crate) fn stale(checkout: &Checkout) -> Outcome<Vec<String>> {
     let pages = pages(checkout)?;
@@ -42,10 +49,7 @@ pub(crate) fn stale(checkout: &Checkout) -> Outcome<Vec<String>> {
 }
 
 fn pages(checkout: &Checkout) -> Outcome<Vec<(&'static str, String)>> {
-    Ok(vec![
-        ("docs/reference/cli.md", command_line(checkout)?),
-        ("docs/reference/errors.md", errors(checkout)?),
-    ])
+    Ok(vec![("docs/reference/cli.md", command_line(checkout)?), (ERRORS_PAGE, errors(checkout)?)])
 }
 
 /// The help of the program and of each of its commands, depth first.

@@ -1,6 +1,7 @@
 //! `cargo dev new-tool WORD`: the folder of a new tool, which compiles and passes `cargo dev check` at once.
 
 use crate::checkout::Checkout;
+use crate::generate;
 use crate::step::{self, Outcome, Problem, say};
 
 /// Where each file of the template goes; `WORD` and `Word` stand for the tool's name in both.
@@ -40,6 +41,7 @@ pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Outcome<()> {
     step::write(&manifest_path, &listed)?;
     // Writes the new member into Cargo.lock, which every other command then takes as it is.
     step::run_quietly(&mut checkout.cargo(&["metadata", "--format-version", "1", "--offline"]))?;
+    generate::write_errors(checkout)?;
     say(&format!("made tools/{word} and docs/tools/{word}.md; next:"));
     say(&format!("  cargo test -p naja-{word}      passes already"));
     say(&format!("  cli/src: add `naja_{word}::command` to the argument tree"));

@@ -1,5 +1,6 @@
 //! Tests of the built `naja`: what it does is held against what plain Python does.
 
+mod bad_input;
 mod children;
 mod command_line;
 mod endings;
@@ -9,6 +10,7 @@ mod project;
 mod signals;
 mod targets;
 mod terminals;
+mod threads;
 mod wheel;
 
 use std::ffi::OsString;

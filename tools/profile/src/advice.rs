@@ -36,6 +36,7 @@ pub(crate) fn advise(report: &Report, observation: &Observation, facts: &Facts) 
             advice.extend(collector(program));
         }
     }
+    advice.extend(cores(report, facts));
     advice.extend(memory(report, facts));
     advice
 }
@@ -126,17 +127,35 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
         "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. Processes use the other \
          cores; {where_to}",
         percent(program.shares.python),
-        cores_text(cores),
-        match facts.cpu_count {
-            1 => "1 core".to_owned(),
-            count => format!("{count} cores"),
-        }
+        format_args!("{cores:.1}"),
+        core_count(facts.cpu_count)
     );
     line("bound-by-python", text)
 }
 
-fn cores_text(cores: f64) -> String {
-    format!("{cores:.1}")
+/// A machine that is busy with other things.
+fn cores(report: &Report, facts: &Facts) -> Option<Advice> {
+    /// Of the time in which the program could have run, this much it had no core.
+    const SHARE_MIN: f64 = 0.2;
+    let threads = || report.processes.iter().flat_map(|process| &process.threads);
+    let ready: f64 = threads().map(|thread| thread.ready_s).sum();
+    let ran: f64 = threads().map(|thread| thread.cpu_s).sum();
+    let share = ready / (ready + ran).max(f64::MIN_POSITIVE);
+    if share < SHARE_MIN || report.wall_s < WALL_MIN_S {
+        return None;
+    }
+    let text = format!(
+        "short of cores: the program was ready to run but had no core for {}, {} of the time in which it could \
+         have run on this machine of {}",
+        duration((ready * 1e9) as u64),
+        percent(share),
+        core_count(facts.cpu_count)
+    );
+    line("short-of-cores", text)
+}
+
+fn core_count(count: u32) -> String {
+    if count == 1 { "1 core".to_owned() } else { format!("{count} cores") }
 }
 
 /// Imports that take long.

@@ -79,6 +79,10 @@ pub struct ObservedThread {
     pub thread: Thread,
     /// Ticks by [`State`]'s number.
     pub ticks: [u64; State::ALL.len()],
+    /// Processor time in nanoseconds, as the system has it.
+    pub cpu_ns: u64,
+    /// Nanoseconds for which it was ready to run and had no core, as the system has it.
+    pub ready_ns: u64,
     /// Ticks in which it held the GIL.
     pub gil_ticks: u64,
     /// Ticks in which the collector ran in it.
@@ -159,11 +163,16 @@ pub(crate) fn observe(seen: Seen) -> Observation {
 fn process(target: Target) -> ObservedProcess {
     let cpu_ns = target.cpu_ns();
     let (process, ticks, threads) = target.into_parts();
-    let listed = threads.kept.into_iter().map(|thread| ObservedThread {
-        thread: thread.thread,
-        ticks: thread.ticks,
-        gil_ticks: thread.gil_ticks,
-        gc_ticks: thread.gc_ticks,
+    let listed = threads.kept.into_iter().map(|thread| {
+        let (cpu_ns, ready_ns) = thread.os.ran_and_ready_ns();
+        ObservedThread {
+            thread: thread.thread,
+            ticks: thread.ticks,
+            cpu_ns,
+            ready_ns,
+            gil_ticks: thread.gil_ticks,
+            gc_ticks: thread.gc_ticks,
+        }
     });
     ObservedProcess {
         process,

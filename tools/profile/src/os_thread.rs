@@ -35,6 +35,8 @@ pub(crate) struct OsThread {
     syscall: Option<File>,
     /// As in `schedstat`: nanoseconds run, nanoseconds ready but not run, times put on a processor.
     ran: [u64; 3],
+    /// `ran` has changed since [`OsThread::has_run`] was last asked.
+    changed: bool,
     activity: Activity,
 }
 
@@ -47,25 +49,47 @@ impl OsThread {
             return None;
         }
         let syscall = open("syscall").ok();
-        Some(OsThread { schedstat: schedstat.ok(), syscall, ran: [0; 3], activity: Activity::Unknown })
+        Some(OsThread {
+            schedstat: schedstat.ok(),
+            syscall,
+            ran: [0; 3],
+            changed: true,
+            activity: Activity::Unknown,
+        })
     }
 
     /// Whether the thread may have run since this was last asked; `false` only when it certainly has not.
     ///
     /// Cost: one read of some 0.8 µs.
     pub(crate) fn has_run(&mut self) -> bool {
+        self.refresh_times();
+        std::mem::take(&mut self.changed) || !matches!(self.activity, Activity::Call { .. })
+    }
+
+    /// Closes its files: the thread has ended, and what was read stays.
+    pub(crate) fn close(&mut self) {
+        self.schedstat = None;
+        self.syscall = None;
+    }
+
+    /// Brings [`ran_and_ready_ns`](Self::ran_and_ready_ns) up to date.
+    pub(crate) fn refresh_times(&mut self) {
         let mut text = [0; 96];
-        let ran = match self.schedstat.as_ref().map(|file| file.read_at(&mut text, 0)) {
-            Some(Ok(len)) => numbers(&text[..len]),
-            Some(Err(_)) => {
-                self.activity = Activity::Ended;
-                return true;
+        match self.schedstat.as_ref().map(|file| file.read_at(&mut text, 0)) {
+            Some(Ok(len)) => {
+                let ran = numbers(&text[..len]);
+                self.changed |= ran != self.ran;
+                self.ran = ran;
             }
-            None => return true,
-        };
-        let changed = ran != self.ran;
-        self.ran = ran;
-        changed || !matches!(self.activity, Activity::Call { .. })
+            Some(Err(_)) => self.activity = Activity::Ended,
+            None => self.changed = true,
+        }
+    }
+
+    /// Nanoseconds that it has run, and that it was ready to run but had no core, as of when that
+    /// was last read.
+    pub(crate) fn ran_and_ready_ns(&self) -> (u64, u64) {
+        (self.ran[0], self.ran[1])
     }
 
     /// Asks the system what the thread is doing. Cost: one read of some 1 µs.

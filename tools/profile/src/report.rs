@@ -135,6 +135,11 @@ pub struct ThreadReport {
     pub tid: u32,
     /// Seconds for which it was seen.
     pub wall_s: f64,
+    /// Processor seconds, as the system has them.
+    pub cpu_s: f64,
+    /// Seconds for which it was ready to run and had no core, as the system has them. In the shares they
+    /// count as running.
+    pub ready_s: f64,
     /// What it was doing. The shares add up to 1.
     pub shares: Shares,
     /// Share of the time in which it held the GIL.
@@ -332,6 +337,8 @@ fn thread_report(thread: &ObservedThread, tick_s: f64) -> ThreadReport {
         name: thread.thread.name.clone(),
         tid: thread.thread.os_tid,
         wall_s: ticks as f64 * tick_s,
+        cpu_s: thread.cpu_ns as f64 / 1e9,
+        ready_s: thread.ready_ns as f64 / 1e9,
         shares: Shares::of(&thread.ticks),
         gil_held: share(thread.gil_ticks),
         gc: share(thread.gc_ticks),

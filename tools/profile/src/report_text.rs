@@ -14,6 +14,9 @@ const ROWS: usize = 8;
 const PROCESSES: usize = 12;
 const THREADS: usize = 6;
 
+/// Columns of the code of a `-c` program.
+const CODE_COLUMNS: usize = 24;
+
 /// Writes the report as text, with a line feed at its end.
 pub fn text(report: &Report, style: Style) -> String {
     if report.wall_s < SHORT_S && report.advice.is_empty() && report.warnings.is_empty() {
@@ -91,7 +94,7 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
         if process.threads.len() > 1 {
             for thread in process.threads.iter().take(THREADS) {
                 let name = format!("  {}", shorten(&thread.name, name_columns - 2));
-                let cpu = seconds(thread.shares.running() * thread.wall_s);
+                let cpu = seconds(thread.cpu_s);
                 columns.row(share_row(name, thread.wall_s, cpu, &thread.shares));
             }
             let all = process.threads.len() as u64 + process.threads_unlisted;
@@ -179,7 +182,13 @@ fn program_name(process: &ProcessReport) -> String {
     match rest.as_slice() {
         [] => program,
         [flag, module, ..] if *flag == "-m" => format!("-m {module}"),
-        [flag, code, ..] if *flag == "-c" => format!("-c {}", code.lines().next().unwrap_or_default()),
+        [flag, code, ..] if *flag == "-c" => {
+            let line = code.lines().next().unwrap_or_default();
+            match line.char_indices().nth(CODE_COLUMNS) {
+                Some((end, _)) => format!("-c {}…", &line[..end]),
+                None => format!("-c {line}"),
+            }
+        }
         words => match words.iter().find(|word| !word.starts_with('-')) {
             Some(script) => name(script),
             None => program,
@@ -231,6 +240,10 @@ fn table(columns: Columns, style: Style) -> Vec<String> {
 }
 
 fn shorten_place(row: &HotReport, columns: usize) -> String {
+    // Of `<frozen importlib._bootstrap>` and the like the start says what it is.
+    if row.file.is_empty() {
+        return row.function.clone();
+    }
     let place = format!("{}:{}", short_path(&row.file), row.line);
     let room = columns.saturating_sub(row.function.chars().count() + 2).max(16);
     format!("{}  {}", row.function, shorten(&place, room))

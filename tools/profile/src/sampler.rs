@@ -125,8 +125,10 @@ impl Sampler {
                 continue;
             }
             let now = timer::now_ns();
-            let current = (now.saturating_sub(self.options.start_ns)) / self.options.interval_ns;
-            let tick = current.max(next);
+            // A sample that comes a little late is still its own tick's, as its moment was drawn before it was
+            // late; only when a whole tick has passed without naja is one missed.
+            let current = now.saturating_sub(self.options.start_ns) / self.options.interval_ns;
+            let tick = if current <= next + 1 { next } else { current };
             if control.stopped.swap(false, Ordering::AcqRel) {
                 self.ticks_stopped += tick - next;
             } else {

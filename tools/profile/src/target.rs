@@ -76,6 +76,7 @@ const ENDED_THREADS_MAX: usize = 200;
 impl EndedThreads {
     fn add(&mut self, mut thread: TargetThread) {
         thread.forget_stack();
+        thread.os.close();
         self.kept.push(thread);
         if self.kept.len() < 2 * ENDED_THREADS_MAX {
             return;
@@ -464,6 +465,7 @@ impl Target {
 
     /// Brings the highest memory and the times up to date: reads two files, so not at every tick.
     pub(crate) fn refresh_totals(&mut self) {
+        self.threads.iter_mut().for_each(TargetThread::refresh_times);
         let pid = self.process.pid;
         if let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

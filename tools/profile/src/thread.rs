@@ -122,6 +122,13 @@ impl TargetThread {
         }
     }
 
+    /// Brings the thread's times up to date. They are the system's own, not counted from samples.
+    pub(crate) fn refresh_times(&mut self) {
+        if !self.ended {
+            self.os.refresh_times();
+        }
+    }
+
     /// The runs since this was last asked.
     pub(crate) fn take_runs(&mut self) -> Option<ThreadRuns> {
         if self.runs.is_empty() {

@@ -166,6 +166,8 @@ pub struct StackReader {
     scratch: Vec<(u64, Frame)>,
     /// The addresses that the walk has needed, likewise.
     visited: Vec<u64>,
+    /// Address and length of what is copied of the interpreters, likewise.
+    words: Vec<(u64, u64)>,
 }
 
 impl StackReader {
@@ -178,6 +180,7 @@ impl StackReader {
             copied: Copied::default(),
             scratch: Vec::new(),
             visited: Vec::new(),
+            words: Vec::new(),
         }
     }
 

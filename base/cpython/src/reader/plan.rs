@@ -59,23 +59,29 @@ impl Outside {
     }
 
     fn ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
-        let mut open: Option<(u64, u64)> = None;
-        for &(address, _) in &self.places {
-            let end = address.saturating_add(size);
-            open = match open {
-                Some((start, stop)) if address <= stop.saturating_add(MERGE_GAP_BYTES) => {
-                    Some((start, end.max(stop)))
-                }
-                Some((start, stop)) => {
-                    each(Range { address: start, len: (stop - start) as usize });
-                    Some((address, end))
-                }
-                None => Some((address, end)),
-            };
-        }
-        if let Some((start, stop)) = open {
-            each(Range { address: start, len: (stop - start) as usize });
-        }
+        merge(self.places.iter().map(|(address, _)| (*address, size)), each);
+    }
+}
+
+/// Joins (address, length) pairs, sorted by address, into ranges: neighbours become one.
+fn merge(places: impl Iterator<Item = (u64, u64)>, each: &mut dyn FnMut(Range)) {
+    let mut open: Option<(u64, u64)> = None;
+    let range = |(start, stop): (u64, u64)| Range { address: start, len: (stop - start) as usize };
+    for (address, len) in places {
+        let end = address.saturating_add(len);
+        open = match open {
+            Some((start, stop)) if address <= stop.saturating_add(MERGE_GAP_BYTES) => {
+                Some((start, end.max(stop)))
+            }
+            Some(whole) => {
+                each(range(whole));
+                Some((address, end))
+            }
+            None => Some((address, end)),
+        };
+    }
+    if let Some(whole) = open {
+        each(range(whole));
     }
 }
 
@@ -197,33 +203,24 @@ impl StackReader {
 
     fn plan_interpreters(&mut self) {
         let offsets = &self.layout.offsets;
-        if offsets.runtime.gil_holder != ABSENT {
-            let address = self.layout.runtime + u64::from(offsets.runtime.gil_holder);
-            self.copied.push(Range { address, len: 8 }, Role::Interpreter);
-        }
-        if offsets.runtime.gc_collecting != ABSENT {
-            let address = self.layout.runtime + u64::from(offsets.runtime.gc_collecting);
-            self.copied.push(Range { address, len: 8 }, Role::Interpreter);
-        }
+        self.words.clear();
+        let mut word = |base: u64, offset: u32| {
+            if base != 0 && offset != ABSENT {
+                self.words.push((base.wrapping_add(u64::from(offset)), 8));
+            }
+        };
+        word(self.layout.runtime, offsets.runtime.gil_holder);
+        word(self.layout.runtime, offsets.runtime.gc_collecting);
         for interpreter in &self.interpreters {
-            let mut field = |base: u64, offset: u32| {
-                if base != 0 && offset != ABSENT {
-                    self.copied.push(
-                        Range { address: base.wrapping_add(u64::from(offset)), len: 8 },
-                        Role::Interpreter,
-                    );
-                }
-            };
-            field(interpreter.address, offsets.interpreter.threads_head);
-            field(interpreter.address, offsets.interpreter.gc_collecting);
-            if offsets.runtime.gil_holder == ABSENT && interpreter.gil != 0 {
-                // Holder and flag lie side by side in every version: one range for both.
-                let low = offsets.gil.last_holder.min(offsets.gil.locked);
-                let high = offsets.gil.last_holder.max(offsets.gil.locked) + 8;
-                let address = interpreter.gil.wrapping_add(u64::from(low));
-                self.copied.push(Range { address, len: (high - low) as usize }, Role::Interpreter);
+            word(interpreter.address, offsets.interpreter.threads_head);
+            word(interpreter.address, offsets.interpreter.gc_collecting);
+            if offsets.runtime.gil_holder == ABSENT {
+                word(interpreter.gil, offsets.gil.last_holder);
+                word(interpreter.gil, offsets.gil.locked);
             }
         }
+        self.words.sort_unstable();
+        merge(self.words.iter().copied(), &mut |range| self.copied.push(range, Role::Interpreter));
     }
 
     fn plan_thread(&mut self, index: usize) {

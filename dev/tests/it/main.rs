@@ -1,0 +1,3 @@
+//! Tests of `cargo dev` on a copy of this checkout.
+
+mod new_tool;
