@@ -15,6 +15,7 @@ pub mod machine;
 mod package;
 mod proc_state;
 mod process;
+pub mod process_events;
 mod project;
 mod session;
 mod signals;

@@ -1,13 +1,17 @@
 //! Tests of the built `naja`: what it does is held against what plain Python does.
 
+mod bad_input;
+mod children;
 mod command_line;
 mod endings;
 mod identity;
 mod interpreters;
 mod project;
+mod real_programs;
 mod signals;
 mod targets;
 mod terminals;
+mod threads;
 mod wheel;
 
 use std::ffi::OsString;
@@ -72,4 +76,68 @@ fn check_same(folder: &Path, prefix: &[&str], words: &[&str]) -> Option<Output> 
         "{prefix:?} {words:?}: plainly, and under naja: {differs:?}\n{under_naja}"
     );
     Some(observed)
+}
+
+/// A run that was observed: how it ended, and its report.
+struct Observed {
+    output: Output,
+    report: serde_json::Value,
+    /// The text of the report, and what else went to standard error.
+    text: String,
+    recording: std::path::PathBuf,
+    _naja: Naja,
+}
+
+impl Observed {
+    /// Runs the words after `naja run` in `folder`, with the recording and the report in there too.
+    fn run(folder: &Path, words: &[&str]) -> Option<Observed> {
+        Observed::run_with(folder, words, |_| {})
+    }
+
+    /// The same, with the command changed before it starts.
+    fn run_with(
+        folder: &Path,
+        words: &[&str],
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Option<Observed> {
+        let naja = naja();
+        let recording = folder.join("run.naja");
+        let mut command = naja.command();
+        command.arg("run").arg("--python").arg(&python()?.path);
+        command.arg("-o").arg(&recording).arg("--report").arg(folder.join("report.json"));
+        command.args(words).current_dir(folder).stdin(std::process::Stdio::null());
+        change(&mut command);
+        let output = command.output().expect("it starts");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report =
+            std::fs::read(folder.join("report.json")).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let report = serde_json::from_slice(&report).expect("a report is JSON");
+        Some(Observed { output, report, text, recording, _naja: naja })
+    }
+
+    /// The processes of the report, the program first.
+    fn processes(&self) -> &[serde_json::Value] {
+        self.report["processes"].as_array().expect("there are processes")
+    }
+
+    /// The process whose command line has this word.
+    ///
+    /// # Panics
+    /// When there is none.
+    fn process(&self, word: &str) -> &serde_json::Value {
+        let has = |process: &&serde_json::Value| {
+            process["command"].as_array().is_some_and(|words| words.iter().any(|one| one == word))
+        };
+        self.processes()
+            .iter()
+            .find(has)
+            .unwrap_or_else(|| panic!("no process {word}: {:#}", self.report["processes"]))
+    }
+
+    /// Seconds of processor time in a function itself; 0 when it is not among the hottest.
+    fn seconds_in(&self, function: &str) -> f64 {
+        let functions = self.report["functions"].as_array().expect("there are functions");
+        let found = functions.iter().find(|one| one["function"] == function);
+        found.and_then(|one| one["own_s"].as_f64()).unwrap_or(0.0)
+    }
 }

@@ -4,6 +4,7 @@
 //! [`Observation`], what it sees in a recording.
 
 pub mod advice;
+mod births;
 pub mod command;
 mod observation;
 mod os_thread;

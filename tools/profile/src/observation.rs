@@ -28,6 +28,11 @@ pub struct Observation {
     pub counts: SampleCounts,
     /// The program first, then its children in the order in which they were seen.
     pub processes: Vec<ObservedProcess>,
+    /// Processes that have ended and are not in `processes`, since there were too many: those that used least
+    /// processor time. The recording has them.
+    pub processes_unlisted: u64,
+    /// Ticks by [`State`]'s number of the threads of processes that are not listed.
+    pub unlisted_ticks: [u64; State::ALL.len()],
     /// Functions by their own samples on a processor, hottest first.
     pub functions: Vec<Hot>,
     /// Lines by their own samples on a processor, hottest first.
@@ -38,8 +43,11 @@ pub struct Observation {
     pub import_samples: u64,
     /// Resident memory of all processes together over time, evenly spaced, bytes.
     pub memory_course: Vec<u64>,
+    /// Children that ended before they had a place in `processes`; where the system does not tell of every
+    /// child, those that were noticed.
+    pub children_unnamed: u64,
     /// Children beyond the number that is observed.
-    pub unnamed_children: u64,
+    pub children_unobserved: u64,
     /// The recording, still open for the report; `None` when its thread failed.
     pub writer: Option<Writer>,
     /// What went wrong with the recording.
@@ -57,6 +65,11 @@ pub struct ObservedProcess {
     pub ticks: [u64; State::ALL.len()],
     /// Its threads.
     pub threads: Vec<ObservedThread>,
+    /// Threads that have ended and are not in `threads`, since there were too many: those that ran least. The
+    /// recording has them.
+    pub threads_unlisted: u64,
+    /// Ticks by [`State`]'s number of the threads that are not listed.
+    pub unlisted_ticks: [u64; State::ALL.len()],
 }
 
 /// A thread and how often it was seen doing what.
@@ -98,6 +111,8 @@ pub struct Hot {
 /// What a sampler hands over at its end.
 pub(crate) struct Seen {
     pub(crate) targets: Vec<Target>,
+    pub(crate) processes_unlisted: u64,
+    pub(crate) unlisted_ticks: [u64; State::ALL.len()],
     pub(crate) stacks: Stacks,
     pub(crate) counts: SampleCounts,
     pub(crate) ticks: Tick,
@@ -106,7 +121,8 @@ pub(crate) struct Seen {
     pub(crate) interval_ns: u64,
     pub(crate) memory_course: Vec<u64>,
     pub(crate) recorder: Recorder,
-    pub(crate) unnamed_children: u64,
+    pub(crate) children_unnamed: u64,
+    pub(crate) children_unobserved: u64,
 }
 
 pub(crate) fn observe(seen: Seen) -> Observation {
@@ -130,12 +146,15 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         ticks_stopped: seen.ticks_stopped,
         counts: seen.counts,
         processes: seen.targets.into_iter().map(process).collect(),
+        processes_unlisted: seen.processes_unlisted,
+        unlisted_ticks: seen.unlisted_ticks,
         functions: hottest(functions, |hot| (hot.own_running, hot.total_running)),
         waits: hottest(lines.clone(), |hot| (hot.own_waiting, hot.total_waiting)),
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
         import_samples: imports,
         memory_course: seen.memory_course,
-        unnamed_children: seen.unnamed_children,
+        children_unnamed: seen.children_unnamed,
+        children_unobserved: seen.children_unobserved,
         writer,
         failures,
     }
@@ -144,7 +163,7 @@ pub(crate) fn observe(seen: Seen) -> Observation {
 fn process(target: Target) -> ObservedProcess {
     let cpu_ns = target.cpu_ns();
     let (process, ticks, threads) = target.into_parts();
-    let threads = threads.into_iter().map(|thread| {
+    let listed = threads.kept.into_iter().map(|thread| {
         let (cpu_ns, ready_ns) = thread.os.ran_and_ready_ns();
         ObservedThread {
             thread: thread.thread,
@@ -155,7 +174,14 @@ fn process(target: Target) -> ObservedProcess {
             gc_ticks: thread.gc_ticks,
         }
     });
-    ObservedProcess { process, cpu_ns, ticks, threads: threads.collect() }
+    ObservedProcess {
+        process,
+        cpu_ns,
+        ticks,
+        threads: listed.collect(),
+        threads_unlisted: threads.unlisted,
+        unlisted_ticks: threads.unlisted_ticks,
+    }
 }
 
 fn hot(key: &(String, String, u32), line: u32, (own, total): (Count, Count)) -> Hot {

@@ -4,6 +4,7 @@ use naja_recording::Ending;
 use naja_report::text::{Columns, Style, bytes, count, duration, percent, shorten, sparkline};
 
 use crate::report::{HotReport, ProcessReport, Report, Shares};
+use crate::target::NO_LONGER_PYTHON;
 
 /// Programs shorter than this get one line.
 const SHORT_S: f64 = 0.1;
@@ -96,6 +97,12 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
                 let cpu = seconds(thread.cpu_s);
                 columns.row(share_row(name, thread.wall_s, cpu, &thread.shares));
             }
+            let all = process.threads.len() as u64 + process.threads_unlisted;
+            if let Some(text) = more(all, THREADS, "threads") {
+                let mut row: [String; 8] = Default::default();
+                row[0] = format!("  {text}");
+                columns.row(row);
+            }
         }
     }
     let mut lines = vec![String::new()];
@@ -105,7 +112,8 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
         let mut rows = columns.lines("  ").into_iter();
         lines.extend(rows.next().map(|row| style.bold(&row)));
         lines.extend(rows);
-        lines.extend(more(observed.len(), PROCESSES, "processes"));
+        let all = observed.len() as u64 + report.processes_unlisted;
+        lines.extend(more(all, PROCESSES, "processes").map(|text| format!("  {text}")));
     }
     lines.extend(other_processes(report, style));
     lines
@@ -121,19 +129,7 @@ fn share_row(name: String, wall_s: f64, cpu: String, shares: &Shares) -> [String
 /// Children that are no Python, and those that live on.
 fn other_processes(report: &Report, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
-    let foreign: Vec<&ProcessReport> =
-        report.processes.iter().skip(1).filter(|process| process.interpreter.is_empty()).collect();
-    if !foreign.is_empty() {
-        let names = foreign.iter().take(PROCESSES).map(|process| {
-            format!("{} {} ({})", process.pid, shorten(&program_name(process), 24), seconds(process.wall_s))
-        });
-        let names: Vec<String> = names.collect();
-        let rest = match foreign.len().saturating_sub(PROCESSES) {
-            0 => String::new(),
-            rest => format!(" and {rest} more"),
-        };
-        lines.push(format!("  {} {}{rest}", style.bold("other children"), names.join(", ")));
-    }
+    lines.extend(other_children(report).map(|text| format!("  {} {text}", style.bold("other children"))));
     let alive = report.processes.iter().skip(1).filter(|process| process.ending == Ending::Running);
     let alive: Vec<String> =
         alive.map(|process| format!("{} {}", process.pid, shorten(&program_name(process), 40))).collect();
@@ -143,8 +139,34 @@ fn other_processes(report: &Report, style: Style) -> Vec<String> {
     lines
 }
 
-fn more(all: usize, shown: usize, what: &str) -> Option<String> {
-    (all > shown).then(|| format!("  … and {} more {what}, in the recording", all - shown))
+/// The children that are no Python: the longest by name, the rest by number.
+fn other_children(report: &Report) -> Option<String> {
+    /// Every child that lives as long is known by name.
+    const NAMED_S: f64 = 0.05;
+    let mut foreign: Vec<&ProcessReport> =
+        report.processes.iter().skip(1).filter(|process| process.interpreter.is_empty()).collect();
+    foreign.sort_by(|a, b| b.wall_s.total_cmp(&a.wall_s));
+    let (named, others) = foreign.split_at(foreign.len().min(PROCESSES));
+    let names = named.iter().map(|process| {
+        format!("{} {} ({})", process.pid, shorten(&program_name(process), 24), seconds(process.wall_s))
+    });
+    let names = names.collect::<Vec<String>>().join(", ");
+    let short = if others.iter().all(|process| process.wall_s < NAMED_S) {
+        " that lived less than 50 ms"
+    } else {
+        ""
+    };
+    match (names.as_str(), others.len() as u64 + report.children_unnamed) {
+        ("", 0) => None,
+        (_, 0) => Some(names),
+        ("", rest) => Some(format!("{}{short}", count(rest))),
+        (_, rest) => Some(format!("{names} and {} more{short}", count(rest))),
+    }
+}
+
+fn more(all: u64, shown: usize, what: &str) -> Option<String> {
+    let rest = all.saturating_sub(shown as u64);
+    (rest > 0).then(|| format!("… and {} more {what}, in the recording", count(rest)))
 }
 
 /// What a person would call a process: its script or module, else its program.
@@ -152,7 +174,8 @@ fn program_name(process: &ProcessReport) -> String {
     let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
     let mut words = process.command.iter();
     let program = words.next().map(name).unwrap_or_default();
-    if process.interpreter.is_empty() {
+    // Not Python, or not any more.
+    if process.interpreter.is_empty() || process.unobserved == NO_LONGER_PYTHON {
         return program;
     }
     let rest: Vec<&String> = words.collect();
@@ -228,6 +251,9 @@ fn shorten_place(row: &HotReport, columns: usize) -> String {
 
 /// A path without what says nothing: the environment's folders, the working directory.
 fn short_path(path: &str) -> &str {
+    if let Some(module) = path.strip_prefix("<frozen ").and_then(|rest| rest.strip_suffix('>')) {
+        return module;
+    }
     for marker in ["/site-packages/", "/dist-packages/"] {
         if let Some((_, rest)) = path.rsplit_once(marker) {
             return rest;

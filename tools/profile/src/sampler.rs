@@ -3,18 +3,18 @@
 //! Time is divided into ticks of equal length, and each is sampled at a random moment inside it, so that no
 //! program can run in step with the sampler. A tick in which naja did not get to run is missed, and told.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use naja_cpython::locate::Locator;
-use naja_recording::{Batch, Metric, ProcessId, ThreadId, Tick, Writer};
+use naja_recording::{Batch, Metric, ProcessId, State, ThreadId, Tick, Writer};
 use naja_system::{Failure, timer};
+use rustc_hash::FxHashSet;
 
+use crate::births::{self, Births, Changes};
 use crate::observation::{self, Observation};
 use crate::recorder::Recorder;
 use crate::stacks::Stacks;
-use crate::target::{SampleCounts, Shared, Target};
+use crate::target::{SampleCounts, Shared, Target, add_ticks};
 
 /// A batch is written this often: what a kill of naja can lose.
 const BATCH_NS: u64 = 200_000_000;
@@ -25,14 +25,17 @@ const METRIC_NS: u64 = 25_000_000;
 /// Highest memory and times, which cost more to read.
 const TOTALS_NS: u64 = 250_000_000;
 
-/// New processes and threads are looked for at most this often, and only when the system has made any.
-const BIRTHS_NS: u64 = 2_000_000;
-
 /// The longest the loop sleeps before it looks whether the program has ended.
 const SLEEP_MAX_NS: u64 = 10_000_000;
 
-/// Processes beyond which further children are counted and not observed.
-const TARGETS_MAX: usize = 1024;
+/// The kernel has told by then how a process ended.
+const ENDING_TOLD_NS: u64 = 50_000_000;
+
+/// Living processes beyond which further children are counted and not observed.
+const LIVING_MAX: usize = 1024;
+
+/// Processes that have ended and are kept for the report; there may be twice as many for a while.
+const ENDED_MAX: usize = 1024;
 
 /// What to sample.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +76,11 @@ pub struct Sampler {
     next_batch_ns: u64,
     next_metric_ns: u64,
     next_totals_ns: u64,
-    unnamed_children: u64,
+    processes_given: ProcessId,
+    children_unobserved: u64,
+    /// Processes that have ended and are not in `targets` any more, and the ticks of their threads.
+    processes_unlisted: u64,
+    unlisted_ticks: [u64; State::ALL.len()],
 }
 
 impl Sampler {
@@ -93,14 +100,17 @@ impl Sampler {
             ticks_stopped: 0,
             memory_course: MemoryCourse::default(),
             metrics: Vec::new(),
-            births: Births::new(),
+            births: Births::new(options.pid, 1),
             locator: Locator::default(),
             recorder: Recorder::start(open),
             random: seed | 1,
             next_batch_ns: options.start_ns + BATCH_NS,
             next_metric_ns: 0,
             next_totals_ns: options.start_ns,
-            unnamed_children: 0,
+            processes_given: 1,
+            children_unobserved: 0,
+            processes_unlisted: 0,
+            unlisted_ticks: [0; State::ALL.len()],
         }
     }
 
@@ -154,20 +164,12 @@ impl Sampler {
     }
 
     fn sample(&mut self, tick: Tick, now_ns: u64) {
-        if self.births.any(now_ns) {
-            self.find_births(tick, now_ns);
+        let changes = self.births.look(now_ns);
+        self.apply(&changes, tick, now_ns);
+        if !self.births.tells_of_execution() {
+            self.for_each_living(tick, now_ns, |target, shared| target.check_program(shared.now_ns));
         }
-        for target in self.targets.iter_mut().filter(|target| !target.has_ended()) {
-            let mut shared = Shared {
-                tick,
-                now_ns,
-                stacks: &mut self.stacks,
-                threads_given: &mut self.threads_given,
-                counts: &mut self.counts,
-                locator: &mut self.locator,
-            };
-            target.sample(&mut shared);
-        }
+        self.for_each_living(tick, now_ns, Target::sample);
         if now_ns >= self.next_metric_ns {
             self.next_metric_ns = now_ns + METRIC_NS;
             self.take_metrics(tick);
@@ -178,13 +180,12 @@ impl Sampler {
         }
         if now_ns >= self.next_batch_ns {
             self.next_batch_ns = now_ns + BATCH_NS;
-            self.give_batch(tick + 1);
+            self.give_batch(tick + 1, now_ns);
         }
     }
 
-    /// Looks for threads and child processes that are not known yet.
-    fn find_births(&mut self, tick: Tick, now_ns: u64) {
-        let mut born: Vec<(u32, ProcessId)> = Vec::new();
+    /// Does something with every process that has not ended.
+    fn for_each_living(&mut self, tick: Tick, now_ns: u64, act: impl Fn(&mut Target, &mut Shared<'_>)) {
         for target in self.targets.iter_mut().filter(|target| !target.has_ended()) {
             let mut shared = Shared {
                 tick,
@@ -194,21 +195,67 @@ impl Sampler {
                 counts: &mut self.counts,
                 locator: &mut self.locator,
             };
-            target.find_threads(&mut shared);
-            born.extend(children(target.process.pid).map(|pid| (pid, target.process.id)));
+            act(target, &mut shared);
         }
+    }
+
+    /// Follows what has happened to the program's processes.
+    fn apply(&mut self, changes: &Changes, tick: Tick, now_ns: u64) {
+        for &pid in &changes.executed {
+            if let Some(target) = self.latest(pid) {
+                target.became_another_program();
+            }
+        }
+        for &(pid, ending) in &changes.ended {
+            if let Some(target) = self.latest(pid) {
+                target.may_have_ended(ending, tick);
+            }
+        }
+        for &pid in &changes.born {
+            self.take_in(pid, tick);
+        }
+        if changes.search {
+            self.search(tick, now_ns);
+        } else if !changes.with_threads.is_empty() {
+            self.for_each_living(tick, now_ns, |target, shared| {
+                if changes.with_threads.contains(&target.process.pid) {
+                    target.find_threads(shared);
+                }
+            });
+        }
+    }
+
+    /// The process with this number in the system: the last one, as numbers are given again.
+    fn latest(&mut self, pid: u32) -> Option<&mut Target> {
+        self.targets.iter_mut().rev().find(|target| target.process.pid == pid)
+    }
+
+    /// A child becomes a process of the recording.
+    fn take_in(&mut self, pid: u32, tick: Tick) {
+        if self.targets.iter().filter(|target| !target.has_ended()).count() >= LIVING_MAX {
+            self.children_unobserved += 1;
+            return self.births.forget(pid);
+        }
+        self.processes_given += 1;
+        let id = self.processes_given;
+        let parent = self.births.parent(pid);
+        self.births.named(pid, id);
+        self.targets.push(Target::new(id, pid, parent, tick));
+    }
+
+    /// Searches `/proc` for threads and child processes that are not known yet.
+    fn search(&mut self, tick: Tick, now_ns: u64) {
+        self.for_each_living(tick, now_ns, Target::find_threads);
+        let living = self.targets.iter().filter(|target| !target.has_ended());
+        let mut parents: Vec<u32> = living.map(|target| target.process.pid).collect();
+        parents.extend(self.births.waiting());
         // A child may have children by the time it is seen.
-        while let Some((pid, parent)) = born.pop() {
-            if self.targets.iter().any(|target| target.process.pid == pid && !target.has_ended()) {
-                continue;
+        while let Some(parent) = parents.pop() {
+            for child in births::children(parent) {
+                if self.births.found(child, parent, now_ns) {
+                    parents.push(child);
+                }
             }
-            if self.targets.len() >= TARGETS_MAX {
-                self.unnamed_children += 1;
-                continue;
-            }
-            let id = self.targets.len() as ProcessId + 1;
-            self.targets.push(Target::new(id, pid, parent, tick));
-            born.extend(children(pid).map(|child| (child, id)));
         }
     }
 
@@ -227,7 +274,7 @@ impl Sampler {
     }
 
     /// Hands everything new to the recording.
-    fn give_batch(&mut self, until_tick: Tick) {
+    fn give_batch(&mut self, until_tick: Tick, now_ns: u64) {
         let generation = self.stacks.generation();
         let (functions, nodes) = self.stacks.take_new();
         let mut batch = Batch {
@@ -243,26 +290,75 @@ impl Sampler {
                 batch.processes.push(target.process.clone());
             }
             target.take_new(&mut batch);
+            // How it ended may be told a moment after its end was seen.
+            let ended_at = self.options.start_ns + target.process.last_tick * self.options.interval_ns;
+            if target.has_ended() && now_ns > ended_at + ENDING_TOLD_NS {
+                self.births.forget_ended(target.process.pid, target.process.id);
+            }
         }
         self.recorder.give(batch);
         if self.stacks.is_large() {
             self.stacks.begin_anew();
+            self.targets.iter_mut().for_each(Target::forget_stacks);
+        }
+        self.drop_ended();
+    }
+
+    /// Drops ended processes when there are very many, so that a server that starts one for each request is
+    /// observed in bounded space. Those stay that used most processor time, the program itself, and parents.
+    fn drop_ended(&mut self) {
+        let ended = self.targets.iter().filter(|target| target.has_ended()).count();
+        if ended < 2 * ENDED_MAX {
+            return;
+        }
+        let parents: FxHashSet<ProcessId> = self
+            .targets
+            .iter()
+            .filter(|target| !target.has_ended())
+            .map(|target| target.process.parent)
+            .collect();
+        let may_go = |target: &Target| {
+            target.has_ended() && target.process.parent != 0 && !parents.contains(&target.process.id)
+        };
+        let mut cpu: Vec<u64> =
+            self.targets.iter().filter(|target| may_go(target)).map(Target::cpu_ns).collect();
+        let surplus = cpu.len().saturating_sub(ENDED_MAX);
+        if surplus == 0 {
+            return;
+        }
+        let (_, limit_ns, _) = cpu.select_nth_unstable(surplus - 1);
+        let limit_ns = *limit_ns;
+        let mut left = surplus;
+        for target in self.targets.extract_if(.., |target| {
+            let goes = left > 0 && may_go(target) && target.cpu_ns() <= limit_ns;
+            left -= usize::from(goes);
+            goes
+        }) {
+            self.births.forget_ended(target.process.pid, target.process.id);
+            self.processes_unlisted += 1;
+            add_ticks(&mut self.unlisted_ticks, &target.thread_ticks());
         }
     }
 
     fn finish(mut self, until_tick: Tick) -> Observation {
         let now_ns = timer::now_ns();
         // Children that were born since the last look, and what each has used in the end.
-        self.find_births(until_tick, now_ns);
+        for _ in 0..2 {
+            // Twice: what the first look has searched for is told by the second.
+            let changes = self.births.look_at_the_end();
+            self.apply(&changes, until_tick, now_ns);
+        }
         for target in &mut self.targets {
             if !target.has_ended() {
                 target.refresh_totals();
                 target.check_alive(until_tick);
             }
         }
-        self.give_batch(until_tick);
+        self.give_batch(until_tick, now_ns);
         observation::observe(observation::Seen {
             targets: self.targets,
+            processes_unlisted: self.processes_unlisted,
+            unlisted_ticks: self.unlisted_ticks,
             stacks: self.stacks,
             counts: self.counts,
             ticks: until_tick,
@@ -271,52 +367,10 @@ impl Sampler {
             interval_ns: self.options.interval_ns,
             memory_course: self.memory_course.points,
             recorder: self.recorder,
-            unnamed_children: self.unnamed_children,
+            children_unnamed: self.births.unnamed(),
+            children_unobserved: self.children_unobserved,
         })
     }
-}
-
-/// Notices that the system has made a process or a thread: the newest number it has given has changed.
-#[derive(Debug)]
-struct Births {
-    loadavg: Option<File>,
-    newest: [u8; 12],
-    again_at_ns: u64,
-}
-
-impl Births {
-    fn new() -> Births {
-        Births { loadavg: File::open("/proc/loadavg").ok(), newest: [0; 12], again_at_ns: 0 }
-    }
-
-    fn any(&mut self, now_ns: u64) -> bool {
-        if now_ns < self.again_at_ns {
-            return false;
-        }
-        self.again_at_ns = now_ns + BIRTHS_NS;
-        let mut text = [0; 128];
-        let Some(Ok(len)) = self.loadavg.as_ref().map(|file| file.read_at(&mut text, 0)) else {
-            self.again_at_ns = now_ns + 10 * BIRTHS_NS;
-            return true;
-        };
-        // Load averages, running/all, and last the newest number.
-        let mut newest = [0; 12];
-        let word = text[..len].rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-        let len = word.len().min(newest.len());
-        newest[..len].copy_from_slice(&word[..len]);
-        let changed = newest != self.newest;
-        self.newest = newest;
-        changed
-    }
-}
-
-/// The children of a process, of all its threads.
-fn children(pid: u32) -> impl Iterator<Item = u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    threads.flat_map(|thread| {
-        let text = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
-    })
 }
 
 /// A course of values that keeps at most some hundred points, whatever its length: the highest of each
@@ -362,16 +416,5 @@ mod tests {
         let position = course.points.iter().position(|value| *value == 9).expect("the peak is kept");
         let share = position as f64 / course.points.len() as f64;
         assert!((0.65..0.75).contains(&share), "{share}");
-    }
-
-    #[test]
-    fn a_child_is_found() {
-        let mut births = Births::new();
-        births.any(0);
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
-        assert!(births.any(BIRTHS_NS));
-        assert!(children(std::process::id()).any(|pid| pid == child.id()));
-        child.kill().expect("it lives");
-        child.wait().expect("it ends");
     }
 }

@@ -10,7 +10,7 @@ use naja_cpython::locate::{LocateError, Locator};
 use naja_cpython::memory::{LiveProcess, MemoryError};
 use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
-use naja_system::timer;
+use naja_system::{Failure, timer};
 
 use crate::os_thread::{Activity, OsThread};
 use crate::python::Python;
@@ -21,8 +21,19 @@ use crate::thread::TargetThread;
 /// another program.
 const FAILURES_MAX: u32 = 20;
 
-/// The longest time between two attempts to find an interpreter in a process that has none.
+/// The shortest and the longest time between two attempts to find an interpreter in a process that has none.
+const ATTEMPT_GAP_MIN_NS: u64 = 500_000;
 const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
+
+/// Why a process is not read on that was a Python and has become another program.
+pub(crate) const NO_LONGER_PYTHON: &str = "the process runs Python no more";
+
+/// The shortest and the longest time between two looks at which program a process executes.
+const PROGRAM_GAP_MIN_NS: u64 = 4_000_000;
+const PROGRAM_GAP_MAX_NS: u64 = 250_000_000;
+
+/// A child that was seen for fewer ticks before it became another program is not called a Python.
+const PYTHON_TICKS_MIN: u64 = 50;
 
 /// Samples of the whole recording, by what came of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +60,43 @@ const BY_WEIGHT: [State; State::ALL.len()] = [
     State::Lost,
 ];
 
+/// Threads of one process that have ended: those that ran most, and a sum of the rest, so that a server that
+/// makes a thread for each request is observed in bounded space.
+#[derive(Debug, Default)]
+pub(crate) struct EndedThreads {
+    pub(crate) kept: Vec<TargetThread>,
+    /// How many are not kept, and their ticks by state.
+    pub(crate) unlisted: u64,
+    pub(crate) unlisted_ticks: [u64; State::ALL.len()],
+}
+
+/// Ended threads that are kept, of each process; there may be twice as many for a while.
+const ENDED_THREADS_MAX: usize = 200;
+
+impl EndedThreads {
+    fn add(&mut self, mut thread: TargetThread) {
+        thread.forget_stack();
+        thread.os.close();
+        self.kept.push(thread);
+        if self.kept.len() < 2 * ENDED_THREADS_MAX {
+            return;
+        }
+        let busy = |thread: &TargetThread| {
+            thread.ticks[State::Python as usize] + thread.ticks[State::Native as usize]
+        };
+        self.kept.sort_by_key(|thread| std::cmp::Reverse(busy(thread)));
+        for thread in self.kept.drain(ENDED_THREADS_MAX..) {
+            self.unlisted += 1;
+            add_ticks(&mut self.unlisted_ticks, &thread.ticks);
+        }
+    }
+}
+
+/// Adds ticks by state.
+pub(crate) fn add_ticks(sum: &mut [u64; State::ALL.len()], ticks: &[u64; State::ALL.len()]) {
+    sum.iter_mut().zip(ticks).for_each(|(sum, ticks)| *sum += ticks);
+}
+
 /// What all targets share while one tick is sampled.
 pub(crate) struct Shared<'a> {
     pub(crate) tick: Tick,
@@ -72,6 +120,7 @@ pub(crate) struct Target {
     attempt_gap_ns: u64,
     failures: u32,
     threads: Vec<TargetThread>,
+    ended_threads: EndedThreads,
     /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
     ticks: [u64; State::ALL.len()],
     /// The tick after the last one that `ticks` holds.
@@ -80,6 +129,12 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// Which program it executes, as far as `/proc` tells, and when to look again and how long after that.
+    program: Program,
+    program_due_ns: u64,
+    program_gap_ns: u64,
+    /// How it has ended, where the system tells, before its end is certain.
+    ending: Ending,
     ended: bool,
 }
 
@@ -101,15 +156,20 @@ impl Target {
             memory: LiveProcess::new(pid),
             python: None,
             attempt_at_ns: 0,
-            attempt_gap_ns: 500_000,
+            attempt_gap_ns: ATTEMPT_GAP_MIN_NS,
             failures: 0,
             threads: Vec::new(),
+            ended_threads: EndedThreads::default(),
             ticks: [0; State::ALL.len()],
             next_tick: tick,
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            program: Program::of(pid),
+            program_due_ns: 0,
+            program_gap_ns: PROGRAM_GAP_MIN_NS,
+            ending: Ending::Gone,
             ended: false,
         }
     }
@@ -119,8 +179,24 @@ impl Target {
     }
 
     /// The process, its ticks by state, and its threads, to be counted up.
-    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], Vec<TargetThread>) {
-        (self.process, self.ticks, self.threads)
+    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], EndedThreads) {
+        let mut threads = self.ended_threads;
+        threads.kept.extend(self.threads);
+        (self.process, self.ticks, threads)
+    }
+
+    /// The tree of stacks was begun anew.
+    pub(crate) fn forget_stacks(&mut self) {
+        self.threads.iter_mut().for_each(TargetThread::forget_stack);
+    }
+
+    /// Ticks of all its threads by state.
+    pub(crate) fn thread_ticks(&self) -> [u64; State::ALL.len()] {
+        let mut ticks = self.ended_threads.unlisted_ticks;
+        for thread in self.threads.iter().chain(&self.ended_threads.kept) {
+            add_ticks(&mut ticks, &thread.ticks);
+        }
+        ticks
     }
 
     /// Adds what is new of its threads to a batch.
@@ -131,6 +207,7 @@ impl Target {
             }
             batch.runs.extend(thread.take_runs());
         }
+        self.threads.extract_if(.., |thread| thread.ended).for_each(|thread| self.ended_threads.add(thread));
     }
 
     /// CPU time used since it was first seen, nanoseconds.
@@ -144,7 +221,7 @@ impl Target {
             return;
         }
         let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
-            return self.end(Ending::Gone, shared.tick);
+            return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
         self.cpu_ns = cpu_ns;
@@ -189,15 +266,15 @@ impl Target {
                     self.process.interpreter.push_str(" free-threaded");
                 }
                 self.process.unobserved.clear();
-                self.process.command = command_line(self.process.pid);
+                self.refresh_command();
                 self.python = Some(Python::new(located));
-                self.attempt_gap_ns = 500_000;
+                self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
             }
-            Err(LocateError::Memory(MemoryError::Gone)) => {}
+            Err(LocateError::Memory(MemoryError::Gone)) => self.check_alive(shared.tick),
             Err(error) => {
                 if !matches!(error, LocateError::NotReady) {
-                    self.process.unobserved = error.to_string();
+                    self.process.unobserved = self.reason(&error);
                 }
                 // An interpreter that is starting is tried again soon; another program now and then, since
                 // it may replace itself by one.
@@ -209,6 +286,17 @@ impl Target {
             }
         }
         self.changed = true;
+    }
+
+    /// Why its stacks are not read, and what works instead.
+    fn reason(&self, error: &LocateError) -> String {
+        if matches!(error, LocateError::NotPython) && !self.process.interpreter.is_empty() {
+            return NO_LONGER_PYTHON.to_owned();
+        }
+        let Some(hint) = Failure::from(error).hint_text().map(str::to_owned) else {
+            return error.to_string();
+        };
+        format!("{error}: {hint}")
     }
 
     /// Opens the threads that the system lists and that are not known yet.
@@ -271,16 +359,72 @@ impl Target {
     /// A sample failed as a whole: the interpreter starts, ends, or was replaced by another program.
     fn fail(&mut self, error: SampleError, shared: &mut Shared<'_>) {
         self.threads.iter_mut().for_each(TargetThread::lose);
-        if error == SampleError::Memory(MemoryError::Gone) {
-            return self.check_alive(shared.tick);
+        match error {
+            SampleError::Memory(MemoryError::Gone) => return self.check_alive(shared.tick),
+            // It has given up or gained privileges, and stays the program that it was.
+            SampleError::Memory(MemoryError::Forbidden) => {
+                self.python = None;
+                return self.attempt(shared);
+            }
+            _ => {}
         }
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
-            self.python = None;
-            self.failures = 0;
-            self.attempt_at_ns = 0;
-            self.process.command = command_line(self.process.pid);
+            self.became_another_program();
+        }
+    }
+
+    /// Looks whether it executes another program by now, less often the longer it does not: for where the system
+    /// does not tell. Cost: one read of some 10 µs when it is due.
+    pub(crate) fn check_program(&mut self, now_ns: u64) {
+        if now_ns < self.program_due_ns {
+            return;
+        }
+        self.program_due_ns = now_ns + self.program_gap_ns;
+        self.program_gap_ns = (self.program_gap_ns * 2).min(PROGRAM_GAP_MAX_NS);
+        let program = Program::of(self.process.pid);
+        if program != self.program && program != Program::default() {
+            self.program = program;
+            self.became_another_program();
+        }
+    }
+
+    /// It executes another program, with one thread: whatever was known of the interpreter is void.
+    ///
+    /// A process that has run Python for a while stays one in the report, whatever it becomes; one that was made
+    /// by `fork` to become a command never was.
+    pub(crate) fn became_another_program(&mut self) {
+        let seen: u64 = self.ticks.iter().sum::<u64>() - self.ticks[State::Lost as usize];
+        if seen < PYTHON_TICKS_MIN && self.process.parent != 0 {
+            self.process.interpreter.clear();
+        }
+        self.process.unobserved.clear();
+        self.refresh_command();
+        self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.python = None;
+        self.failures = 0;
+        self.attempt_at_ns = 0;
+        self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
+        self.ending = Ending::Gone;
+        self.changed = true;
+    }
+
+    /// The system says that its first thread has ended in this way.
+    pub(crate) fn may_have_ended(&mut self, ending: Ending, tick: Tick) {
+        self.ending = ending;
+        if self.ended {
+            self.process.ending = ending;
             self.changed = true;
+        } else {
+            self.check_alive(tick);
+        }
+    }
+
+    /// Reads the command line; that of a process which has ended stays as it was.
+    fn refresh_command(&mut self) {
+        let command = command_line(self.process.pid);
+        if command.first().is_some_and(|program| !program.is_empty()) {
+            self.process.command = command;
         }
     }
 
@@ -289,14 +433,20 @@ impl Target {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid)).unwrap_or_default();
         // The name before the state is in parentheses and may hold any character.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if matches!(state, None | Some('Z' | 'X')) {
-            self.end(Ending::Gone, tick);
+        // A first thread that has ended is a zombie as long as others live.
+        let others_live = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.pid));
+            threads.is_ok_and(|threads| threads.count() > 1)
+        };
+        match state {
+            None | Some('X') => self.end(tick),
+            Some('Z') if !others_live() => self.end(tick),
+            _ => {}
         }
     }
 
-    /// The process has ended.
-    pub(crate) fn end(&mut self, ending: Ending, tick: Tick) {
-        self.process.ending = ending;
+    fn end(&mut self, tick: Tick) {
+        self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
         self.ended = true;
@@ -331,6 +481,29 @@ impl Target {
             self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
         }
         self.changed = true;
+    }
+}
+
+/// What tells one execution of a program from the next: where its code lies (which differs even when a program
+/// executes itself, since the system chooses the place anew); its name, which it may change, where the system
+/// keeps that to itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Program {
+    name: String,
+    code_at: u64,
+}
+
+impl Program {
+    /// Of a process; empty when it is gone.
+    fn of(pid: u32) -> Program {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
+        let parts = stat.split_once(" (").and_then(|(_, rest)| rest.rsplit_once(") "));
+        let Some((name, fields)) = parts else { return Program::default() };
+        // Fields are counted from 1, the first of these is the third; the 26th is `startcode`.
+        let code_at = fields.split(' ').nth(26 - 3).and_then(|field| field.parse().ok()).unwrap_or(0);
+        let name = if code_at > 1 { String::new() } else { name.to_owned() };
+        Program { name, code_at }
     }
 }
 
