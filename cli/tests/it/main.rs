@@ -1,5 +1,6 @@
 //! Tests of the built `naja`: what it does is held against what plain Python does.
 
+mod bad_input;
 mod children;
 mod command_line;
 mod endings;
@@ -10,6 +11,7 @@ mod real_programs;
 mod signals;
 mod targets;
 mod terminals;
+mod threads;
 mod wheel;
 
 use std::ffi::OsString;
