@@ -15,7 +15,7 @@ mod packages;
 mod python;
 mod stamp;
 mod step;
-mod tests;
+mod test_run;
 
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ const COMMANDS: [(&str, &str, &str, Chore); 9] = [
     ("py", "", "the same as `build`: the package as users get it, in .venv", package::build),
     ("wheel", "", "build the wheel into dist/", package::wheel_command),
     ("run", "", "run the example under naja", example::run),
-    ("test", "", "run all tests, with a table of minutes at the end", tests::run),
+    ("test", "", "run all tests, with a table of minutes at the end", test_run::run),
     (
         "check",
         "",

@@ -101,7 +101,9 @@ impl fmt::Display for LocateError {
         match self {
             LocateError::NotPython => write!(f, "the process runs no Python"),
             LocateError::NotReady => write!(f, "its Python has not started yet"),
-            LocateError::TooOld(version) => write!(f, "it runs Python {version}; naja reads 3.8 and newer"),
+            LocateError::TooOld(version) => {
+                write!(f, "it runs Python {}.{}; naja reads 3.8 and newer", version.major, version.minor)
+            }
             LocateError::Unknown { version, why } => {
                 write!(f, "it runs Python {version}, whose layout is unknown: {why}")
             }
@@ -116,6 +118,12 @@ impl std::error::Error for LocateError {}
 
 impl From<LocateError> for Failure {
     fn from(error: LocateError) -> Failure {
+        Failure::from(&error)
+    }
+}
+
+impl From<&LocateError> for Failure {
+    fn from(error: &LocateError) -> Failure {
         let message = format!("cannot read the interpreter: {error}");
         match error {
             LocateError::NotPython => Failure::new("not-python", message),
@@ -147,7 +155,8 @@ fn forbidden_hint() -> String {
                 another value"
             .to_owned(),
         _ => format!(
-            "the process belongs to another user or has dropped privileges, or this container's seccomp profile \
+            "the process belongs to another user, has changed its privileges or asked not to be read \
+             (PR_SET_DUMPABLE), or this container's seccomp profile \
              or missing CAP_SYS_PTRACE forbids it (--cap-add=SYS_PTRACE allows it); run naja as the same user or \
              as root; {instead}"
         ),

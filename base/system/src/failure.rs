@@ -53,6 +53,31 @@ impl Failure {
         self
     }
 
+    /// Says first what could not be done because of it.
+    #[must_use]
+    pub fn context(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// All of it in one line, for where a failure is one remark among others.
+    ///
+    /// ```
+    /// # use naja_system::Failure;
+    /// let failure = Failure::new("disk-full", "no space left").context("cannot write").hint("free some");
+    /// assert_eq!(failure.one_line(), "cannot write: no space left (free some)");
+    /// ```
+    pub fn one_line(&self) -> String {
+        let mut text = self.message.clone();
+        for cause in &self.causes {
+            text.push_str(&format!(": {cause}"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!(" ({hint})"));
+        }
+        text
+    }
+
     /// The stable name, as documented in `docs/reference/errors.md`.
     pub fn name(&self) -> &'static str {
         self.name

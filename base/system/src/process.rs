@@ -246,6 +246,19 @@ pub fn take_descriptor(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Allows this process as many open files as the machine lets it have: a program with thousands of threads is
+/// observed through thousands of files. The program was started before and keeps its own limit.
+pub(crate) fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is readable and writable through both calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
 /// Whether the file can be executed by this user.
 pub fn is_executable(path: &Path) -> bool {
     let Ok(path) = c_string(path.as_os_str()) else {

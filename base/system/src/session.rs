@@ -96,6 +96,7 @@ impl Session {
         };
         // The program has its descriptors; what is left here would keep its pipes open. Failing costs only that.
         let _ = crate::process::release_descriptors();
+        crate::process::raise_descriptor_limit();
         observer.started(&watch.child);
         watch.wait_for_end(observer);
         let wall_ns = timer::now_ns() - watch.child.started_ns;

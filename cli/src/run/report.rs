@@ -44,7 +44,7 @@ pub(crate) fn opener(options: &RunOptions, program: &str, header: Header) -> Ope
         Ok(writer) => (writer, None),
         Err(failure) => {
             let memory = Writer::in_memory(&header).expect("a database in memory needs nothing but memory");
-            (memory, Some(failure))
+            (memory, Some(failure.context("nothing is recorded")))
         }
     })
 }
@@ -85,12 +85,12 @@ pub(crate) fn tell(
     let recording = path.map(|path| path.display().to_string());
     let failures = std::mem::take(&mut observation.failures);
     let mut report = Report::new(&observation, facts(ended, command, recording));
-    report.warnings.extend(failures.iter().map(ToString::to_string));
+    report.warnings.extend(failures.iter().map(Failure::one_line));
     let json = serde_json::to_string(&report).expect("a report is plain data");
     if let Some(writer) = writer.as_mut() {
         let kept = writer.set_report(&json).and_then(|()| writer.complete());
         if let Err(error) = kept {
-            report.warnings.push(Failure::from(error).to_string());
+            report.warnings.push(Failure::from(error).context("the recording is incomplete").one_line());
         }
     }
     // Closing the file belongs to what is waited for: the next command may be `naja view`.

@@ -1,14 +1,17 @@
 //! Tests of the built `naja`: what it does is held against what plain Python does.
 
+mod bad_input;
 mod children;
 mod command_line;
 mod endings;
 mod identity;
 mod interpreters;
 mod project;
+mod real_programs;
 mod signals;
 mod targets;
 mod terminals;
+mod threads;
 mod wheel;
 
 use std::ffi::OsString;

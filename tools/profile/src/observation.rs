@@ -28,6 +28,11 @@ pub struct Observation {
     pub counts: SampleCounts,
     /// The program first, then its children in the order in which they were seen.
     pub processes: Vec<ObservedProcess>,
+    /// Processes that have ended and are not in `processes`, since there were too many: those that used least
+    /// processor time. The recording has them.
+    pub processes_unlisted: u64,
+    /// Ticks by [`State`]'s number of the threads of processes that are not listed.
+    pub unlisted_ticks: [u64; State::ALL.len()],
     /// Functions by their own samples on a processor, hottest first.
     pub functions: Vec<Hot>,
     /// Lines by their own samples on a processor, hottest first.
@@ -60,6 +65,11 @@ pub struct ObservedProcess {
     pub ticks: [u64; State::ALL.len()],
     /// Its threads.
     pub threads: Vec<ObservedThread>,
+    /// Threads that have ended and are not in `threads`, since there were too many: those that ran least. The
+    /// recording has them.
+    pub threads_unlisted: u64,
+    /// Ticks by [`State`]'s number of the threads that are not listed.
+    pub unlisted_ticks: [u64; State::ALL.len()],
 }
 
 /// A thread and how often it was seen doing what.
@@ -101,6 +111,8 @@ pub struct Hot {
 /// What a sampler hands over at its end.
 pub(crate) struct Seen {
     pub(crate) targets: Vec<Target>,
+    pub(crate) processes_unlisted: u64,
+    pub(crate) unlisted_ticks: [u64; State::ALL.len()],
     pub(crate) stacks: Stacks,
     pub(crate) counts: SampleCounts,
     pub(crate) ticks: Tick,
@@ -134,6 +146,8 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         ticks_stopped: seen.ticks_stopped,
         counts: seen.counts,
         processes: seen.targets.into_iter().map(process).collect(),
+        processes_unlisted: seen.processes_unlisted,
+        unlisted_ticks: seen.unlisted_ticks,
         functions: hottest(functions, |hot| (hot.own_running, hot.total_running)),
         waits: hottest(lines.clone(), |hot| (hot.own_waiting, hot.total_waiting)),
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
@@ -149,7 +163,7 @@ pub(crate) fn observe(seen: Seen) -> Observation {
 fn process(target: Target) -> ObservedProcess {
     let cpu_ns = target.cpu_ns();
     let (process, ticks, threads) = target.into_parts();
-    let threads = threads.into_iter().map(|thread| {
+    let listed = threads.kept.into_iter().map(|thread| {
         let (cpu_ns, ready_ns) = thread.os.ran_and_ready_ns();
         ObservedThread {
             thread: thread.thread,
@@ -160,7 +174,14 @@ fn process(target: Target) -> ObservedProcess {
             gc_ticks: thread.gc_ticks,
         }
     });
-    ObservedProcess { process, cpu_ns, ticks, threads: threads.collect() }
+    ObservedProcess {
+        process,
+        cpu_ns,
+        ticks,
+        threads: listed.collect(),
+        threads_unlisted: threads.unlisted,
+        unlisted_ticks: threads.unlisted_ticks,
+    }
 }
 
 fn hot(key: &(String, String, u32), line: u32, (own, total): (Count, Count)) -> Hot {

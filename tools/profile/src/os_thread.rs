@@ -66,6 +66,12 @@ impl OsThread {
         std::mem::take(&mut self.changed) || !matches!(self.activity, Activity::Call { .. })
     }
 
+    /// Closes its files: the thread has ended, and what was read stays.
+    pub(crate) fn close(&mut self) {
+        self.schedstat = None;
+        self.syscall = None;
+    }
+
     /// Brings [`ran_and_ready_ns`](Self::ran_and_ready_ns) up to date.
     pub(crate) fn refresh_times(&mut self) {
         let mut text = [0; 96];

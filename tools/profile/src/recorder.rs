@@ -47,7 +47,7 @@ fn write(
     for batch in batches {
         // That another program reads the file just now is no error: the batch goes with the next one.
         let Err(error) = writer.write(&batch) else { continue };
-        failures.push(error.into());
+        failures.push(Failure::from(error).context("the recording ends early"));
         // What is stored stays; what is not, and what comes, is kept in memory for the report.
         if let Err(error) = writer.go_on_in_memory() {
             failures.push(error.into());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::{self, Advice};
 use crate::observation::{Hot, Observation, ObservedProcess, ObservedThread};
+use crate::target::NO_LONGER_PYTHON;
 
 /// Version of the report's form. It grows when a field changes its meaning or goes; new fields do not count.
 pub const REPORT_VERSION: u32 = 1;
@@ -67,6 +68,9 @@ pub struct Report {
     pub memory_course_bytes: Vec<u64>,
     /// The program first, then its children.
     pub processes: Vec<ProcessReport>,
+    /// Children that ended and are not in `processes` since there were more than a thousand: those that used least
+    /// processor time. The recording has them.
+    pub processes_unlisted: u64,
     /// Children that lived so shortly that they are not in `processes`: always less than 50 ms. Where the system
     /// does not tell of every child, those that were noticed.
     pub children_unnamed: u64,
@@ -116,6 +120,9 @@ pub struct ProcessReport {
     pub shares: Shares,
     /// Its threads, busiest first.
     pub threads: Vec<ThreadReport>,
+    /// Threads that have ended and are not in `threads` since there were hundreds: those that ran least. The
+    /// recording has them.
+    pub threads_unlisted: u64,
 }
 
 /// A thread.
@@ -263,6 +270,7 @@ impl Report {
             peak_rss_bytes: peak.max(facts.peak_rss_bytes),
             memory_course_bytes: observation.memory_course.clone(),
             processes,
+            processes_unlisted: observation.processes_unlisted,
             children_unnamed: observation.children_unnamed,
             functions: observation.functions.iter().take(HOT_ROWS).map(by_running).collect(),
             lines: observation.lines.iter().take(HOT_ROWS).map(by_running).collect(),
@@ -291,8 +299,12 @@ impl Report {
 
 /// Thread ticks in some states, over all threads.
 fn total(observation: &Observation, states: &[State]) -> u64 {
-    let threads = observation.processes.iter().flat_map(|process| &process.threads);
-    threads.map(|thread| states.iter().map(|state| thread.ticks[*state as usize]).sum::<u64>()).sum()
+    let sum =
+        |ticks: &[u64; State::ALL.len()]| states.iter().map(|state| ticks[*state as usize]).sum::<u64>();
+    let of_process = |process: &ObservedProcess| {
+        process.threads.iter().map(|thread| sum(&thread.ticks)).sum::<u64>() + sum(&process.unlisted_ticks)
+    };
+    observation.processes.iter().map(of_process).sum::<u64>() + sum(&observation.unlisted_ticks)
 }
 
 fn process_report(process: &ObservedProcess, observation: &Observation, tick_s: f64) -> ProcessReport {
@@ -314,6 +326,7 @@ fn process_report(process: &ObservedProcess, observation: &Observation, tick_s: 
         ending: seen.ending,
         shares: Shares::of(&process.ticks),
         threads,
+        threads_unlisted: process.threads_unlisted,
     }
 }
 
@@ -348,18 +361,18 @@ fn warnings(observation: &Observation) -> Vec<String> {
     let mut warnings: Vec<String> = Vec::new();
     for process in &observation.processes {
         let seen = &process.process;
-        if !seen.unobserved.is_empty()
-            && seen.interpreter.is_empty()
-            && (seen.parent == 0 || looks_like_python(seen))
-        {
-            warnings.push(format!("process {} ran unobserved: {}", seen.pid, seen.unobserved));
+        let worth_telling = seen.parent == 0 || !seen.interpreter.is_empty() || looks_like_python(seen);
+        if worth_telling && !seen.unobserved.is_empty() && seen.unobserved != NO_LONGER_PYTHON {
+            let since =
+                if seen.interpreter.is_empty() { "ran unobserved" } else { "could not be read to its end" };
+            warnings.push(format!("process {} {since}: {}", seen.pid, seen.unobserved));
         }
     }
     if observation.children_unobserved > 0 {
         warnings.push(format!("{} more child processes were not observed", observation.children_unobserved));
     }
     let missed = observation.ticks_missed as f64 / observation.ticks.max(1) as f64;
-    if missed > 0.05 && observation.ticks > 100 {
+    if missed > 0.05 && observation.ticks > 100 && observation.counts.taken > 0 {
         warnings.push(format!(
             "{:.0} % of the samples were missed: the machine had no core left for naja; a lower --rate helps",
             missed * 100.0

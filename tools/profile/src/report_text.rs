@@ -4,6 +4,7 @@ use naja_recording::Ending;
 use naja_report::text::{Columns, Style, bytes, count, duration, percent, shorten, sparkline};
 
 use crate::report::{HotReport, ProcessReport, Report, Shares};
+use crate::target::NO_LONGER_PYTHON;
 
 /// Programs shorter than this get one line.
 const SHORT_S: f64 = 0.1;
@@ -96,6 +97,12 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
                 let cpu = seconds(thread.cpu_s);
                 columns.row(share_row(name, thread.wall_s, cpu, &thread.shares));
             }
+            let all = process.threads.len() as u64 + process.threads_unlisted;
+            if let Some(text) = more(all, THREADS, "threads") {
+                let mut row: [String; 8] = Default::default();
+                row[0] = format!("  {text}");
+                columns.row(row);
+            }
         }
     }
     let mut lines = vec![String::new()];
@@ -105,7 +112,8 @@ fn processes(report: &Report, style: Style) -> Vec<String> {
         let mut rows = columns.lines("  ").into_iter();
         lines.extend(rows.next().map(|row| style.bold(&row)));
         lines.extend(rows);
-        lines.extend(more(observed.len(), PROCESSES, "processes"));
+        let all = observed.len() as u64 + report.processes_unlisted;
+        lines.extend(more(all, PROCESSES, "processes").map(|text| format!("  {text}")));
     }
     lines.extend(other_processes(report, style));
     lines
@@ -156,8 +164,9 @@ fn other_children(report: &Report) -> Option<String> {
     }
 }
 
-fn more(all: usize, shown: usize, what: &str) -> Option<String> {
-    (all > shown).then(|| format!("  … and {} more {what}, in the recording", all - shown))
+fn more(all: u64, shown: usize, what: &str) -> Option<String> {
+    let rest = all.saturating_sub(shown as u64);
+    (rest > 0).then(|| format!("… and {} more {what}, in the recording", count(rest)))
 }
 
 /// What a person would call a process: its script or module, else its program.
@@ -166,7 +175,7 @@ fn program_name(process: &ProcessReport) -> String {
     let mut words = process.command.iter();
     let program = words.next().map(name).unwrap_or_default();
     // Not Python, or not any more.
-    if process.interpreter.is_empty() || !process.unobserved.is_empty() {
+    if process.interpreter.is_empty() || process.unobserved == NO_LONGER_PYTHON {
         return program;
     }
     let rest: Vec<&String> = words.collect();
@@ -242,6 +251,9 @@ fn shorten_place(row: &HotReport, columns: usize) -> String {
 
 /// A path without what says nothing: the environment's folders, the working directory.
 fn short_path(path: &str) -> &str {
+    if let Some(module) = path.strip_prefix("<frozen ").and_then(|rest| rest.strip_suffix('>')) {
+        return module;
+    }
     for marker in ["/site-packages/", "/dist-packages/"] {
         if let Some((_, rest)) = path.rsplit_once(marker) {
             return rest;

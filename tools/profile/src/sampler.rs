@@ -6,14 +6,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use naja_cpython::locate::Locator;
-use naja_recording::{Batch, Metric, ProcessId, ThreadId, Tick, Writer};
+use naja_recording::{Batch, Metric, ProcessId, State, ThreadId, Tick, Writer};
 use naja_system::{Failure, timer};
+use rustc_hash::FxHashSet;
 
 use crate::births::{self, Births, Changes};
 use crate::observation::{self, Observation};
 use crate::recorder::Recorder;
 use crate::stacks::Stacks;
-use crate::target::{SampleCounts, Shared, Target};
+use crate::target::{SampleCounts, Shared, Target, add_ticks};
 
 /// A batch is written this often: what a kill of naja can lose.
 const BATCH_NS: u64 = 200_000_000;
@@ -30,8 +31,11 @@ const SLEEP_MAX_NS: u64 = 10_000_000;
 /// The kernel has told by then how a process ended.
 const ENDING_TOLD_NS: u64 = 50_000_000;
 
-/// Processes beyond which further children are counted and not observed.
-const TARGETS_MAX: usize = 1024;
+/// Living processes beyond which further children are counted and not observed.
+const LIVING_MAX: usize = 1024;
+
+/// Processes that have ended and are kept for the report; there may be twice as many for a while.
+const ENDED_MAX: usize = 1024;
 
 /// What to sample.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +76,11 @@ pub struct Sampler {
     next_batch_ns: u64,
     next_metric_ns: u64,
     next_totals_ns: u64,
+    processes_given: ProcessId,
     children_unobserved: u64,
+    /// Processes that have ended and are not in `targets` any more, and the ticks of their threads.
+    processes_unlisted: u64,
+    unlisted_ticks: [u64; State::ALL.len()],
 }
 
 impl Sampler {
@@ -99,7 +107,10 @@ impl Sampler {
             next_batch_ns: options.start_ns + BATCH_NS,
             next_metric_ns: 0,
             next_totals_ns: options.start_ns,
+            processes_given: 1,
             children_unobserved: 0,
+            processes_unlisted: 0,
+            unlisted_ticks: [0; State::ALL.len()],
         }
     }
 
@@ -134,7 +145,7 @@ impl Sampler {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let inside = u128::from(self.random) * u128::from(self.options.interval_ns) >> 64;
+        let inside = (u128::from(self.random) * u128::from(self.options.interval_ns)) >> 64;
         self.options.start_ns + tick * self.options.interval_ns + inside as u64
     }
 
@@ -221,11 +232,12 @@ impl Sampler {
 
     /// A child becomes a process of the recording.
     fn take_in(&mut self, pid: u32, tick: Tick) {
-        if self.targets.len() >= TARGETS_MAX {
+        if self.targets.iter().filter(|target| !target.has_ended()).count() >= LIVING_MAX {
             self.children_unobserved += 1;
             return self.births.forget(pid);
         }
-        let id = self.targets.len() as ProcessId + 1;
+        self.processes_given += 1;
+        let id = self.processes_given;
         let parent = self.births.parent(pid);
         self.births.named(pid, id);
         self.targets.push(Target::new(id, pid, parent, tick));
@@ -287,6 +299,44 @@ impl Sampler {
         self.recorder.give(batch);
         if self.stacks.is_large() {
             self.stacks.begin_anew();
+            self.targets.iter_mut().for_each(Target::forget_stacks);
+        }
+        self.drop_ended();
+    }
+
+    /// Drops ended processes when there are very many, so that a server that starts one for each request is
+    /// observed in bounded space. Those stay that used most processor time, the program itself, and parents.
+    fn drop_ended(&mut self) {
+        let ended = self.targets.iter().filter(|target| target.has_ended()).count();
+        if ended < 2 * ENDED_MAX {
+            return;
+        }
+        let parents: FxHashSet<ProcessId> = self
+            .targets
+            .iter()
+            .filter(|target| !target.has_ended())
+            .map(|target| target.process.parent)
+            .collect();
+        let may_go = |target: &Target| {
+            target.has_ended() && target.process.parent != 0 && !parents.contains(&target.process.id)
+        };
+        let mut cpu: Vec<u64> =
+            self.targets.iter().filter(|target| may_go(target)).map(Target::cpu_ns).collect();
+        let surplus = cpu.len().saturating_sub(ENDED_MAX);
+        if surplus == 0 {
+            return;
+        }
+        let (_, limit_ns, _) = cpu.select_nth_unstable(surplus - 1);
+        let limit_ns = *limit_ns;
+        let mut left = surplus;
+        for target in self.targets.extract_if(.., |target| {
+            let goes = left > 0 && may_go(target) && target.cpu_ns() <= limit_ns;
+            left -= usize::from(goes);
+            goes
+        }) {
+            self.births.forget_ended(target.process.pid, target.process.id);
+            self.processes_unlisted += 1;
+            add_ticks(&mut self.unlisted_ticks, &target.thread_ticks());
         }
     }
 
@@ -307,6 +357,8 @@ impl Sampler {
         self.give_batch(until_tick, now_ns);
         observation::observe(observation::Seen {
             targets: self.targets,
+            processes_unlisted: self.processes_unlisted,
+            unlisted_ticks: self.unlisted_ticks,
             stacks: self.stacks,
             counts: self.counts,
             ticks: until_tick,

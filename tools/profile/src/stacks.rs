@@ -8,7 +8,10 @@ use naja_recording::{Function, FunctionId, NodeId, StackNode, State};
 use rustc_hash::FxHashMap;
 
 /// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
-pub(crate) const NODES_MAX: usize = 400_000;
+const NODES_MAX: usize = 400_000;
+
+/// Lines of which counts are kept over the generations; of more than these, the least seen are forgotten.
+const LINES_MAX: usize = 200_000;
 
 /// How often something was seen, on a processor and not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +46,9 @@ struct Node {
 type FunctionKey = (String, String, u32);
 
 /// The tree of stacks of a whole recording.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stacks {
+    nodes_max: usize,
     generation: u32,
     functions: Vec<Function>,
     function_ids: FxHashMap<FunctionKey, FunctionId>,
@@ -69,7 +73,48 @@ pub(crate) struct Totals {
     pub(crate) lines: FxHashMap<(FunctionKey, u32), (Count, Count)>,
 }
 
+impl Totals {
+    /// Forgets the least seen functions and lines, if there are more than `most` of either.
+    fn keep_most_seen(&mut self, most: usize) {
+        keep_most_seen(&mut self.functions, most);
+        keep_most_seen(&mut self.lines, most);
+    }
+}
+
+fn keep_most_seen<K: Clone + Eq + std::hash::Hash>(counts: &mut FxHashMap<K, (Count, Count)>, most: usize) {
+    let Some(surplus) = counts.len().checked_sub(most).filter(|surplus| *surplus > 0) else { return };
+    let mut by_count: Vec<(u64, K)> =
+        counts.iter().map(|(key, (_, total))| (total.all(), key.clone())).collect();
+    by_count.select_nth_unstable_by_key(surplus - 1, |(samples, _)| *samples);
+    for (_, key) in &by_count[..surplus] {
+        counts.remove(key);
+    }
+}
+
+impl Default for Stacks {
+    fn default() -> Stacks {
+        Stacks::with_nodes_max(NODES_MAX)
+    }
+}
+
 impl Stacks {
+    /// An empty tree that is begun anew when it has this many nodes.
+    pub(crate) fn with_nodes_max(nodes_max: usize) -> Stacks {
+        Stacks {
+            nodes_max,
+            generation: 0,
+            functions: Vec::new(),
+            function_ids: FxHashMap::default(),
+            nodes: Vec::new(),
+            node_ids: FxHashMap::default(),
+            functions_before: 0,
+            nodes_before: 0,
+            functions_given: 0,
+            nodes_given: 0,
+            earlier: Totals::default(),
+        }
+    }
+
     /// The generation of the numbers that are given now; see [`naja_recording::Batch::generation`].
     pub(crate) fn generation(&self) -> u32 {
         self.generation
@@ -77,7 +122,7 @@ impl Stacks {
 
     /// Whether the tree has grown so large that [`begin_anew`](Self::begin_anew) is due.
     pub(crate) fn is_large(&self) -> bool {
-        self.nodes.len() >= NODES_MAX
+        self.nodes.len() >= self.nodes_max
     }
 
     /// The number of a function.
@@ -144,6 +189,7 @@ impl Stacks {
     /// from there. To be called right after [`take_new`](Self::take_new).
     pub(crate) fn begin_anew(&mut self) {
         self.earlier = self.totals();
+        self.earlier.keep_most_seen(LINES_MAX);
         self.generation += 1;
         self.functions_before += self.functions.len() as u32;
         self.nodes_before += self.nodes.len() as u32;
@@ -267,6 +313,14 @@ mod tests {
         assert_eq!(own_and_total(&stacks.totals(), "a"), (0, 7));
         assert_eq!(own_and_total(&stacks.totals(), "b"), (3, 3));
         assert_eq!(stacks.take_new(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_least_seen_are_forgotten_where_there_are_too_many() {
+        let mut totals = tree(&[("a:1", 3), ("b:1", 1), ("c:1", 2), ("d:1", 9)]).totals();
+        totals.keep_most_seen(2);
+        assert_eq!((totals.functions.len(), totals.lines.len()), (2, 2));
+        assert_eq!((own_and_total(&totals, "a"), own_and_total(&totals, "d")), ((3, 3), (9, 9)));
     }
 
     #[test]

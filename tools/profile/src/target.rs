@@ -10,7 +10,7 @@ use naja_cpython::locate::{LocateError, Locator};
 use naja_cpython::memory::{LiveProcess, MemoryError};
 use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
-use naja_system::timer;
+use naja_system::{Failure, timer};
 
 use crate::os_thread::{Activity, OsThread};
 use crate::python::Python;
@@ -24,6 +24,9 @@ const FAILURES_MAX: u32 = 20;
 /// The shortest and the longest time between two attempts to find an interpreter in a process that has none.
 const ATTEMPT_GAP_MIN_NS: u64 = 500_000;
 const ATTEMPT_GAP_MAX_NS: u64 = 1_000_000_000;
+
+/// Why a process is not read on that was a Python and has become another program.
+pub(crate) const NO_LONGER_PYTHON: &str = "the process runs Python no more";
 
 /// The shortest and the longest time between two looks at which program a process executes.
 const PROGRAM_GAP_MIN_NS: u64 = 4_000_000;
@@ -57,6 +60,43 @@ const BY_WEIGHT: [State; State::ALL.len()] = [
     State::Lost,
 ];
 
+/// Threads of one process that have ended: those that ran most, and a sum of the rest, so that a server that
+/// makes a thread for each request is observed in bounded space.
+#[derive(Debug, Default)]
+pub(crate) struct EndedThreads {
+    pub(crate) kept: Vec<TargetThread>,
+    /// How many are not kept, and their ticks by state.
+    pub(crate) unlisted: u64,
+    pub(crate) unlisted_ticks: [u64; State::ALL.len()],
+}
+
+/// Ended threads that are kept, of each process; there may be twice as many for a while.
+const ENDED_THREADS_MAX: usize = 200;
+
+impl EndedThreads {
+    fn add(&mut self, mut thread: TargetThread) {
+        thread.forget_stack();
+        thread.os.close();
+        self.kept.push(thread);
+        if self.kept.len() < 2 * ENDED_THREADS_MAX {
+            return;
+        }
+        let busy = |thread: &TargetThread| {
+            thread.ticks[State::Python as usize] + thread.ticks[State::Native as usize]
+        };
+        self.kept.sort_by_key(|thread| std::cmp::Reverse(busy(thread)));
+        for thread in self.kept.drain(ENDED_THREADS_MAX..) {
+            self.unlisted += 1;
+            add_ticks(&mut self.unlisted_ticks, &thread.ticks);
+        }
+    }
+}
+
+/// Adds ticks by state.
+pub(crate) fn add_ticks(sum: &mut [u64; State::ALL.len()], ticks: &[u64; State::ALL.len()]) {
+    sum.iter_mut().zip(ticks).for_each(|(sum, ticks)| *sum += ticks);
+}
+
 /// What all targets share while one tick is sampled.
 pub(crate) struct Shared<'a> {
     pub(crate) tick: Tick,
@@ -80,6 +120,7 @@ pub(crate) struct Target {
     attempt_gap_ns: u64,
     failures: u32,
     threads: Vec<TargetThread>,
+    ended_threads: EndedThreads,
     /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
     ticks: [u64; State::ALL.len()],
     /// The tick after the last one that `ticks` holds.
@@ -118,6 +159,7 @@ impl Target {
             attempt_gap_ns: ATTEMPT_GAP_MIN_NS,
             failures: 0,
             threads: Vec::new(),
+            ended_threads: EndedThreads::default(),
             ticks: [0; State::ALL.len()],
             next_tick: tick,
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
@@ -137,8 +179,24 @@ impl Target {
     }
 
     /// The process, its ticks by state, and its threads, to be counted up.
-    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], Vec<TargetThread>) {
-        (self.process, self.ticks, self.threads)
+    pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], EndedThreads) {
+        let mut threads = self.ended_threads;
+        threads.kept.extend(self.threads);
+        (self.process, self.ticks, threads)
+    }
+
+    /// The tree of stacks was begun anew.
+    pub(crate) fn forget_stacks(&mut self) {
+        self.threads.iter_mut().for_each(TargetThread::forget_stack);
+    }
+
+    /// Ticks of all its threads by state.
+    pub(crate) fn thread_ticks(&self) -> [u64; State::ALL.len()] {
+        let mut ticks = self.ended_threads.unlisted_ticks;
+        for thread in self.threads.iter().chain(&self.ended_threads.kept) {
+            add_ticks(&mut ticks, &thread.ticks);
+        }
+        ticks
     }
 
     /// Adds what is new of its threads to a batch.
@@ -149,6 +207,7 @@ impl Target {
             }
             batch.runs.extend(thread.take_runs());
         }
+        self.threads.extract_if(.., |thread| thread.ended).for_each(|thread| self.ended_threads.add(thread));
     }
 
     /// CPU time used since it was first seen, nanoseconds.
@@ -215,7 +274,7 @@ impl Target {
             Err(LocateError::Memory(MemoryError::Gone)) => self.check_alive(shared.tick),
             Err(error) => {
                 if !matches!(error, LocateError::NotReady) {
-                    self.process.unobserved = error.to_string();
+                    self.process.unobserved = self.reason(&error);
                 }
                 // An interpreter that is starting is tried again soon; another program now and then, since
                 // it may replace itself by one.
@@ -227,6 +286,17 @@ impl Target {
             }
         }
         self.changed = true;
+    }
+
+    /// Why its stacks are not read, and what works instead.
+    fn reason(&self, error: &LocateError) -> String {
+        if matches!(error, LocateError::NotPython) && !self.process.interpreter.is_empty() {
+            return NO_LONGER_PYTHON.to_owned();
+        }
+        let Some(hint) = Failure::from(error).hint_text().map(str::to_owned) else {
+            return error.to_string();
+        };
+        format!("{error}: {hint}")
     }
 
     /// Opens the threads that the system lists and that are not known yet.
@@ -289,8 +359,14 @@ impl Target {
     /// A sample failed as a whole: the interpreter starts, ends, or was replaced by another program.
     fn fail(&mut self, error: SampleError, shared: &mut Shared<'_>) {
         self.threads.iter_mut().for_each(TargetThread::lose);
-        if error == SampleError::Memory(MemoryError::Gone) {
-            return self.check_alive(shared.tick);
+        match error {
+            SampleError::Memory(MemoryError::Gone) => return self.check_alive(shared.tick),
+            // It has given up or gained privileges, and stays the program that it was.
+            SampleError::Memory(MemoryError::Forbidden) => {
+                self.python = None;
+                return self.attempt(shared);
+            }
+            _ => {}
         }
         self.failures += 1;
         if self.failures >= FAILURES_MAX {

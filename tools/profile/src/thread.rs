@@ -71,6 +71,13 @@ impl TargetThread {
         self.ended || (self.stack_is_known && matches!(self.os.last_seen(), Activity::Call { .. }))
     }
 
+    /// The tree of stacks was begun anew: the numbers of its nodes are void.
+    pub(crate) fn forget_stack(&mut self) {
+        self.lose();
+        self.frames = Vec::new();
+        self.path = Vec::new();
+    }
+
     /// Nothing is known of it now.
     pub(crate) fn lose(&mut self) {
         self.now = Now::default();
