@@ -16,8 +16,8 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
     naja.arg("run");
     if requirements.is_file() {
         let python = example_environment(checkout, &requirements)?;
-        say("running the example: naja run examples/flights/flights.py");
-        naja.arg("--python").arg(python).arg("examples/flights/flights.py");
+        say("running the example: naja run examples/flights/main.py");
+        naja.arg("--python").arg(python).arg("examples/flights/main.py");
     } else {
         say("running a small program: naja run -m calendar");
         naja.args(["-m", "calendar"]);

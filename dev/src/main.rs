@@ -4,6 +4,7 @@
 //! seconds. Start at [`COMMANDS`].
 #![expect(clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
 mod check;
 mod checkout;
 mod example;
@@ -14,7 +15,7 @@ mod packages;
 mod python;
 mod stamp;
 mod step;
-mod tests;
+mod test_run;
 
 use std::process::ExitCode;
 
@@ -24,12 +25,12 @@ use step::{Outcome, Problem};
 type Chore = fn(&Checkout, &[String]) -> Outcome<()>;
 
 /// Every command: its name, its arguments, what it does, the function.
-const COMMANDS: [(&str, &str, &str, Chore); 8] = [
+const COMMANDS: [(&str, &str, &str, Chore); 9] = [
     ("build", "", "build the program and the package, and install both into .venv", package::build),
     ("py", "", "the same as `build`: the package as users get it, in .venv", package::build),
     ("wheel", "", "build the wheel into dist/", package::wheel_command),
     ("run", "", "run the example under naja", example::run),
-    ("test", "", "run all tests, with a table of minutes at the end", tests::run),
+    ("test", "", "run all tests, with a table of minutes at the end", test_run::run),
     (
         "check",
         "",
@@ -37,6 +38,12 @@ const COMMANDS: [(&str, &str, &str, Chore); 8] = [
         check::run,
     ),
     ("gen", "[--check]", "write the generated pages under docs/reference", generate::run),
+    (
+        "bench",
+        "PART",
+        "measure a part (profile, cpython) and write the results beside its script",
+        bench::run,
+    ),
     ("new-tool", "WORD", "make a tool's folder that compiles and passes `cargo dev check`", new_tool::run),
 ];
 

@@ -103,16 +103,16 @@ def main():
     sys.stdin.readline()
     chance = random.Random(1)
     end = clock() + int(seconds * 1e9)
-    before = clock()
-    while before < end:
+    now = 0
+    while now < end:
         index = chance.randrange(len(phases))
         function, calls, count, visits, _ = phases[index]
         if visits < 1 and chance.random() > visits:
             continue
+        before = clock()
         function(calls, count)
         now = clock()
         sums[index] += now - before
-        before = now
     print(*sums, flush=True)
 
 

@@ -111,6 +111,13 @@ impl CodeInfo {
         }
     }
 
+    /// Whether this is a step that the interpreter puts on the stack for itself and never shows: from 3.12 on
+    /// between a class and its `__init__`, and between C code and a Python function.
+    pub fn is_the_interpreters_own(&self) -> bool {
+        let (name, file) = (self.name.as_str(), self.file.as_str());
+        file == "<shim>" || (name, file) == ("__init__", "__init__") || name == "<interpreter trampoline>"
+    }
+
     /// Whether the innermost frame, standing at `raw`, is as a rule inside C code that it called.
     ///
     /// From 3.11 on instructions are rewritten while they run, and this goes by what they were when the code

@@ -10,6 +10,7 @@ use crate::memory::{Memory, MemoryError, Range};
 use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
+use crate::reader::{Outcome, StackReader};
 
 /// More reads than this are taken for an endless loop.
 const READS_MAX: u64 = 2_000_000;
@@ -41,13 +42,18 @@ impl<'a> FuzzMemory<'a> {
         };
         // With the lowest bit, memory changes every now and then.
         let turn = if behaviour & 1 == 0 { 0 } else { self.reads.get() / 7 };
-        let mut start = (address.wrapping_add(turn) % bytes.len() as u64) as usize;
-        let mut rest = buffer;
-        while !rest.is_empty() {
-            let count = rest.len().min(bytes.len() - start);
-            let (part, after) = rest.split_at_mut(count);
-            part.copy_from_slice(&bytes[start..start + count]);
-            (rest, start) = (after, 0);
+        let start = (address.wrapping_add(turn) % bytes.len() as u64) as usize;
+        let (mut done, len) = (0, buffer.len());
+        for part in [&bytes[start..], &bytes[..start]] {
+            let count = part.len().min(len - done);
+            buffer[done..done + count].copy_from_slice(&part[..count]);
+            done += count;
+        }
+        // One round is there; the others repeat what is there already, twice as much each time.
+        while done < len {
+            let count = done.min(len - done);
+            buffer.copy_within(..count, done);
+            done += count;
         }
     }
 
@@ -132,4 +138,26 @@ pub fn names(input: &[u8]) {
     thread_names(&memory, &located, 0x20_0000);
     os_thread_id(&memory, &located, 0x20_0000);
     let _ = find_libc_tid(&memory, &located, 1234);
+}
+
+/// Samples a process a few times, as a program would that starts, runs and ends a thread.
+///
+/// # Panics
+/// When a stack is not what a sample promises: a fuzzer is to find that.
+pub fn stacks(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let mut reader = StackReader::new((&located).into());
+    for round in 0..4 {
+        let skipped = bytes.get(round).copied().unwrap_or(0);
+        let sampled = reader.sample(&memory, &mut |thread| thread.state & 0xff == u64::from(skipped));
+        for thread in reader.threads() {
+            assert!(thread.interpreter < reader.interpreters().len() || sampled.is_err(), "an interpreter");
+            assert!(thread.unchanged <= thread.frames.len(), "no more than all frames are as they were");
+            assert!(thread.outcome != Outcome::Valid || thread.tries > 0, "a stack that was read");
+        }
+        if round == 2 {
+            reader.forget_threads();
+        }
+    }
 }

@@ -57,7 +57,7 @@ pub trait Memory {
     }
 }
 
-/// Another process's memory, read by `process_vm_readv`.
+/// A living process's memory, another's or our own, read by `process_vm_readv`.
 ///
 /// Cost: some 1.2 µs a call, 0.4 µs a range, 0.13 µs per 2 KiB.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,12 @@ impl LiveProcess {
     pub fn new(pid: u32) -> Self {
         // Process numbers end at 2^22 on Linux; -1 names no process and makes every read fail.
         LiveProcess { pid: libc::pid_t::try_from(pid).unwrap_or(-1) }
+    }
+
+    /// Our own process's memory: the same call, so that an address which is not mapped is an error and not
+    /// the end of the process.
+    pub fn own() -> Self {
+        Self::new(std::process::id())
     }
 
     /// The process's number.
@@ -145,10 +151,6 @@ fn last_error() -> MemoryError {
 mod tests {
     use super::*;
 
-    fn ourselves() -> LiveProcess {
-        LiveProcess::new(std::process::id())
-    }
-
     #[test]
     fn many_ranges_arrive_one_after_the_other() {
         let text = b"the snake sheds its skin".to_vec();
@@ -156,7 +158,7 @@ mod tests {
         let ranges: Vec<Range> =
             (0..text.len()).rev().map(|i| Range { address: base + i as u64, len: 1 }).collect();
         let mut copy = vec![0; text.len()];
-        assert_eq!(ourselves().read_many(&ranges, &mut copy), Ok(text.len()));
+        assert_eq!(LiveProcess::own().read_many(&ranges, &mut copy), Ok(text.len()));
         copy.reverse();
         assert_eq!(copy, text);
     }
@@ -167,9 +169,9 @@ mod tests {
         let good = Range { address: (&raw const word) as u64, len: 8 };
         let bad = Range { address: 16, len: 8 };
         let mut copy = [0; 24];
-        assert_eq!(ourselves().read_many(&[good, bad, good], &mut copy), Ok(8));
-        assert_eq!(ourselves().read_many(&[bad], &mut copy[..8]), Ok(0));
-        assert_eq!(ourselves().read(16, &mut copy), Err(MemoryError::Unmapped));
+        assert_eq!(LiveProcess::own().read_many(&[good, bad, good], &mut copy), Ok(8));
+        assert_eq!(LiveProcess::own().read_many(&[bad], &mut copy[..8]), Ok(0));
+        assert_eq!(LiveProcess::own().read(16, &mut copy), Err(MemoryError::Unmapped));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod endings;
 mod identity;
 mod interpreters;
 mod project;
+mod real_programs;
 mod signals;
 mod targets;
 mod terminals;

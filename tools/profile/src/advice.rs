@@ -121,7 +121,13 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
         Some(hot) => {
             format!("a native module pays most for {}, {} of it", place(hot), percent(hot.own_share))
         }
-        None => "no single function stands out".to_owned(),
+        None => match largest_part(report) {
+            Some(part) => {
+                let share = percent(part.total_share);
+                format!("no single function stands out; {} with all that it calls takes {share}", place(part))
+            }
+            None => "no single function stands out".to_owned(),
+        },
     };
     let text = format!(
         "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. Processes use the other \
@@ -131,6 +137,12 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
         core_count(facts.cpu_count)
     );
     line("bound-by-python", text)
+}
+
+/// The function that, with what it calls, takes most of the time but not nearly all of it.
+fn largest_part(report: &Report) -> Option<&HotReport> {
+    let parts = report.functions.iter().filter(|hot| (0.2..0.8).contains(&hot.total_share));
+    parts.max_by(|a, b| a.total_share.total_cmp(&b.total_share))
 }
 
 /// A machine that is busy with other things.

@@ -250,8 +250,7 @@ impl Python {
 
     fn new_node(&self, parent: NodeId, frame: Frame, stacks: &mut Stacks) -> NodeId {
         match self.codes.get(&frame.code) {
-            // The interpreter's own step between a class and its `__init__` is nobody's function.
-            Some(code) if code.info.file == "<shim>" => parent,
+            Some(code) if code.info.is_the_interpreters_own() => parent,
             Some(code) => stacks.node(parent, code.function, code.info.line_at(frame.instruction)),
             None => {
                 let function = stacks.function("<unreadable>", "<unreadable>", "", 0);

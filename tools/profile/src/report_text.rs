@@ -251,6 +251,9 @@ fn shorten_place(row: &HotReport, columns: usize) -> String {
 
 /// A path without what says nothing: the environment's folders, the working directory.
 fn short_path(path: &str) -> &str {
+    if let Some(module) = path.strip_prefix("<frozen ").and_then(|rest| rest.strip_suffix('>')) {
+        return module;
+    }
     for marker in ["/site-packages/", "/dist-packages/"] {
         if let Some((_, rest)) = path.rsplit_once(marker) {
             return rest;

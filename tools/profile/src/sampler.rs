@@ -145,7 +145,7 @@ impl Sampler {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let inside = u128::from(self.random) * u128::from(self.options.interval_ns) >> 64;
+        let inside = (u128::from(self.random) * u128::from(self.options.interval_ns)) >> 64;
         self.options.start_ns + tick * self.options.interval_ns + inside as u64
     }
 

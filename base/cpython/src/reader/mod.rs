@@ -23,8 +23,15 @@ pub const TRIES_MAX: u32 = 5;
 /// Frames on one stack beyond which a sample is given up: deeper than any program that still works.
 const DEPTH_MAX: usize = 100_000;
 
-/// Threads, interpreters and chunks beyond which a list read from the target is taken for damaged.
-const LIST_MAX: usize = 16_384;
+/// Threads, interpreters and chunks of one thread beyond which a list read from the target is taken for
+/// damaged.
+const THREADS_MAX: usize = 16_384;
+const INTERPRETERS_MAX: usize = 1_024;
+const CHUNKS_MAX: usize = 4_096;
+
+/// Reads of single words that learning where the stacks lie may take in one sample, some 1.2 µs each.
+/// Threads that are not reached are learnt in the next.
+const SINGLE_READS_MAX: u32 = 20_000;
 
 /// Where an interpreter lies in the target, as far as the reader needs it.
 #[derive(Clone, Debug)]
@@ -102,6 +109,8 @@ struct ThreadMemory {
     outside: Outside,
     /// The outermost frame, where it is known.
     root: u64,
+    /// In how many samples the outermost frame was the known one.
+    root_confirmations: u32,
     /// The candidate for a new root and in how many copies in a row it was one.
     root_candidate: (u64, u32),
 }
@@ -162,6 +171,8 @@ pub struct StackReader {
     interpreters: Vec<Interpreter>,
     threads: Vec<Thread>,
     copied: Copied,
+    /// What is left of [`SINGLE_READS_MAX`] in this sample.
+    single_reads_left: u32,
     /// The stack being walked, innermost first, kept between samples for its room.
     scratch: Vec<(u64, Frame)>,
     /// The addresses that the walk has needed, likewise.
@@ -178,6 +189,7 @@ impl StackReader {
             interpreters: Vec::new(),
             threads: Vec::new(),
             copied: Copied::default(),
+            single_reads_left: 0,
             scratch: Vec::new(),
             visited: Vec::new(),
             words: Vec::new(),
@@ -217,6 +229,7 @@ impl StackReader {
         memory: &dyn Memory,
         skip: &mut dyn FnMut(&Thread) -> bool,
     ) -> Result<(), SampleError> {
+        self.single_reads_left = SINGLE_READS_MAX;
         if self.interpreters.is_empty() {
             self.refresh(memory)?;
         }
@@ -239,15 +252,25 @@ impl StackReader {
         Ok(())
     }
 
-    /// Reads the lists of interpreters and threads anew; threads that stay keep what is known of them.
+    /// Reads the lists of interpreters and threads anew; threads that stay keep what is known of them. Where
+    /// that fails, nothing is known any more.
     fn refresh(&mut self, memory: &dyn Memory) -> Result<(), SampleError> {
+        let outcome = self.read_lists(memory);
+        if outcome.is_err() {
+            self.interpreters.clear();
+            self.threads.clear();
+        }
+        outcome
+    }
+
+    fn read_lists(&mut self, memory: &dyn Memory) -> Result<(), SampleError> {
         let mut known = std::mem::take(&mut self.threads);
         self.interpreters.clear();
         let offsets = &self.layout.offsets;
         let mut address =
             memory.read_u64(self.layout.runtime + u64::from(offsets.runtime.interpreters_head))?;
         while address != 0 {
-            if self.interpreters.len() == LIST_MAX {
+            if self.interpreters.len() == INTERPRETERS_MAX {
                 return Err(SampleError::Inconsistent);
             }
             let field = |offset: u32| memory.read_u64(address.wrapping_add(u64::from(offset)));
@@ -268,7 +291,7 @@ impl StackReader {
         for index in 0..self.interpreters.len() {
             let mut state = self.interpreters[index].threads_head;
             while state != 0 {
-                if self.threads.len() == LIST_MAX {
+                if self.threads.len() == THREADS_MAX {
                     return Err(SampleError::Inconsistent);
                 }
                 let thread = self.read_thread(memory, state, index, &mut known)?;

@@ -14,6 +14,10 @@ const OUTSIDE_MAX: usize = 4096;
 /// Samples after which an outside place that was not needed is forgotten.
 const OUTSIDE_AGE_MAX: u32 = 200;
 
+/// Samples after which a thread's outside places are told again which of them are still needed. Telling them
+/// at every sample would cost as much as the walk.
+const OUTSIDE_NEWS: u32 = 64;
+
 /// Bytes copied beyond what the last samples needed of the newest chunk: room for a few more calls.
 const CHUNK_SLACK_BYTES: u64 = 1024;
 
@@ -29,9 +33,24 @@ const COPY_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Outside {
     /// (address, samples since it was last needed), sorted by address.
     places: Vec<(u64, u32)>,
+    /// Samples until it wants to know again which places are needed.
+    news_in: u32,
 }
 
 impl Outside {
+    /// Whether it is time to [`touch`](Self::touch) every place that the last walk needed.
+    pub(super) fn wants_to_know(&mut self) -> bool {
+        if self.places.is_empty() {
+            return false;
+        }
+        if self.news_in > 0 && self.places.len() <= OUTSIDE_MAX {
+            self.news_in -= 1;
+            return false;
+        }
+        self.news_in = OUTSIDE_NEWS;
+        true
+    }
+
     /// Remembers that `address` was needed.
     pub(super) fn touch(&mut self, address: u64) {
         match self.places.binary_search_by_key(&address, |place| place.0) {
@@ -358,9 +377,10 @@ impl StackReader {
                 return false;
             };
             let sane = (u64::from(offsets.data)..COPY_BYTES_MAX as u64).contains(&size);
-            if !sane || fresh.len() >= super::LIST_MAX {
+            if !sane || fresh.len() >= super::CHUNKS_MAX || self.single_reads_left < 2 {
                 return false;
             }
+            self.single_reads_left -= 2;
             fresh.push(Chunk { address, size, used: size.min(16 << 10) });
             address = previous;
         }

@@ -12,6 +12,11 @@ use crate::offsets::ABSENT;
 const ROOT_AGREEMENTS: u32 = 3;
 const ROOT_AGREEMENTS_ALONE: u32 = 5;
 
+/// The more often a root has been confirmed, the more agreement it takes to believe in another one: a
+/// generator that was left while it was copied looks like a new root, again and again.
+const ROOT_CONFIRMATIONS_PER_AGREEMENT: u32 = 4;
+const ROOT_AGREEMENTS_MAX: u32 = 20;
+
 /// Frames followed by single reads, some 1.2 µs each, for one try. A deeper stack is learnt over several.
 const CHASE_MAX: usize = 500;
 
@@ -57,7 +62,11 @@ impl StackReader {
         let frame_size = u64::from(self.layout.offsets.frame.head_size);
         let thread = &mut self.threads[index];
         let valid = match walked {
-            Walked::Rooted => true,
+            Walked::Rooted => {
+                thread.memory.root_confirmations = thread.memory.root_confirmations.saturating_add(1);
+                thread.memory.root_candidate = (0, 0);
+                true
+            }
             Walked::Broken => false,
             Walked::Missing(address) => {
                 Self::expect(thread, address, frame_size);
@@ -69,7 +78,15 @@ impl StackReader {
                 thread.memory.outside.touch(address);
                 false
             }
-            Walked::OtherRoot(address) => self.agree_on_root(index, address, stack.len()),
+            Walked::OtherRoot(address) => {
+                let root = thread.memory.root;
+                // Something has called what was taken for the root: it never was, or is not any more.
+                if !self.layout.has_chunks() && stack.iter().any(|(address, _)| *address == root) {
+                    thread.memory.root = 0;
+                    thread.memory.root_confirmations = 0;
+                }
+                self.agree_on_root(index, address, stack.len())
+            }
         };
         if valid {
             self.accept(index, &stack, &visited);
@@ -79,7 +96,7 @@ impl StackReader {
         valid
     }
 
-    /// The walk itself; fills `stack` with (address, frame), innermost first, and `visited` with every
+    /// The walk itself; fills `stack` with (address, frame), innermost first, and `visited` with every other
     /// address that it needed.
     fn walk(&self, index: usize, stack: &mut Vec<(u64, Frame)>, visited: &mut Vec<u64>) -> Walked {
         let offsets = &self.layout.offsets;
@@ -116,7 +133,8 @@ impl StackReader {
                 // 3.14 keeps a tag in the low bits of the reference to the code object.
                 let code = field(offsets.frame.code, 8) & !7;
                 stack.push((address, Frame { code, instruction }));
-                if address == root {
+                // Up to 3.10 the root is learnt, and may have been learnt wrongly: nothing calls a true one.
+                if address == root && (self.layout.has_chunks() || field(offsets.frame.previous, 8) == 0) {
                     return Walked::Rooted;
                 }
             }
@@ -149,6 +167,10 @@ impl StackReader {
             if self.widen_chunk(index, address) {
                 return;
             }
+            if self.single_reads_left == 0 {
+                return;
+            }
+            self.single_reads_left -= 1;
             match memory.read_u64(address.wrapping_add(previous_offset)) {
                 Ok(previous) if previous != 0 => address = previous,
                 _ => return,
@@ -183,12 +205,22 @@ impl StackReader {
         if memory.chunks.iter().any(in_chunk) {
             return false;
         }
+        // Copies a few microseconds apart can all show one and the same call; samples hardly can.
+        let is_new_sample = memory.root_confirmations == 0 || self.threads[index].tries == 1;
+        let memory = &mut self.threads[index].memory;
         let (candidate, agreements) = memory.root_candidate;
-        let agreements = if candidate == outermost { agreements.saturating_add(1) } else { 1 };
+        let agreements = match candidate == outermost {
+            true if is_new_sample => agreements.saturating_add(1),
+            true => agreements,
+            false => 1,
+        };
         memory.root_candidate = (outermost, agreements);
-        if agreements < if depth > 1 { ROOT_AGREEMENTS } else { ROOT_AGREEMENTS_ALONE } {
+        let least = if depth > 1 { ROOT_AGREEMENTS } else { ROOT_AGREEMENTS_ALONE };
+        let needed = memory.root_confirmations / ROOT_CONFIRMATIONS_PER_AGREEMENT;
+        if agreements < needed.clamp(least, ROOT_AGREEMENTS_MAX) {
             return false;
         }
+        memory.root_confirmations = 0;
         if !has_chunks {
             memory.root = outermost;
         }
@@ -206,6 +238,16 @@ impl StackReader {
             None => 0,
         };
         let thread = &mut self.threads[index];
+        if thread.memory.outside.wants_to_know() {
+            // Frames in chunks are no news; what `expect` would do for them, `settle` does.
+            let in_chunk = |address: u64| {
+                let inside = |chunk: &super::Chunk| address.wrapping_sub(chunk.address) < chunk.size;
+                thread.memory.chunks.iter().any(inside)
+            };
+            let outside: Vec<u64> =
+                stack.iter().map(|(address, _)| *address).filter(|address| !in_chunk(*address)).collect();
+            outside.iter().for_each(|address| thread.memory.outside.touch(*address));
+        }
         let same = |((_, new), old): &(&(u64, Frame), &Frame)| new == *old;
         thread.unchanged = stack.iter().rev().zip(&thread.frames).take_while(same).count();
         thread.frames.truncate(thread.unchanged);

@@ -6,11 +6,12 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 4] = [
+const ENTRIES: [Entry; 5] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),
     ("names", hostile::names),
+    ("stacks", hostile::stacks),
 ];
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.

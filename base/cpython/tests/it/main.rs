@@ -6,6 +6,7 @@ mod hostile;
 mod layout;
 mod lines;
 mod names;
+mod stacks;
 
 use naja_cpython::locate::{Located, locate};
 use naja_cpython::memory::LiveProcess;

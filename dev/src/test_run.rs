@@ -43,6 +43,7 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
                 "--release",
                 "--workspace",
                 "--all-targets",
+                "--keep-going",
                 "--",
                 "-D",
                 "warnings",
