@@ -449,6 +449,9 @@ impl Target {
         self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        // What was only for sampling it goes: there may be many that have ended.
+        self.python = None;
+        self.statm = None;
         self.ended = true;
         self.changed = true;
     }
