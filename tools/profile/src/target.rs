@@ -461,6 +461,9 @@ impl Target {
         self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        // What was only for sampling it goes: there may be many that have ended.
+        self.python = None;
+        self.statm = None;
         self.ended = true;
         self.changed = true;
     }
@@ -477,8 +480,11 @@ impl Target {
 
     /// Brings the highest memory and the times up to date: reads two files, so not at every tick.
     pub(crate) fn refresh_totals(&mut self) {
-        self.threads.iter_mut().for_each(TargetThread::refresh_times);
         let pid = self.process.pid;
+        for thread in &mut self.threads {
+            thread.refresh_times();
+            thread.refresh_name(|tid| read_line(&format!("/proc/{pid}/task/{tid}/comm")));
+        }
         if let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
