@@ -107,7 +107,7 @@ if __name__ == '__main__':
         assert!(observed.seconds_in("busy") > 0.1, "{method}: {:#}", observed.report["functions"]);
         let workers = String::from_utf8_lossy(&observed.output.stdout).into_owned();
         for worker in workers.split_whitespace() {
-            let of_worker = |process: &&serde_json::Value| process["pid"].to_string() == worker;
+            let of_worker = |process: &&serde_json::Value| process["pid"].as_u64() == worker.parse().ok();
             let process = observed.processes().iter().find(of_worker).expect("the worker is named");
             assert_eq!(process["interpreter"], observed.report["interpreter"], "{method}");
         }

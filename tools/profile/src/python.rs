@@ -26,9 +26,12 @@ pub(crate) struct Python {
     nodes: FxHashMap<(NodeId, u64, u64), NodeId>,
     /// The generation of stacks that `codes` and `nodes` belong to.
     generation: u32,
-    /// System numbers of threads whose state does not have them (up to 3.10), by thread state.
-    native_ids: FxHashMap<u64, u32>,
-    names_due: Option<Tick>,
+    /// System numbers of threads whose state does not have them (up to 3.10), by thread state and Python's number:
+    /// the state of a thread that is about to start carries that of the thread which made it.
+    native_ids: FxHashMap<(u64, u64), u32>,
+    /// When to look for threads' names next, and how long to wait after that.
+    names_due: Tick,
+    names_gap: Tick,
     opcodes: Opcodes,
 }
 
@@ -43,6 +46,10 @@ struct Code {
     check_at: Tick,
 }
 
+/// Ticks between two looks at the names of threads.
+const NAMES_GAP_MIN: Tick = 50;
+const NAMES_GAP_MAX: Tick = 3200;
+
 /// Addresses of a code object's name, file and line table, and its first line.
 type Identity = [u64; 4];
 
@@ -55,7 +62,8 @@ impl Python {
             nodes: FxHashMap::default(),
             generation: 0,
             native_ids: FxHashMap::default(),
-            names_due: Some(0),
+            names_due: 0,
+            names_gap: NAMES_GAP_MIN,
             opcodes: Opcodes::default(),
         }
     }
@@ -64,12 +72,12 @@ impl Python {
     pub(crate) fn forget_threads(&mut self) {
         self.reader.forget_threads();
         self.native_ids.clear();
-        self.names_due = Some(0);
+        self.names_due = 0;
     }
 
     /// A thread has come: Python may have a name for it.
     pub(crate) fn name_threads_soon(&mut self) {
-        self.names_due = Some(0);
+        self.names_due = 0;
     }
 
     /// Reads the stacks of all threads that have run, and notes in `threads` what each is doing.
@@ -88,11 +96,11 @@ impl Python {
         }
         let native_ids = &self.native_ids;
         self.reader.sample(memory, &mut |read| {
-            let tid = native_ids.get(&read.state).copied().unwrap_or(read.native_id);
+            let tid = native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id);
             threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ran && thread.stack_is_known)
         })?;
         self.learn_native_ids(memory, pid, threads.len());
-        if self.names_due.is_some_and(|due| due <= shared.tick) {
+        if self.names_due <= shared.tick {
             self.name_threads(memory, threads, shared.tick);
         }
         let mut pythonic = 0;
@@ -112,18 +120,18 @@ impl Python {
     }
 
     fn tid(&self, read: &reader::Thread) -> u32 {
-        self.native_ids.get(&read.state).copied().unwrap_or(read.native_id)
+        self.native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id)
     }
 
     /// Up to 3.10 a thread's state does not have its number in the system; it lies in the C library's own
     /// record of the thread.
     fn learn_native_ids(&mut self, memory: &dyn Memory, pid: u32, thread_count: usize) {
         for read in self.reader.threads() {
-            if read.native_id == 0 && !self.native_ids.contains_key(&read.state) {
+            if read.native_id == 0 && !self.native_ids.contains_key(&(read.state, read.ident)) {
                 let found = os_thread_id(memory, &self.located, read.state);
                 let only = (thread_count == 1).then_some(pid);
                 if let Some(tid) = found.or(only) {
-                    self.native_ids.insert(read.state, tid);
+                    self.native_ids.insert((read.state, read.ident), tid);
                 }
             }
         }
@@ -131,11 +139,12 @@ impl Python {
 
     /// Gives threads the names that Python has for them.
     fn name_threads(&mut self, memory: &dyn Memory, threads: &mut [TargetThread], tick: Tick) {
-        // A name may be given a moment after its thread starts: look again some ticks later, once.
-        self.names_due = match self.names_due {
-            Some(0) => Some(tick + 50),
-            _ => None,
+        // A name may be given after its thread starts: look again, less often the longer no thread has come.
+        self.names_gap = match self.names_due {
+            0 => NAMES_GAP_MIN,
+            _ => (self.names_gap * 2).min(NAMES_GAP_MAX),
         };
+        self.names_due = tick + self.names_gap;
         for (number, interpreter) in self.reader.interpreters().iter().enumerate() {
             let names = thread_names(memory, &self.located, interpreter.address);
             for read in self.reader.threads().iter().filter(|read| read.interpreter == number) {

@@ -417,4 +417,129 @@ mod tests {
         let share = position as f64 / course.points.len() as f64;
         assert!((0.65..0.75).contains(&share), "{share}");
     }
+
+    /// Samples a program until a condition holds, with a tree of few nodes and a small recording.
+    fn sample_until(
+        program: &str,
+        nodes_max: usize,
+        size_limit: Option<u64>,
+        done: impl Fn(&Sampler) -> bool,
+    ) -> Option<(Observation, tempfile::TempDir)> {
+        let Some(python) = naja_testkit::interpreters::interpreters().last() else {
+            naja_testkit::not_tested("sampling: there is no CPython from 3.8 on");
+            return None;
+        };
+        let target = naja_testkit::target::Target::start(python, program);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("run.naja");
+        let options = SamplerOptions { pid: target.pid(), start_ns: timer::now_ns(), interval_ns: 1_000_000 };
+        let mut sampler = Sampler::new(options, move || {
+            let header = naja_recording::Header { interval_ns: 1_000_000, ..Default::default() };
+            let mut writer = Writer::create(&path, &header).expect("the folder is ours");
+            writer.set_size_limit(size_limit.unwrap_or(naja_recording::DEFAULT_SIZE_LIMIT));
+            (writer, None)
+        });
+        sampler.stacks = Stacks::with_nodes_max(nodes_max);
+        let mut next = 0;
+        while !done(&sampler) {
+            let now = timer::now_ns();
+            let tick = ((now - options.start_ns) / options.interval_ns).max(next);
+            sampler.sample(tick, now);
+            next = tick + 1;
+            timer::sleep_until(options.start_ns + next * options.interval_ns);
+        }
+        let mut observation = sampler.finish(next);
+        if let Some(mut writer) = observation.writer.take() {
+            writer.complete().expect("the recording is complete");
+        }
+        assert!(observation.failures.is_empty(), "{:?}", observation.failures);
+        Some((observation, folder))
+    }
+
+    #[test]
+    fn totals_stay_exact_and_the_recording_small_over_many_generations_of_stacks() {
+        // One thread never moves; the other stands in ever new stacks.
+        let program = "
+import itertools, sys, threading, time
+def idle():
+    threading.Event().wait()
+threading.Thread(target=idle, daemon=True).start()
+def leaf():
+    end = time.perf_counter() + 0.001
+    while time.perf_counter() < end: pass
+def turn(depth, path):
+    if depth == 0: leaf()
+    elif path >> depth & 1:
+        turn(depth - 1, path)
+    else:
+        turn(depth - 1, path)
+print('{}', flush=True)
+for path in itertools.count():
+    turn(20, path * 37)
+";
+        const NODES_MAX: usize = 150;
+        const SIZE_LIMIT: u64 = 96 << 10;
+        let enough = |sampler: &Sampler| sampler.stacks.generation() >= 6;
+        let Some((observation, folder)) = sample_until(program, NODES_MAX, Some(SIZE_LIMIT), enough) else {
+            return;
+        };
+        // Every tick in which a thread was seen is in the totals of exactly one line.
+        let threads = &observation.processes[0].threads;
+        let in_states = |states: &[State]| -> u64 {
+            threads
+                .iter()
+                .map(|thread| states.iter().map(|state| thread.ticks[*state as usize]).sum::<u64>())
+                .sum()
+        };
+        let own = |hot: &[observation::Hot], count: fn(&observation::Hot) -> u64| {
+            hot.iter().map(count).sum::<u64>()
+        };
+        let running = in_states(&[State::Python, State::Native]);
+        let waiting =
+            in_states(&[State::GilWait, State::IoWait, State::LockWait, State::Sleep, State::ChildWait]);
+        assert_eq!(own(&observation.functions, |hot| hot.own_running), running);
+        assert_eq!(own(&observation.waits, |hot| hot.own_waiting), waiting);
+        assert!(running > 100 && waiting > 100, "{running} {waiting}");
+        let len = std::fs::metadata(folder.path().join("run.naja")).expect("a recording").len();
+        assert!(len <= SIZE_LIMIT, "{len} bytes");
+    }
+
+    #[test]
+    fn threads_and_processes_that_end_are_kept_in_bounded_number() {
+        let program = "
+import threading
+print('{}', flush=True)
+while True:
+    thread = threading.Thread(target=lambda: sum(range(20_000)))
+    thread.start()
+    thread.join()
+";
+        let enough = |sampler: &Sampler| sampler.threads_given >= 600;
+        let Some((observation, _folder)) = sample_until(program, 100_000, None, enough) else { return };
+        let [process] = observation.processes.as_slice() else { panic!("{:?}", observation.processes) };
+        assert!(process.threads.len() < 2 * 200 + 200, "{} threads", process.threads.len());
+        assert!(process.threads.len() as u64 + process.threads_unlisted >= 600);
+    }
+
+    #[test]
+    fn ended_processes_beyond_a_number_are_summed_up() {
+        let mut own_child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        let options =
+            SamplerOptions { pid: own_child.id(), start_ns: timer::now_ns(), interval_ns: 1_000_000 };
+        let mut sampler = Sampler::new(options, || {
+            (Writer::in_memory(&naja_recording::Header::default()).expect("there is memory"), None)
+        });
+        // Numbers that no process can have: they have ended when they are looked at first.
+        for number in 0..3 * ENDED_MAX as u32 {
+            assert!(sampler.births.found(u32::MAX - number, own_child.id(), 0));
+            sampler.take_in(u32::MAX - number, 0);
+            sampler.sample(u64::from(number), timer::now_ns());
+        }
+        sampler.give_batch(u64::MAX >> 20, timer::now_ns());
+        assert!(sampler.targets.len() <= 2 * ENDED_MAX, "{} processes", sampler.targets.len());
+        assert_eq!(sampler.targets.len() as u64 + sampler.processes_unlisted, 3 * ENDED_MAX as u64 + 1);
+        assert_eq!(sampler.targets[0].process.pid, own_child.id(), "the program itself stays");
+        own_child.kill().expect("it lives");
+        own_child.wait().expect("it ends");
+    }
 }

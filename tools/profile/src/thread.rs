@@ -30,10 +30,16 @@ pub(crate) struct TargetThread {
     /// Ticks in which the collector ran in it.
     pub(crate) gc_ticks: u64,
     pub(crate) ended: bool,
+    /// The name that the system had for it, and how often to look for another.
+    system_name: String,
+    name_looks: u8,
     runs: Vec<Run>,
     runs_from: Tick,
     next_tick: Tick,
 }
+
+/// Looks at the system's name of a thread after the first.
+const NAME_LOOKS: u8 = 4;
 
 /// What a sample showed of a thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(crate) struct Now {
 impl TargetThread {
     pub(crate) fn new(thread: Thread, os: OsThread, tick: Tick) -> TargetThread {
         TargetThread {
+            system_name: thread.name.clone(),
+            name_looks: NAME_LOOKS,
             thread,
             changed: true,
             os,
@@ -63,6 +71,21 @@ impl TargetThread {
             runs: Vec::new(),
             runs_from: tick,
             next_tick: tick,
+        }
+    }
+
+    /// Looks whether a thread that Python has no name for has got one from the system: `name` reads that. A thread
+    /// is named after it starts, if at all, so that a few looks are enough.
+    pub(crate) fn refresh_name(&mut self, name: impl FnOnce(u32) -> String) {
+        if self.ended || self.name_looks == 0 || self.thread.name != self.system_name {
+            return;
+        }
+        self.name_looks -= 1;
+        let name = name(self.thread.os_tid);
+        if !name.is_empty() && name != self.system_name {
+            self.system_name.clone_from(&name);
+            self.thread.name = name;
+            self.changed = true;
         }
     }
 
