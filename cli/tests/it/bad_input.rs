@@ -364,8 +364,8 @@ fn an_interrupt_from_the_terminal_reaches_the_program_once_and_is_reported() {
     let Some(python) = python() else { return };
     let program = "
 import time
-print('started', flush=True)
 try:
+    print('started', flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     print('once', flush=True)
