@@ -18,7 +18,7 @@ HOUR_SAMPLES = 3_600_000
 def results_of(run, seconds, rate):
     report, megabyte = run["report"], 1e6
     samples = report["samples"]
-    length = f"{seconds / 60:g} min at {rate:,} Hz"
+    length = f"{seconds / 60:.3g} min at {rate:,} Hz"
     jobs = sum(run["printed"].values())
     note = (
         f"{samples['taken']:,} stacks of {samples['ticks']:,} ticks, {samples['ticks_missed']:,} missed, "
@@ -31,9 +31,10 @@ def results_of(run, seconds, rate):
         yield Result.at_most(f"{whole}, {length}", "MB", size, 50, note)
     else:
         yield Result(f"{whole}, {length}", "MB", size, spread="one run", note=note)
-        estimate = size * HOUR_SAMPLES / (seconds * rate)
+        sources = run["sources_bytes"] / megabyte
+        estimate = sources + (size - sources) * HOUR_SAMPLES / (seconds * rate)
         name = f"ESTIMATE by proportion from {length}: an hour at 1,000 Hz"
-        yield Result(name, "MB", estimate, target="≤ 50 MB", note="not a measurement")
+        yield Result(name, "MB", estimate, target="≤ 50 MB", note=f"not a measurement; source texts ({sources:.1f} MB) counted once")
     yield Result.at_most(f"naja's highest memory, {length}", "MB", memory, 100, "resident, naja's process alone")
 
 

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -115,8 +116,20 @@ def naja_run(naja, python, words, rate, core=None, environment_extra=None):
             "report": told,
             "cpu_s": cpu,
             "peak_bytes": peak.bytes,
+            "sources_bytes": sources_bytes(recording),
             "bytes": sum(path.stat().st_size for path in Path(folder).glob("recording.naja*")),
         }
+
+
+def sources_bytes(recording):
+    """What the program's own source texts take of a recording: they do not grow with its length."""
+    base = sqlite3.connect(recording)
+    try:
+        return base.execute("select sum(pgsize) from dbstat where name = 'sources'").fetchone()[0] or 0
+    except sqlite3.OperationalError:  # a Python whose SQLite lacks the table
+        return 0
+    finally:
+        base.close()
 
 
 class Peak(threading.Thread):

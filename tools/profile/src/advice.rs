@@ -111,9 +111,14 @@ fn gil(program: &ProcessReport) -> Option<Advice> {
 /// One core's worth of bytecode.
 fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Advice> {
     const SHARE_MIN: f64 = 0.6;
+    /// Bytecode that calls many small C functions: seldom at rest, and not in any one of them for long.
+    const MIXED_SHARE_MIN: f64 = 0.4;
+    const RUNNING_MIN: f64 = 0.8;
     const CORES_MAX: f64 = 1.2;
     let cores = (report.user_s + report.system_s) / report.wall_s.max(f64::MIN_POSITIVE);
-    if program.shares.python < SHARE_MIN || cores > CORES_MAX {
+    let shares = &program.shares;
+    let is_mixed = shares.python >= MIXED_SHARE_MIN && shares.running() >= RUNNING_MIN;
+    if !(is_mixed || shares.python >= SHARE_MIN) || cores > CORES_MAX {
         return None;
     }
     let hottest = report.functions.iter().find(|hot| hot.own_share >= 0.1);

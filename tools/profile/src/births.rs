@@ -12,8 +12,8 @@ use naja_recording::{Ending, ProcessId};
 use naja_system::process_events::{ProcessEvent, ProcessEvents};
 use rustc_hash::FxHashMap;
 
-/// New processes and threads are looked for at most this often.
-const EVENTS_NS: u64 = 1_000_000;
+/// New processes and threads are looked for at most this often: the kernel keeps its events meanwhile.
+const EVENTS_NS: u64 = 4_000_000;
 
 /// The same where `/proc` must be searched.
 const SEARCH_NS: u64 = 2_000_000;

@@ -103,6 +103,11 @@ impl OsThread {
         self.activity
     }
 
+    /// Notes that it runs, which is known from elsewhere.
+    pub(crate) fn is_known_to_run(&mut self) {
+        self.activity = Activity::Running;
+    }
+
     /// What was seen at the last look.
     pub(crate) fn last_seen(&self) -> Activity {
         self.activity

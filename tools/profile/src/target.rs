@@ -129,6 +129,8 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// When it was last sampled.
+    sampled_ns: u64,
     /// Which program it executes, as far as `/proc` tells, and when to look again and how long after that.
     program: Program,
     program_due_ns: u64,
@@ -166,6 +168,7 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            sampled_ns: 0,
             program: Program::of(pid),
             program_due_ns: 0,
             program_gap_ns: PROGRAM_GAP_MIN_NS,
@@ -224,6 +227,8 @@ impl Target {
             return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
+        let ran_throughout = has_run_throughout(cpu_ns - self.cpu_ns.min(cpu_ns), shared.now_ns - self.sampled_ns);
+        self.sampled_ns = shared.now_ns;
         self.cpu_ns = cpu_ns;
         self.process.last_tick = shared.tick;
         if self.python.is_none() {
@@ -234,7 +239,7 @@ impl Target {
             self.note(shared.tick, true);
             return;
         }
-        self.look_at_threads();
+        self.look_at_threads(ran_throughout);
         match self.sample_stacks(shared) {
             Ok(()) => self.failures = 0,
             Err(error) => self.fail(error, shared),
@@ -333,8 +338,15 @@ impl Target {
         }
     }
 
-    fn look_at_threads(&mut self) {
+    /// Finds out which threads have run and what they are doing; `ran_throughout` when the processor time of
+    /// the process says that it has run without a break since the last sample.
+    fn look_at_threads(&mut self, ran_throughout: bool) {
         let single = self.threads.len() == 1;
+        if single && ran_throughout && !self.threads[0].ended {
+            self.threads[0].ran = true;
+            self.threads[0].os.is_known_to_run();
+            return;
+        }
         let mut any_ended = false;
         for thread in self.threads.iter_mut().filter(|thread| !thread.ended) {
             // A single thread has run, or the process's clock would stand still.
@@ -511,6 +523,13 @@ impl Program {
         let name = if code_at > 1 { String::new() } else { name.to_owned() };
         Program { name, code_at }
     }
+}
+
+/// Whether a thread that used so much processor time in so much time can have paused for no more than a
+/// hundredth of it. Short times are not looked at: reading the two clocks takes time too.
+fn has_run_throughout(cpu_ns: u64, wall_ns: u64) -> bool {
+    const WALL_NS_MIN: u64 = 300_000;
+    wall_ns >= WALL_NS_MIN && cpu_ns >= wall_ns - wall_ns / 100
 }
 
 fn command_line(pid: u32) -> Vec<String> {
