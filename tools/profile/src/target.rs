@@ -227,7 +227,8 @@ impl Target {
             return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
-        let ran_throughout = has_run_throughout(cpu_ns - self.cpu_ns.min(cpu_ns), shared.now_ns - self.sampled_ns);
+        let ran_throughout =
+            has_run_throughout(cpu_ns - self.cpu_ns.min(cpu_ns), shared.now_ns - self.sampled_ns);
         self.sampled_ns = shared.now_ns;
         self.cpu_ns = cpu_ns;
         self.process.last_tick = shared.tick;
