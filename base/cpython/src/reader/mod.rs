@@ -107,6 +107,8 @@ struct ThreadMemory {
     chunks: Vec<Chunk>,
     /// Frames and C-stack records outside the chunks.
     outside: Outside,
+    /// Where the C-stack record of 3.11 and 3.12 lay that names the innermost frame; 0 when unknown.
+    record: u64,
     /// The outermost frame, where it is known.
     root: u64,
     /// In how many samples the outermost frame was the known one.
@@ -175,6 +177,7 @@ pub struct StackReader {
     single_reads_left: u32,
     /// The stack being walked, innermost first, kept between samples for its room.
     scratch: Vec<(u64, Frame)>,
+    scratch_again: Vec<(u64, Frame)>,
     /// The addresses that the walk has needed, likewise.
     visited: Vec<u64>,
     /// Address and length of what is copied of the interpreters, likewise.
@@ -191,6 +194,7 @@ impl StackReader {
             copied: Copied::default(),
             single_reads_left: 0,
             scratch: Vec::new(),
+            scratch_again: Vec::new(),
             visited: Vec::new(),
             words: Vec::new(),
         }

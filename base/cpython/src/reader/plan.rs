@@ -125,6 +125,9 @@ pub(super) struct Copied {
     good: usize,
     /// For each thread, its first range and the one past its last.
     threads: Vec<(usize, usize)>,
+    /// For each thread, the range that holds the address of its innermost frame a second time, as it was
+    /// after everything else of it had been copied.
+    heads_again: Vec<Option<usize>>,
     wanted: usize,
 }
 
@@ -134,6 +137,7 @@ impl Copied {
         self.roles.clear();
         self.starts.clear();
         self.threads.clear();
+        self.heads_again.clear();
         self.wanted = 0;
         self.good = 0;
     }
@@ -146,6 +150,23 @@ impl Copied {
         self.roles.push(role);
         self.starts.push(self.wanted);
         self.wanted += range.len;
+    }
+
+    fn push_head_again(&mut self, place: Option<u64>, thread: usize) {
+        let range = self.ranges.len();
+        if let Some(address) = place {
+            self.push(Range { address, len: 8 }, Role::Outside(thread));
+        }
+        self.heads_again.push((self.ranges.len() > range).then_some(range));
+    }
+
+    /// The address of a thread's innermost frame as it was at the end of its part of the copy, read from
+    /// `place`.
+    pub(super) fn head_again(&self, thread: usize, place: u64) -> Option<u64> {
+        let range = (*self.heads_again.get(thread)?)?;
+        let start = self.starts[range];
+        let is_there = self.ranges[range].address == place && start + 8 <= self.good;
+        is_there.then(|| word(&self.buffer[start..start + 8]))
     }
 
     pub(super) fn fill(&mut self, memory: &dyn Memory) -> Result<(), MemoryError> {
@@ -217,6 +238,20 @@ impl StackReader {
                 self.plan_thread(index);
             }
             self.copied.threads.push((first, self.copied.ranges.len()));
+            let head = match self.threads[index].outcome {
+                Outcome::Lost => self.head_place(index),
+                _ => None,
+            };
+            self.copied.push_head_again(head, index);
+        }
+    }
+
+    /// Where the address of a thread's innermost frame lies, as far as the last copy tells.
+    pub(super) fn head_place(&self, index: usize) -> Option<u64> {
+        let thread = &self.threads[index];
+        match self.layout.offsets.thread.cframe {
+            ABSENT => Some(thread.state.wrapping_add(u64::from(self.layout.offsets.thread.frame))),
+            _ => Some(thread.memory.record).filter(|place| *place != 0),
         }
     }
 

@@ -58,7 +58,24 @@ impl StackReader {
         let mut visited = std::mem::take(&mut self.visited);
         stack.clear();
         visited.clear();
-        let walked = self.walk(index, &mut stack, &mut visited);
+        let mut walked = match self.innermost(index, &mut visited) {
+            Ok(innermost) => self.walk(index, innermost, &mut stack, &mut visited),
+            Err(walked) => walked,
+        };
+        // The innermost frame has been left while the rest was copied, as happens with the shortest functions
+        // most: the frame that took its place belongs to the same moment as the rest.
+        if !matches!(walked, Walked::Rooted)
+            && let Some(innermost) = self.innermost_again(index)
+            && stack.first().is_none_or(|(address, _)| *address != innermost)
+        {
+            let mut again = std::mem::take(&mut self.scratch_again);
+            again.clear();
+            if matches!(self.walk(index, innermost, &mut again, &mut visited), Walked::Rooted) {
+                walked = Walked::Rooted;
+                std::mem::swap(&mut stack, &mut again);
+            }
+            self.scratch_again = again;
+        }
         let frame_size = u64::from(self.layout.offsets.frame.head_size);
         let thread = &mut self.threads[index];
         let valid = match walked {
@@ -98,13 +115,16 @@ impl StackReader {
 
     /// The walk itself; fills `stack` with (address, frame), innermost first, and `visited` with every other
     /// address that it needed.
-    fn walk(&self, index: usize, stack: &mut Vec<(u64, Frame)>, visited: &mut Vec<u64>) -> Walked {
+    fn walk(
+        &self,
+        index: usize,
+        innermost: u64,
+        stack: &mut Vec<(u64, Frame)>,
+        visited: &mut Vec<u64>,
+    ) -> Walked {
         let offsets = &self.layout.offsets;
         let root = self.threads[index].memory.root;
-        let mut address = match self.innermost(index, visited) {
-            Ok(address) => address,
-            Err(walked) => return walked,
-        };
+        let mut address = innermost;
         if address == 0 {
             return Walked::Rooted;
         }
@@ -125,7 +145,9 @@ impl StackReader {
                 |offset: u32, len: usize| bytes.get(offset as usize..offset as usize + len).map_or(0, word);
             let owner = if offsets.frame.owner == ABSENT { 0 } else { field(offsets.frame.owner, 1) as u8 };
             entered_by_interpreter = owner >= OWNER_ENTRY;
-            if !entered_by_interpreter {
+            if entered_by_interpreter {
+                visited.push(address);
+            } else {
                 let instruction = match offsets.thread.datastack_chunk {
                     ABSENT => field(offsets.frame.instruction, 4),
                     _ => field(offsets.frame.instruction, 8),
@@ -144,7 +166,7 @@ impl StackReader {
     }
 
     /// The innermost frame of a thread; 0 when it runs no Python code.
-    fn innermost(&self, index: usize, visited: &mut Vec<u64>) -> Result<u64, Walked> {
+    fn innermost(&mut self, index: usize, visited: &mut Vec<u64>) -> Result<u64, Walked> {
         let offsets = &self.layout.offsets.thread;
         if offsets.cframe == ABSENT {
             return self.state_field(index, offsets.frame).ok_or(Walked::Broken);
@@ -152,7 +174,13 @@ impl StackReader {
         let cframe = self.state_field(index, offsets.cframe).ok_or(Walked::Broken)?;
         let place = cframe.wrapping_add(u64::from(offsets.cframe_frame));
         visited.push(place);
+        self.threads[index].memory.record = place;
         self.copied.thread_bytes(index, place, 8).map(word).ok_or(Walked::MissingRecord(place))
+    }
+
+    /// The innermost frame as it was at the end of the copy, where it was read from the same place.
+    fn innermost_again(&self, index: usize) -> Option<u64> {
+        self.copied.head_again(index, self.head_place(index)?).filter(|address| *address != 0)
     }
 
     /// Follows the stack by single reads from a missing frame on, to learn all that the next copy needs.
