@@ -359,6 +359,39 @@ open('ended', 'w').write('to its end')
 }
 
 #[test]
+fn an_interrupt_from_the_terminal_reaches_the_program_once_and_is_reported() {
+    use std::os::unix::process::CommandExt;
+    let Some(python) = python() else { return };
+    let program = "
+import time
+try:
+    print('started', flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    print('once', flush=True)
+time.sleep(0.2)
+raise SystemExit(7)
+";
+    let folder = folder_with(&[("app.py", program)]);
+    let naja = naja();
+    let mut command = naja.command();
+    command
+        .args(["run", "--report", "report.json", "-o", "run.naja", "--python"])
+        .arg(&python.path)
+        .arg("app.py");
+    command.current_dir(folder.path()).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().and_then(Result::ok).as_deref(), Some("started"));
+    rustix::process::kill_process_group(Pid::from_child(&child), Signal::INT).expect("it lives");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(7), "{text}");
+    assert_eq!(lines.map_while(Result::ok).collect::<Vec<String>>(), ["once"]);
+    assert!(text.contains("exit code 7") && !text.contains("Traceback"), "{text}");
+}
+
+#[test]
 fn a_file_that_is_no_recording_is_refused_by_name() {
     let folder = folder_with(&[("text.naja", "this is text"), ("empty.naja", "")]);
     let Some(python) = python() else { return };

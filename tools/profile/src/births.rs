@@ -91,7 +91,7 @@ impl Births {
         self.unnamed
     }
 
-    /// What has happened since this was last asked. Cost: some 0.4 µs when nothing has.
+    /// What has happened since this was last asked. Cost: some 0.5 µs when nothing has.
     pub(crate) fn look(&mut self, now_ns: u64) -> Changes {
         let mut changes = Changes::default();
         if now_ns < self.again_at_ns {
@@ -99,14 +99,14 @@ impl Births {
         }
         match self.events.take() {
             Some(mut events) => {
-                self.again_at_ns = now_ns + EVENTS_NS;
+                self.again_at_ns = now_ns.saturating_add(EVENTS_NS);
                 self.search |= !events.drain(&mut |event| self.note(event, &mut changes));
                 self.events = Some(events);
             }
             None => {
                 self.search |= self.newest.has_changed();
                 if self.search {
-                    self.again_at_ns = now_ns + SEARCH_NS;
+                    self.again_at_ns = now_ns.saturating_add(SEARCH_NS);
                 }
             }
         }
@@ -118,7 +118,7 @@ impl Births {
     /// What has happened up to the program's end: every child that lives now is told, however young.
     pub(crate) fn look_at_the_end(&mut self) -> Changes {
         self.again_at_ns = 0;
-        self.look(u64::MAX - SEARCH_NS)
+        self.look(u64::MAX)
     }
 
     /// Notes a child of a member that a search has found; it comes with a later look. Returns whether it is new.
