@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    naja_system::machine::share_one_heap();
     naja::main(std::env::args_os().collect()).into()
 }

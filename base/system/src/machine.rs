@@ -41,3 +41,15 @@ pub fn memory_limit_bytes() -> u64 {
     });
     limits.chain([total]).filter(|limit| *limit > 0).min().unwrap_or(0)
 }
+
+/// Lets all threads of this process share one heap.
+///
+/// The C library would else reserve 64 MiB of addresses for each thread, which under a limit on them
+/// (`ulimit -v`) leaves nothing for the rest. To be called before a second thread allocates.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number of the allocator; no memory is passed.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
