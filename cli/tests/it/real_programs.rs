@@ -267,7 +267,7 @@ fn tasks_of_asyncio_are_seen_and_what_they_await_is_a_wait() {
 async def computes():
     end = time.process_time() + 0.4
     while time.process_time() < end:
-        sum(range(200))
+        sum(range(20000))
         await asyncio.sleep(0)
 async def awaits():
     await asyncio.sleep(1.2)

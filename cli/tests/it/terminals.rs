@@ -327,7 +327,8 @@ while True: time.sleep(60)
         terminal.hang_up();
         let file = folder.path().join("hung-up");
         for _ in 0..5000 {
-            if file.exists() {
+            // That it is there is not enough: what was written must have reached it before the program ends.
+            if std::fs::metadata(&file).is_ok_and(|data| data.len() > 0) {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
