@@ -12,7 +12,7 @@ PAGE = measure.HERE / "results.md"
 
 HEAD = """# What `naja run` costs
 
-Written by `against.py` (`cargo dev bench profile`) and `hour.py`; do not edit. The issue's targets stand beside the
+Written by `against.py` (`cargo dev bench profile`) and `hour.py`; do not edit. The targets stand beside the
 figures. Each figure is a median; the spread is from the smallest to the largest run, or, where it says so, the interval
 that holds the median with 95 % (by order statistics, over pairs that ran in turn). A factor is naja ÷ the other.
 
