@@ -58,7 +58,10 @@ impl StackReader {
         let mut visited = std::mem::take(&mut self.visited);
         stack.clear();
         visited.clear();
-        let mut walked = match self.innermost(index, &mut visited) {
+        let first = self.innermost(index, &mut visited);
+        let mut walked = match first {
+            // The stack has shrunk while it was copied: what lay above is gone, and may be anything by now.
+            Ok(innermost) if self.has_shrunk(index, innermost) => Walked::Broken,
             Ok(innermost) => self.walk(index, innermost, &mut stack, &mut visited),
             Err(walked) => walked,
         };
@@ -176,6 +179,15 @@ impl StackReader {
         visited.push(place);
         self.threads[index].memory.record = place;
         self.copied.thread_bytes(index, place, 8).map(word).ok_or(Walked::MissingRecord(place))
+    }
+
+    /// Whether the innermost frame at the end of the copy lies below the one at its start, in the same chunk:
+    /// then the latter has been left, and from 3.11 on nothing in it says so.
+    fn has_shrunk(&self, index: usize, innermost: u64) -> bool {
+        let Some(last) = self.innermost_again(index) else { return false };
+        let in_chunk = |chunk: &super::Chunk, address: u64| address.wrapping_sub(chunk.address) < chunk.size;
+        let chunks = &self.threads[index].memory.chunks;
+        last < innermost && chunks.iter().any(|chunk| in_chunk(chunk, innermost) && in_chunk(chunk, last))
     }
 
     /// The innermost frame as it was at the end of the copy, where it was read from the same place.

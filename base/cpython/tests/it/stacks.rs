@@ -657,8 +657,12 @@ impl std::fmt::Display for Figures {
 
 /// Runs a program that never stands still on every interpreter: all stacks must be such as it can have.
 fn check_running(program: &str, roots: &[&str]) {
+    check_running_within(program, roots, &[ORDINARY, TINY]);
+}
+
+fn check_running_within(program: &str, roots: &[&str], all_bounds: &[Bounds]) {
     let mut complaints = Vec::new();
-    for bounds in [ORDINARY, TINY] {
+    for bounds in all_bounds {
         let program = program.replace("WORK", bounds.work);
         let lines = Lines::of(&program);
         for interpreter in interpreters() {
@@ -668,7 +672,7 @@ fn check_running(program: &str, roots: &[&str]) {
             {
                 eprintln!("{title}: {figures}");
             }
-            complaints.extend(figures.complaint(&bounds).map(|why| format!("{title}: {why}")));
+            complaints.extend(figures.complaint(bounds).map(|why| format!("{title}: {why}")));
         }
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -841,7 +845,9 @@ while True:  # <module>
     down(400)  # <module> > down
     leaf(1)  # <module> > leaf
 ";
-    check_running(program, &["<module>"]);
+    // With calls of some ten nanoseconds such a stack changes wholly while it is copied: what is seen then is
+    // told in `docs/design/sampling.md`.
+    check_running_within(program, &["<module>"], &[ORDINARY]);
 }
 
 #[test]
