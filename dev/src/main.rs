@@ -7,6 +7,7 @@
 mod bench;
 mod check;
 mod checkout;
+mod conformance;
 mod example;
 mod generate;
 mod new_tool;
@@ -25,7 +26,7 @@ use step::{Outcome, Problem};
 type Chore = fn(&Checkout, &[String]) -> Outcome<()>;
 
 /// Every command: its name, its arguments, what it does, the function.
-const COMMANDS: [(&str, &str, &str, Chore); 9] = [
+const COMMANDS: [(&str, &str, &str, Chore); 10] = [
     ("build", "", "build the program and the package, and install both into .venv", package::build),
     ("py", "", "the same as `build`: the package as users get it, in .venv", package::build),
     ("wheel", "", "build the wheel into dist/", package::wheel_command),
@@ -43,6 +44,12 @@ const COMMANDS: [(&str, &str, &str, Chore); 9] = [
         "PART",
         "measure a part (profile, cpython) and write the results beside its script",
         bench::run,
+    ),
+    (
+        "conformance",
+        "WORD [--quick]",
+        "run the originals' own tests against a tool's drop-ins, and write the score",
+        conformance::run,
     ),
     ("new-tool", "WORD", "make a tool's folder that compiles and passes `cargo dev check`", new_tool::run),
 ];

@@ -44,7 +44,7 @@ impl Stamp {
         step::write(&place(checkout, name), &self.text())
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         format!("{:016x}\n", self.0)
     }
 }
