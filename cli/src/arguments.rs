@@ -10,6 +10,7 @@ use naja_profile::view::ViewArguments;
 
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
+use crate::swap::SwapArguments;
 
 /// The whole command line of `naja`.
 #[derive(Debug, Parser)]
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     View(ViewArguments),
     Sql(SqlArguments),
+    Swap(SwapArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     /// Print which naja this is, and where its program and its package lie

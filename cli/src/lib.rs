@@ -8,6 +8,7 @@ mod arguments;
 mod exit_code;
 mod print;
 pub mod run;
+mod swap;
 
 use std::ffi::OsString;
 
@@ -49,6 +50,9 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         }
         Ok(Arguments { command: Command::Sql(options) }) => {
             naja_profile::query::sql(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
+        Ok(Arguments { command: Command::Swap(options) }) => {
+            swap::run(&options).map(|text| print::data(text.as_bytes()))
         }
         Ok(Arguments { command: Command::Completions(options) }) => {
             let mut text = Vec::new();

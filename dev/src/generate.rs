@@ -1,13 +1,14 @@
-//! `cargo dev gen`: the pages under docs/reference that are written by a program.
+//! `cargo dev gen`: the files that are written by a program.
 //!
 //! The reference of the command line is the program's own `--help`, command by command; the list of errors is
-//! read from the sources. `--check` writes nothing and says what is out of date.
+//! read from the sources, the table of drop-ins from the tools' results. `--check` writes nothing and says what is out of date.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::checkout::Checkout;
+use crate::dropins;
 use crate::package;
 use crate::stamp;
 use crate::step::{self, Outcome, Problem, say};
@@ -16,6 +17,12 @@ const ERRORS_PAGE: &str = "docs/reference/errors.md";
 
 /// Writes the pages, or with `--check` says which are out of date.
 pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Outcome<()> {
+    // First what goes into the program.
+    if !arguments.iter().any(|argument| argument == "--check") {
+        for (path, text) in dropins::files(checkout)? {
+            write_changed(checkout, &path, &text)?;
+        }
+    }
     package::program(checkout)?;
     if arguments.iter().any(|argument| argument == "--check") {
         let stale = stale(checkout)?;
@@ -27,12 +34,17 @@ pub(crate) fn run(checkout: &Checkout, arguments: &[String]) -> Outcome<()> {
         };
     }
     for (path, text) in pages(checkout)? {
-        if step::read(&checkout.at(path)).ok().as_deref() != Some(&text) {
-            say(&format!("writing {path}"));
-            step::write(&checkout.at(path), &text)?;
-        }
+        write_changed(checkout, &path, &text)?;
     }
     Ok(())
+}
+
+fn write_changed(checkout: &Checkout, path: &str, text: &str) -> Outcome<()> {
+    if step::read(&checkout.at(path)).ok().as_deref() == Some(text) {
+        return Ok(());
+    }
+    say(&format!("writing {path}"));
+    step::write(&checkout.at(path), text)
 }
 
 /// Writes the list of errors alone, which needs no built program.
@@ -48,8 +60,11 @@ pub(crate) fn stale(checkout: &Checkout) -> Outcome<Vec<String>> {
     Ok(differs.map(|(path, _)| format!("{path}: is out of date; run `cargo dev gen`")).collect())
 }
 
-fn pages(checkout: &Checkout) -> Outcome<Vec<(&'static str, String)>> {
-    Ok(vec![("docs/reference/cli.md", command_line(checkout)?), (ERRORS_PAGE, errors(checkout)?)])
+fn pages(checkout: &Checkout) -> Outcome<Vec<(String, String)>> {
+    let mut pages = dropins::files(checkout)?;
+    pages.push(("docs/reference/cli.md".to_owned(), command_line(checkout)?));
+    pages.push((ERRORS_PAGE.to_owned(), errors(checkout)?));
+    Ok(pages)
 }
 
 /// The help of the program and of each of its commands, depth first.

@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod checkout;
 mod conformance;
+mod dropins;
 mod example;
 mod generate;
 mod new_tool;
@@ -38,7 +39,12 @@ const COMMANDS: [(&str, &str, &str, Chore); 10] = [
         "test the facts that keep the parts independent, and that generated files are up to date",
         check::run,
     ),
-    ("gen", "[--check]", "write the generated pages under docs/reference", generate::run),
+    (
+        "gen",
+        "[--check]",
+        "write what is generated: docs/reference, the table of drop-ins, measured figures",
+        generate::run,
+    ),
     (
         "bench",
         "PART",

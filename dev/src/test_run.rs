@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::checkout::Checkout;
+use crate::conformance::{self, Request, original};
 use crate::step::{self, Outcome, Problem, say};
 use crate::{check, package, packages, python};
 
@@ -12,8 +13,10 @@ const NOT_TESTED: &str = "NAJA_NOT_TESTED";
 
 /// One part of the run, as the table at its end shows it.
 struct Part {
-    name: &'static str,
+    name: String,
     took: Duration,
+    /// What it may take, minutes, where that is written down.
+    budget_minutes: Option<f64>,
     passed: bool,
 }
 
@@ -70,11 +73,24 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
             say("running the Python tests");
             step::run(checkout.command(checkout.python()).args(["-m", "pytest", "-q", "python/tests"]))
         });
+        conformance(checkout, &mut parts);
     }
     report(&parts, &not_tested(&missing, &fs::read_to_string(&notes).unwrap_or_default()));
     match parts.iter().find(|part| !part.passed) {
         None => Ok(()),
         Some(part) => Err(Problem::answer_is_no(format!("failed: {}", part.name))),
+    }
+}
+
+/// A fixed slice of every original's own tests, each tool within its budget.
+fn conformance(checkout: &Checkout, parts: &mut Vec<Part>) {
+    for tool in original::tools(checkout).unwrap_or_default() {
+        let request = Request { tool: tool.clone(), is_quick: true, ..Request::default() };
+        part(parts, &format!("tests of {tool}"), || conformance::run_request(checkout, &request));
+        let originals = original::originals(&checkout.at("tools").join(&tool));
+        if let (Some(part), Ok(originals)) = (parts.last_mut(), originals) {
+            part.budget_minutes = Some(originals.budget_minutes);
+        }
     }
 }
 
@@ -98,7 +114,7 @@ fn rust_tests(checkout: &Checkout) -> Outcome<()> {
 }
 
 /// Runs one part, notes what it took, and tells whether it passed.
-fn part(parts: &mut Vec<Part>, name: &'static str, run: impl FnOnce() -> Outcome<()>) -> bool {
+fn part(parts: &mut Vec<Part>, name: &str, run: impl FnOnce() -> Outcome<()>) -> bool {
     let start = Instant::now();
     let outcome = run();
     if let Err(problem) = &outcome {
@@ -107,7 +123,8 @@ fn part(parts: &mut Vec<Part>, name: &'static str, run: impl FnOnce() -> Outcome
             eprintln!("  hint: {hint}");
         }
     }
-    parts.push(Part { name, took: start.elapsed(), passed: outcome.is_ok() });
+    let passed = outcome.is_ok();
+    parts.push(Part { name: name.to_owned(), took: start.elapsed(), budget_minutes: None, passed });
     outcome.is_ok()
 }
 
@@ -126,7 +143,13 @@ fn report(parts: &[Part], not_tested: &[String]) {
     eprintln!("\n  {:<14} {:>8}", "part", "minutes");
     for part in parts {
         let failed = if part.passed { "" } else { "   failed" };
-        eprintln!("  {:<14} {:>8.1}{failed}", part.name, part.took.as_secs_f64() / 60.0);
+        let minutes = part.took.as_secs_f64() / 60.0;
+        let budget = match part.budget_minutes {
+            Some(budget) if minutes > budget => format!("   over its budget of {budget:.1}"),
+            Some(budget) => format!("   of {budget:.1}"),
+            None => String::new(),
+        };
+        eprintln!("  {:<14} {minutes:>8.1}{budget}{failed}", part.name);
     }
     let total: Duration = parts.iter().map(|part| part.took).sum();
     eprintln!("  {:<14} {:>8.1}\n", "all", total.as_secs_f64() / 60.0);

@@ -1,7 +1,7 @@
 //! Starts a program so that it finds what it would have found without naja in between.
 //!
-//! The child shares everything with what started naja: environment, working directory, open descriptors,
-//! process group, session, limits, mask and ignored signals. Nothing runs in the child but the few system
+//! The child shares everything with what started naja: environment (but for what [`Launch::environment`] names),
+//! working directory, open descriptors, process group, session, limits, mask and ignored signals. Nothing runs in the child but the few system
 //! calls in [`become_program`]. Start at [`Launch::spawn`].
 
 use std::ffi::{CString, OsStr, OsString};
@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use crate::inherited;
 
 /// What to start: a file and its argument vector. All else is inherited, byte for byte.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Launch {
     /// The file to execute; not searched for.
     pub executable: PathBuf,
     /// All arguments, the name of the program itself (`argv[0]`) first.
     pub arguments: Vec<OsString>,
+    /// Variables that the program gets beside those that naja inherited, or in place of their values.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// A started program: a direct child of this process that nobody has waited for yet.
@@ -52,12 +54,18 @@ impl Launch {
         shell_pointers.pop();
         shell_pointers.extend(argument_pointers.iter().skip(1));
 
+        let changed = self
+            .environment
+            .iter()
+            .map(|(name, value)| c_string(&[name.as_os_str(), value].join(OsStr::new("="))))
+            .collect::<io::Result<Vec<CString>>>()?;
+        let variables = environment_with(&changed);
+
         let mut plan = Plan {
             executable: executable.as_ptr(),
             arguments: argument_pointers.as_ptr(),
             shell_arguments: shell_pointers.as_ptr(),
-            // SAFETY: naja never changes its environment, so the pointer and what it points to stay as they are.
-            environment: unsafe { environ },
+            environment: variables.as_ptr(),
             mask: mask.0,
             ignored_signals: inherited::ignored_signals(),
             closed_streams: inherited::closed_streams(),
@@ -78,6 +86,29 @@ impl Launch {
 unsafe extern "C" {
     // The environment as this process received it; `std::env` would drop entries that it cannot parse.
     static environ: *const *const libc::c_char;
+}
+
+/// Pointers to this process's variables as they were received, those of the same names left out, and `changed`
+/// (`NAME=value`) after them; a null pointer at the end.
+fn environment_with(changed: &[CString]) -> Vec<*const libc::c_char> {
+    let name_of = |variable: &[u8]| variable.split(|&byte| byte == b'=').next().unwrap_or_default().to_vec();
+    let names: Vec<Vec<u8>> = changed.iter().map(|variable| name_of(variable.to_bytes())).collect();
+    let mut pointers = Vec::new();
+    // SAFETY: naja never changes its environment, so the array and what it points to stay as they are; it ends with a
+    // null pointer, and every entry before that is a terminated string.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            let variable = std::ffi::CStr::from_ptr(*next).to_bytes();
+            if !names.contains(&name_of(variable)) {
+                pointers.push(*next);
+            }
+            next = next.add(1);
+        }
+    }
+    pointers.extend(changed.iter().map(|variable| variable.as_ptr()));
+    pointers.push(std::ptr::null());
+    pointers
 }
 
 /// What the child needs, laid out before it exists since it must not allocate.

@@ -65,6 +65,20 @@ pub struct RunArguments {
     #[arg(short, long)]
     pub quiet: bool,
 
+    /// Use naja's modules in place of the packages that they replace
+    ///
+    /// NAME is a package that `naja swap list` shows; several have commas between them; without NAME, all. Overrides
+    /// the variable NAJA_SWAP; `none` swaps nothing. The program sees NAJA_SWAP, NAJA_SWAP_REPORT and a folder of
+    /// naja's at the start of PYTHONPATH; its `sys.path` is its own.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub swap: Option<String>,
+
     /// Run the module as `python -m` does
     #[arg(short = 'm', value_name = "MODULE", conflicts_with = "code")]
     pub module: Option<OsString>,

@@ -79,7 +79,8 @@ impl Split {
         let name = text.split(|&byte| byte == b'=').next().unwrap_or_default();
         let known =
             run.get_arguments().find(|one| one.get_long().is_some_and(|long| long.as_bytes() == name));
-        let value_follows = known.is_some_and(takes_value) && !text.contains(&b'=');
+        let value_follows = known.is_some_and(|one| takes_value(one) && !one.is_require_equals_set())
+            && !text.contains(&b'=');
         let list = self.list_for(known);
         list.push(argument);
         if value_follows {
@@ -164,6 +165,8 @@ mod tests {
         check("run app.py --help -o x --", "run", "", "app.py --help -o x --");
         check("run --rate 10 app.py --rate 20", "run --rate 10", "", "app.py --rate 20");
         check("run --rate=10 -q - -q", "run --rate=10 -q", "", "- -q");
+        check("run --swap app.py", "run --swap", "", "app.py");
+        check("run --swap=a,b app.py", "run --swap=a,b", "", "app.py");
         check("run -- -odd.py -x", "run", "", "-odd.py -x");
     }
 

@@ -10,6 +10,7 @@ mod missing_module;
 mod observer;
 mod report;
 pub mod settings;
+mod swap;
 pub mod target;
 
 use std::convert::Infallible;
@@ -23,11 +24,12 @@ use crate::print;
 use arguments::{Format, ReportTarget, RunArguments};
 use observer::SamplingObserver;
 use settings::RunOptions;
+use swap::Swap;
 use target::{Target, Words};
 
 /// Runs a program; returns only when it could not be started.
 ///
-/// Errors: those of [`Target::resolve`] and [`interpreter::find`], and `cannot-start`.
+/// Errors: those of [`Target::resolve`], [`interpreter::find`] and [`Swap::prepare`], and `cannot-start`.
 pub fn run(
     arguments: RunArguments,
     interpreter_options: Vec<OsString>,
@@ -46,7 +48,9 @@ pub fn run(
         _ => None,
     };
     let program_name = target.name();
-    let launch = target.launch(interpreter, interpreter_options.clone(), words.rest)?;
+    let mut launch = target.launch(interpreter, interpreter_options.clone(), words.rest)?;
+    let swap = options.swap.as_deref().map(Swap::prepare).transpose()?;
+    launch.environment = swap.as_ref().map(Swap::environment).unwrap_or_default();
 
     let descriptor = match &options.report {
         Some(ReportTarget::Descriptor(number)) => Some(take_descriptor(*number)?),
@@ -67,7 +71,8 @@ pub fn run(
     {
         print::failure(&failure, options.format == Format::Json);
     }
-    report::tell(observer.into_observation(), &ended, command, &options, descriptor);
+    let swapped = swap.map(|swap| swap.report(&interpreter_options));
+    report::tell(observer.into_observation(), &ended, command, swapped, &options, descriptor);
     ended.end_alike()
 }
 

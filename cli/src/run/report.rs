@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use naja_profile::report::{Facts, Report};
+use naja_profile::report::{Facts, Report, SwapReport};
 use naja_profile::{Observation, report_text};
 use naja_recording::cache::Cache;
 use naja_recording::{Header, Writer};
@@ -17,6 +17,7 @@ use naja_system::{Ended, Failure, Status, machine, timer};
 use super::arguments::{Format, ReportTarget};
 use super::observer::Open;
 use super::settings::RunOptions;
+use super::swap;
 use crate::print;
 
 /// All recordings in the cache together; the oldest go first.
@@ -74,6 +75,7 @@ pub(crate) fn tell(
     observation: Option<Observation>,
     ended: &Ended,
     command: Vec<String>,
+    swapped: Option<SwapReport>,
     options: &RunOptions,
     descriptor: Option<OwnedFd>,
 ) {
@@ -84,7 +86,13 @@ pub(crate) fn tell(
     let path = writer.as_ref().map(Writer::path).filter(|path| path.is_file());
     let recording = path.map(|path| path.display().to_string());
     let failures = std::mem::take(&mut observation.failures);
-    let mut report = Report::new(&observation, facts(ended, command, recording));
+    let mut facts = facts(ended, command, recording);
+    if swapped.is_none() {
+        let interpreter = observation.processes.first().map(|one| one.process.interpreter.as_str());
+        facts.replaceable = swap::replaceable(interpreter.unwrap_or_default());
+    }
+    facts.swap = swapped;
+    let mut report = Report::new(&observation, facts);
     report.warnings.extend(failures.iter().map(Failure::one_line));
     let json = serde_json::to_string(&report).expect("a report is plain data");
     if let Some(writer) = writer.as_mut() {
@@ -128,6 +136,7 @@ fn facts(ended: &Ended, command: Vec<String>, recording: Option<String>) -> Fact
         cpu_count: machine::cpu_count(),
         memory_limit_bytes: machine::memory_limit_bytes(),
         recording,
+        ..Facts::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use naja_system::{Failure, Result, Settings};
 
 use super::arguments::{Format, ReportTarget, RunArguments};
+use super::swap::Swap;
 
 /// Samples per second, unless something else is asked for.
 const DEFAULT_RATE_HZ: u32 = 1000;
@@ -20,6 +21,8 @@ struct RunSettings {
     python: Option<String>,
     /// The folder that recordings are kept in, instead of the cache; counts from the folder of the file.
     recordings: Option<PathBuf>,
+    /// What `--swap` takes.
+    swap: Option<String>,
 }
 
 /// How a program is to be run and observed: the options, else the settings, else the defaults.
@@ -41,6 +44,8 @@ pub struct RunOptions {
     pub python: Option<OsString>,
     /// Whether it was chosen on the command line rather than in the settings.
     pub python_is_from_command_line: bool,
+    /// The packages to be swapped, as they were asked for.
+    pub swap: Option<String>,
 }
 
 impl RunOptions {
@@ -68,6 +73,7 @@ impl RunOptions {
             quiet: arguments.quiet,
             python_is_from_command_line: arguments.python.is_some(),
             python: arguments.python.clone().or(set_python),
+            swap: Swap::asked(arguments.swap.as_deref(), own.swap.as_deref()),
         })
     }
 }

@@ -110,7 +110,7 @@ impl Target {
             Target::Command(path) => {
                 let name = path.clone().into_os_string();
                 let arguments = std::iter::once(name).chain(arguments).collect();
-                return Ok(Launch { executable: path.clone(), arguments });
+                return Ok(Launch { executable: path.clone(), arguments, ..Launch::default() });
             }
             Target::Module(name) => vec!["-m".into(), name.clone()],
             Target::Code(code) => vec!["-c".into(), code.clone()],
@@ -125,7 +125,7 @@ impl Target {
             .chain(own)
             .chain(arguments)
             .collect();
-        Ok(Launch { executable: interpreter.path, arguments })
+        Ok(Launch { executable: interpreter.path, arguments, ..Launch::default() })
     }
 }
 

@@ -3,11 +3,12 @@
 //! Each rule has its threshold beside it and names the figure that it rests on. No rule looks at anything
 //! but the report.
 
+use naja_recording::State;
 use naja_report::text::{bytes, duration, percent};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::Observation;
-use crate::report::{Facts, HotReport, ProcessReport, Report};
+use crate::report::{self, Facts, HotReport, ProcessReport, Replaceable, Report};
 
 /// One line of advice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,7 @@ pub(crate) fn advise(report: &Report, observation: &Observation, facts: &Facts) 
             advice.extend(waiting(report, program));
             advice.extend(gil(program));
             advice.extend(python(report, program, facts));
+            advice.extend(facts.replaceable.iter().filter_map(|one| replaceable(one, observation)));
             advice.extend(imports(report));
             advice.extend(collector(program));
         }
@@ -142,6 +144,36 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
         core_count(facts.cpu_count)
     );
     line("bound-by-python", text)
+}
+
+/// A package that takes much of the time and for which there is a native one.
+fn replaceable(package: &Replaceable, observation: &Observation) -> Option<Advice> {
+    const SHARE_MIN: f64 = 0.1;
+    /// A module that has nearly all of its package's time is named instead of the package.
+    const OF_PACKAGE_MIN: f64 = 0.8;
+    let running = report::total(observation, &[State::Python, State::Native]).max(1);
+    let samples = |module: &str| observation.module_samples.get(module).copied().unwrap_or(0);
+    let all = samples(&package.module);
+    if (all as f64) < SHARE_MIN * running as f64 {
+        return None;
+    }
+    let below = format!("{}.", package.module);
+    let largest = observation
+        .module_samples
+        .range(below.clone()..)
+        .take_while(|(name, _)| name.starts_with(&below))
+        .max_by_key(|(_, samples)| **samples)
+        .filter(|(name, samples)| {
+            // A file such as `_common.py` is not what a user knows the package by.
+            **samples as f64 >= OF_PACKAGE_MIN * all as f64 && !name[below.len()..].starts_with('_')
+        });
+    let (module, samples) = largest.map_or((&package.module, all), |(name, samples)| (name, *samples));
+    let text = format!(
+        "{} of the time on a processor is inside {module}; `--swap={}` replaces it",
+        percent(samples as f64 / running as f64),
+        package.swap
+    );
+    line("replaceable", text)
 }
 
 /// The function that, with what it calls, takes most of the time but not nearly all of it.

@@ -1,5 +1,7 @@
 //! What a sampler has seen of a program, in numbers: the material of the report.
 
+use std::collections::BTreeMap;
+
 use naja_recording::{Batch, Process, Source, State, Thread, Tick, Writer};
 use naja_system::Failure;
 
@@ -41,6 +43,9 @@ pub struct Observation {
     pub waits: Vec<Hot>,
     /// Samples inside the import system, or in what it ran.
     pub import_samples: u64,
+    /// Samples on a processor in each installed package, and in each module right below one, with all that they
+    /// call: `dateutil`, `dateutil.parser`.
+    pub module_samples: BTreeMap<String, u64>,
     /// Resident memory of all processes together over time, evenly spaced, bytes.
     pub memory_course: Vec<u64>,
     /// Children that ended before they had a place in `processes`; where the system does not tell of every
@@ -152,6 +157,7 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         waits: hottest(lines.clone(), |hot| (hot.own_waiting, hot.total_waiting)),
         lines: hottest(lines, |hot| (hot.own_running, hot.total_running)),
         import_samples: imports,
+        module_samples: totals.modules.into_iter().map(|(name, count)| (name, count.running)).collect(),
         memory_course: seen.memory_course,
         children_unnamed: seen.children_unnamed,
         children_unobserved: seen.children_unobserved,

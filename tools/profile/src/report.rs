@@ -40,6 +40,55 @@ pub struct Facts {
     pub memory_limit_bytes: u64,
     /// Where the recording is, when it is a file.
     pub recording: Option<String>,
+    /// Packages of the program that could be replaced by native ones in the next run.
+    pub replaceable: Vec<Replaceable>,
+    /// What was replaced in this run; `None` where that was not asked for.
+    pub swap: Option<SwapReport>,
+}
+
+/// A package for which there is a native one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaceable {
+    /// The name it is imported by.
+    pub module: String,
+    /// What `--swap` takes for it.
+    pub swap: String,
+}
+
+/// What was replaced in a run with `--swap`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwapReport {
+    /// The packages that were to be replaced, by import name.
+    pub asked: Vec<String>,
+    /// Modules for which the program got naja's, in the order of their first import.
+    pub swapped: Vec<String>,
+    /// Modules and names below the asked packages that are the installed original's, and why.
+    pub fell_back: Vec<SwapNote>,
+    /// Packages that were not replaced although asked for, and why.
+    pub kept: Vec<SwapNote>,
+    /// Why nothing was replaced in some processes, and in how many; empty where all went well.
+    pub inactive: Vec<SwapInactive>,
+}
+
+/// A module, and why it is what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwapNote {
+    /// Its full name.
+    pub name: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// Processes in which nothing was replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwapInactive {
+    /// The reason.
+    pub why: String,
+    /// How many of them said so.
+    pub processes: u64,
 }
 
 /// A whole report.
@@ -88,6 +137,8 @@ pub struct Report {
     pub naja: CostReport,
     /// What follows from the figures.
     pub advice: Vec<Advice>,
+    /// What was replaced by naja's modules; `None` where that was not asked for.
+    pub swap: Option<SwapReport>,
     /// The recording's file.
     pub recording: Option<String>,
     /// What the reader must know to trust the figures.
@@ -289,6 +340,7 @@ impl Report {
                 share_of_core: facts.naja_cpu_ns as f64 / facts.wall_ns.max(1) as f64,
             },
             advice: Vec::new(),
+            swap: facts.swap.clone(),
             recording: facts.recording.clone(),
             warnings: warnings(observation),
         };
@@ -298,7 +350,7 @@ impl Report {
 }
 
 /// Thread ticks in some states, over all threads.
-fn total(observation: &Observation, states: &[State]) -> u64 {
+pub(crate) fn total(observation: &Observation, states: &[State]) -> u64 {
     let sum =
         |ticks: &[u64; State::ALL.len()]| states.iter().map(|state| ticks[*state as usize]).sum::<u64>();
     let of_process = |process: &ObservedProcess| {

@@ -3,7 +3,7 @@
 use naja_recording::Ending;
 use naja_report::text::{Columns, Style, bytes, count, duration, percent, shorten, sparkline};
 
-use crate::report::{HotReport, ProcessReport, Report, Shares};
+use crate::report::{HotReport, ProcessReport, Report, Shares, SwapReport};
 use crate::target::NO_LONGER_PYTHON;
 
 /// Programs shorter than this get one line.
@@ -20,7 +20,9 @@ const CODE_COLUMNS: usize = 24;
 /// Writes the report as text, with a line feed at its end.
 pub fn text(report: &Report, style: Style) -> String {
     if report.wall_s < SHORT_S && report.advice.is_empty() && report.warnings.is_empty() {
-        return format!("{}\n", one_line(report, style));
+        let swap = report.swap.iter().flat_map(|swap| swapped(swap, style)).skip(1);
+        let lines: Vec<String> = std::iter::once(one_line(report, style)).chain(swap).collect();
+        return format!("{}\n", lines.join("\n"));
     }
     let mut lines = Vec::new();
     lines.push(one_line(report, style));
@@ -29,6 +31,7 @@ pub fn text(report: &Report, style: Style) -> String {
     lines.extend(hot("hottest functions (time on a processor)", &report.functions, style));
     lines.extend(hot("hottest lines (time on a processor)", &report.lines, style));
     lines.extend(waits(report, style));
+    lines.extend(report.swap.iter().flat_map(|swap| swapped(swap, style)));
     lines.extend(advice(report, style));
     lines.extend(report.warnings.iter().map(|warning| style.warning(&format!("  warning: {warning}"))));
     lines.push(String::new());
@@ -213,6 +216,43 @@ fn hot(title: &str, rows: &[HotReport], style: Style) -> Vec<String> {
         ]);
     }
     table(columns, style)
+}
+
+/// What was replaced, what was not, and why: an empty line first.
+fn swapped(swap: &SwapReport, style: Style) -> Vec<String> {
+    /// Modules and reasons that are shown; the JSON has all.
+    const SHOWN: usize = 6;
+    let names = |names: &[String]| {
+        let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        match names.len().checked_sub(SHOWN) {
+            Some(rest) if rest > 0 => format!("{shown} and {rest} more"),
+            _ => shown,
+        }
+    };
+    let mut lines = vec![String::new()];
+    if !swap.swapped.is_empty() {
+        lines.push(format!("  {} {}", style.bold("swapped"), names(&swap.swapped)));
+    } else if swap.inactive.is_empty() {
+        let text = format!("the program imported nothing of {}", names(&swap.asked));
+        lines.push(format!("  {} {text}", style.bold("swapped")));
+    }
+    let noted = [("fell back", &swap.fell_back), ("not swapped", &swap.kept)];
+    for (title, notes) in noted {
+        let shown = notes.iter().take(SHOWN);
+        lines.extend(shown.map(|note| format!("  {} {}: {}", style.bold(title), note.name, note.why)));
+        if notes.len() > SHOWN {
+            lines.push(format!("  {} … and {} more, in the JSON", style.bold(title), notes.len() - SHOWN));
+        }
+    }
+    for inactive in swap.inactive.iter().take(SHOWN) {
+        let processes = match inactive.processes {
+            1 => String::new(),
+            many => format!(" ({} processes)", count(many)),
+        };
+        let text = format!("  swap not active{processes}: {}", inactive.why);
+        lines.push(style.warning(&text));
+    }
+    lines
 }
 
 fn waits(report: &Report, style: Style) -> Vec<String> {

@@ -71,6 +71,8 @@ pub(crate) struct Totals {
     pub(crate) functions: FxHashMap<FunctionKey, (Count, Count)>,
     /// (own, total) of each line, by function and line.
     pub(crate) lines: FxHashMap<(FunctionKey, u32), (Count, Count)>,
+    /// Totals of installed packages and of the modules right below them: `dateutil`, `dateutil.parser`.
+    pub(crate) modules: FxHashMap<String, Count>,
 }
 
 impl Totals {
@@ -206,6 +208,7 @@ impl Stacks {
     /// Cost: O(nodes × depth) in the worst case, a few milliseconds for a usual program.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = self.earlier.clone();
+        let (names, modules) = self.modules();
         for (inclusive, node) in self.inclusive().iter().zip(&self.nodes) {
             if inclusive.all() == 0 {
                 continue;
@@ -216,6 +219,15 @@ impl Stacks {
             };
             let (same_function, same_line) = self.seen_above(node);
             let total = |seen: bool| if seen { Count::default() } else { *inclusive };
+            for module in &modules[(node.function - self.functions_before - 1) as usize] {
+                if !self.module_is_above(node, *module, &modules) {
+                    let name = &names[*module];
+                    match totals.modules.get_mut(name) {
+                        Some(count) => count.add(*inclusive),
+                        None => drop(totals.modules.insert(name.clone(), *inclusive)),
+                    }
+                }
+            }
             let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
             let line = totals.lines.entry((key.clone(), node.line)).or_default();
             line.0.add(node.own);
@@ -257,10 +269,53 @@ impl Stacks {
         (same_function, false)
     }
 
+    /// The names of all installed modules, and for each function the numbers of those that it is of.
+    fn modules(&self) -> (Vec<String>, Vec<Vec<usize>>) {
+        let mut names = Vec::new();
+        let mut numbers = FxHashMap::default();
+        let of_function = |function: &Function| {
+            let number = |name: String| {
+                *numbers.entry(name).or_insert_with_key(|name| {
+                    names.push(name.clone());
+                    names.len() - 1
+                })
+            };
+            installed_modules(&function.file).map(number).collect()
+        };
+        let modules = self.functions.iter().map(of_function).collect();
+        (names, modules)
+    }
+
+    /// Whether a function of this module stands further out on the same stack already.
+    fn module_is_above(&self, node: &Node, module: usize, modules: &[Vec<usize>]) -> bool {
+        let mut above = node.parent;
+        while let Some(index) = self.index(above) {
+            let outer = &self.nodes[index];
+            let function = (outer.function - self.functions_before - 1) as usize;
+            if modules.get(function).is_some_and(|own| own.contains(&module)) {
+                return true;
+            }
+            above = outer.parent;
+        }
+        false
+    }
+
     fn index(&self, node: NodeId) -> Option<usize> {
         let index = (node as usize).checked_sub(self.nodes_before as usize + 1)?;
         (index < self.nodes.len()).then_some(index)
     }
+}
+
+/// The installed package that a file belongs to, and the module of it that is or holds the file; none for other
+/// files. `…/site-packages/dateutil/parser/_parser.py` is of `dateutil` and of `dateutil.parser`.
+fn installed_modules(file: &str) -> impl Iterator<Item = String> + use<> {
+    let markers = ["/site-packages/", "/dist-packages/"];
+    let inside = markers.iter().find_map(|marker| file.rsplit_once(marker)).map_or("", |(_, inside)| inside);
+    let mut parts = inside.split('/').map(|part| part.strip_suffix(".py").unwrap_or(part));
+    let package = parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+    let module = parts.next().filter(|part| *part != "__init__");
+    let module = package.as_ref().zip(module).map(|(package, module)| format!("{package}.{module}"));
+    package.into_iter().chain(module)
 }
 
 #[cfg(test)]
@@ -280,7 +335,10 @@ mod tests {
         let mut node = 0;
         for frame in path.split(' ') {
             let (name, line) = frame.split_once(':').expect("name:line");
-            let function = stacks.function(name, name, "f.py", 1);
+            // `pkg/mod.py` as a name is an installed file too.
+            let installed = format!("/e/lib/python3.11/site-packages/{name}");
+            let file = if name.contains('/') { installed.as_str() } else { "f.py" };
+            let function = stacks.function(name, name, file, 1);
             node = stacks.node(node, function, line.parse().expect("a line"));
         }
         (0..times).for_each(|_| stacks.count(node, State::Python));
@@ -321,6 +379,21 @@ mod tests {
         totals.keep_most_seen(2);
         assert_eq!((totals.functions.len(), totals.lines.len()), (2, 2));
         assert_eq!((own_and_total(&totals, "a"), own_and_total(&totals, "d")), ((3, 3), (9, 9)));
+    }
+
+    #[test]
+    fn time_in_a_package_counts_once_a_stack_and_with_all_that_it_calls() {
+        let totals = tree(&[
+            ("a:1 pkg/parser/_parser.py:1 f:1 pkg/tz.py:2 pkg/parser/__init__.py:9", 5),
+            ("a:1 pkg/__init__.py:1", 2),
+            ("a:1 other.py:1", 3),
+        ])
+        .totals();
+        let running = |name: &str| totals.modules.get(name).map(|count| count.running);
+        assert_eq!(
+            ["pkg", "pkg.parser", "pkg.tz", "a", "other"].map(running),
+            [Some(7), Some(5), Some(5), None, None]
+        );
     }
 
     #[test]
