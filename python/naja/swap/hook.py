@@ -73,8 +73,9 @@ class Finder:
 
     def add(self, name):
         """Swaps one more original, whose import name is given."""
-        for module in [name, "naja." + name]:
-            self._adopt(module, name)
+        if name in sys.modules:
+            raise Inactive("{} was imported before the swap".format(name))
+        self._adopt("naja." + name)
         self.names.add(name)
 
     def find_spec(self, fullname, path=None, target=None):
@@ -140,12 +141,12 @@ class Finder:
         # Only this folder: the path of the program stays its own.
         return PathFinder.find_spec(fullname, [os.path.dirname(PACKAGE)])
 
-    def _adopt(self, loaded, name):
-        """Gives modules that were imported before the swap both names; those of the original must not be there."""
-        for known in [one for one in sys.modules if one == loaded or one.startswith(loaded + ".")]:
+    def _adopt(self, ours):
+        """Gives those of naja's modules that were imported before the swap the original's names as well."""
+        root = ours[len("naja."):]
+        before = [one for one in sys.modules if one == ours or one.startswith(ours + ".")]
+        for known in before:
             module = sys.modules[known]
-            if not known.startswith("naja."):
-                raise Inactive("{} was imported before the swap".format(known))
             original = known[len("naja."):]
             spec = self._in_naja(original)
             sys.modules[known] = sys.modules[original] = module
@@ -154,9 +155,10 @@ class Finder:
             module.__loader__ = spec.loader
             module.__spec__ = spec
             for value in list(vars(module).values()):
-                rename(value, name)
+                rename(value, root)
             self.tell_once("swapped", original)
-        self._rename_native(name)
+        if before:
+            self._rename_native(root)
 
     def create_module(self, fullname):
         """What the module is made of before its body runs; `None` for the usual.
