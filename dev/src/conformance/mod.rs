@@ -22,6 +22,9 @@ use environment::{Environment, Places};
 use original::{Exception, Original, Source};
 use score::{Comparison, Score};
 
+/// The side of a run that gives the total.
+const ORIGINAL: &str = "original";
+
 /// Failures that are shown; the file beside the environments has all.
 const SHOWN: usize = 40;
 
@@ -125,7 +128,7 @@ fn run_original(
     let with_naja = places.with_naja(original, all)?;
     let tests = tests_alone(places, original, &sources)?;
     let share = if request.is_quick { original.quick } else { 1.0 };
-    let theirs = run_tests(places, original, &with_original, &tests, share, "original")?;
+    let theirs = run_tests(places, original, &with_original, &tests, share, ORIGINAL)?;
     let ours = run_tests(places, original, &with_naja, &tests, share, "naja")?;
     let comparison = score::compare(&theirs, &ours, exceptions, !request.is_quick);
     let slice = if request.is_quick { " of a fixed slice" } else { "" };
@@ -276,6 +279,9 @@ fn run_tests(
     let folder = places.of(original);
     let record = folder.join(format!("{side}.jsonl"));
     let output = folder.join(format!("{side}.txt"));
+    if record.is_file() {
+        fs::remove_file(&record).map_err(|error| Problem::path("remove", &record, &error))?;
+    }
     let mut pytest = places.checkout.command(&environment.python);
     pytest
         .args([
@@ -301,12 +307,18 @@ fn run_tests(
     let done = pytest.output().map_err(|error| Problem::path("start", &environment.python, &error))?;
     let text = [done.stdout, done.stderr].concat();
     step::write(&output, &String::from_utf8_lossy(&text))?;
-    // 0: all passed, 1: some failed, 2: a file could not be read. All else says that pytest itself did not run.
-    match done.status.code() {
-        Some(0..=2) => score::read_run(&record),
-        _ => Err(Problem::new(format!("pytest ended with {} ({side})", done.status))
-            .hint(format!("`{}` has its output", output.display()))),
+    // 0: all passed, 1: some failed, 2: a file could not be read. All else says that pytest itself did not get to its
+    // end; naja may be why (a conftest.py that imports what it lacks, a crash), the original may not.
+    let has_ended = matches!(done.status.code(), Some(0..=2));
+    if !has_ended {
+        let problem = Problem::new(format!("pytest ended with {} ({side})", done.status))
+            .hint(format!("`{}` has its output", output.display()));
+        if side == ORIGINAL {
+            return Err(problem);
+        }
+        say(&format!("{}; {}", problem.message, problem.hint.unwrap_or_default()));
     }
+    if record.is_file() { score::read_run(&record) } else { Ok(score::Run::new()) }
 }
 
 /// Prints the score, and writes every failure beside the environments.
