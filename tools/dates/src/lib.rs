@@ -6,5 +6,6 @@
 
 pub mod easter;
 mod error;
+pub mod rrule;
 
 pub use error::Error;

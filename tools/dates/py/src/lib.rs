@@ -6,10 +6,12 @@
 use pyo3::prelude::*;
 
 mod easter;
+mod rrule;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
     easter::register(&dates)?;
+    rrule::register(&dates)?;
     module.add_submodule(&dates)
 }
