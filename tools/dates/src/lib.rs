@@ -7,5 +7,6 @@
 pub mod easter;
 mod error;
 pub mod rrule;
+pub mod zone;
 
 pub use error::Error;

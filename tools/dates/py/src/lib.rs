@@ -7,11 +7,13 @@ use pyo3::prelude::*;
 
 mod easter;
 mod rrule;
+mod tz;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
     easter::register(&dates)?;
     rrule::register(&dates)?;
+    tz::register(&dates)?;
     module.add_submodule(&dates)
 }

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyIndexError, PyStopIteration};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList, PySlice, PyTuple, PyType};
+use pyo3::types::{PyDict, PyIterator, PyList, PySlice, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::rule::RecurrenceRule;
 
@@ -62,41 +63,28 @@ impl RuleBase {
 
     /// Begins to keep dates, or not to.
     pub(super) fn start(slf: &Bound<'_, Self>, cache: bool) -> PyResult<()> {
-        let lock = if cache { Some(new_lock(slf.py())?) } else { None };
-        *slf.get().kept() =
-            Kept { dates: cache.then(|| PyList::empty(slf.py()).unbind()), lock, ..Kept::default() };
+        let mut fresh = Kept::default();
+        if cache {
+            fresh.dates = Some(PyList::empty(slf.py()).unbind());
+            fresh.lock = Some(slf.py().import("_thread")?.getattr("allocate_lock")?.call0()?.unbind());
+            fresh.source = Some(slf.call_method0("_iter")?.unbind());
+        }
+        let old = std::mem::replace(&mut *slf.get().kept(), fresh);
+        // What is dropped may run Python code, so not before the lock is free.
+        drop(old);
         Ok(())
     }
 
     /// Forgets the dates that were kept, because the rule has changed.
-    pub(super) fn forget(slf: &Bound<'_, Self>) {
-        let mut kept = slf.get().kept();
-        let old = (kept.dates.take(), kept.source.take(), kept.length.take());
-        kept.dates = old.0.as_ref().map(|_| PyList::empty(slf.py()).unbind());
-        kept.complete = false;
-        drop(kept);
-        // What is dropped may run Python code, so not before the lock is free.
-        drop(old);
+    pub(super) fn forget(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::start(slf, slf.get().keeps())
     }
 
     /// Keeps up to ten more dates.
     fn fetch(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let source = {
-            let kept = slf.get().kept();
-            if kept.complete {
-                return Ok(());
-            }
-            kept.source.as_ref().map(|source| source.clone_ref(py))
-        };
-        let source = match source {
-            Some(source) => source.into_bound(py),
-            None => {
-                let source = slf.call_method0("_iter")?;
-                slf.get().kept().source = Some(source.clone().unbind());
-                source
-            }
-        };
+        let source = slf.get().kept().source.as_ref().map(|source| source.bind(py).clone());
+        let Some(source) = source else { return Ok(()) };
         let dates = slf.get().kept().dates.as_ref().map(|dates| dates.bind(py).clone());
         let Some(dates) = dates else { return Ok(()) };
         for _ in 0..FETCHED_AT_ONCE {
@@ -144,8 +132,8 @@ impl RuleBase {
         KeptDates { rule: slf.unbind(), next: Mutex::new(0) }
     }
 
-    fn _invalidate_cache(slf: &Bound<'_, Self>) {
-        Self::forget(slf);
+    fn _invalidate_cache(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::forget(slf)
     }
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, item: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -331,8 +319,20 @@ impl RuleBase {
         let py = slf.py();
         let state = slf.call_method0("_pickled")?;
         state.call_method1("update", (slf.getattr("__dict__")?,))?;
-        let new = py.import("copyreg")?.getattr("__newobj__")?;
-        PyTuple::new(py, [new, PyTuple::new(py, [slf.get_type()])?.into_any(), state])
+        let copyreg = py.import("copyreg")?;
+        let slots = PyDict::new(py);
+        for name in copyreg.call_method1("_slotnames", (slf.get_type(),))?.try_iter()? {
+            let name = name?.cast_into::<PyString>()?;
+            if let Some(value) = slf.getattr_opt(&name)? {
+                slots.set_item(name, value)?;
+            }
+        }
+        let state =
+            if slots.is_empty() { state } else { PyTuple::new(py, [state, slots.into_any()])?.into_any() };
+        PyTuple::new(
+            py,
+            [copyreg.getattr("__newobj__")?, PyTuple::new(py, [slf.get_type()])?.into_any(), state],
+        )
     }
 
     /// The attributes that the original's pickles hold, without the dates that were kept: those come again on demand.
@@ -344,7 +344,13 @@ impl RuleBase {
         Ok(state)
     }
 
-    pub(super) fn __setstate__<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyDict>) -> PyResult<()> {
+    fn __setstate__<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyAny>) -> PyResult<()> {
+        let (state, slots) = match state.cast::<PyTuple>() {
+            Ok(both) => (both.get_item(0)?, Some(both.get_item(1)?)),
+            Err(_) => (state.clone(), None),
+        };
+        let state = state.cast::<PyDict>()?;
+        slf.call_method1("_unpickled", (state,))?;
         let cache = state.get_item("_cache")?;
         Self::start(slf, cache.is_some_and(|cache| !cache.is_none()))?;
         slf.get().kept().length =
@@ -358,12 +364,30 @@ impl RuleBase {
                 own.set_item(name, value)?;
             }
         }
+        if let Some(slots) = slots {
+            for (name, value) in slots.cast::<PyDict>()? {
+                slf.setattr(name.cast::<PyString>()?, value)?;
+            }
+        }
         Ok(())
     }
-}
 
-fn new_lock(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    Ok(py.import("_thread")?.getattr("allocate_lock")?.call0()?.unbind())
+    /// Takes up what a subclass here put into [`RuleBase::_pickled`].
+    fn _unpickled(&self, #[expect(unused_variables, reason = "for subclasses")] state: &Bound<'_, PyDict>) {}
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The collector runs in the thread that holds the lock, if anyone does: then this object is in use.
+        if let Ok(kept) = self.kept.try_lock() {
+            visit.call(&kept.source)?;
+            visit.call(&kept.dates)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let old = self.kept.try_lock().map(|mut kept| std::mem::take(&mut *kept));
+        drop(old);
+    }
 }
 
 /// Goes along kept dates and fetches more when they are used up.

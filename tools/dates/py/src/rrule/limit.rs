@@ -31,12 +31,12 @@ enum Wall {
 }
 
 /// The wall clock of a `datetime` in microseconds, counted as a [`Moment`] is.
-pub(super) fn wall_us(datetime: &Bound<'_, PyDateTime>) -> i64 {
+pub(crate) fn wall_us(datetime: &Bound<'_, PyDateTime>) -> i64 {
     wall_moment(datetime) * MICROSECONDS + i64::from(datetime.get_microsecond())
 }
 
 /// The wall clock of a `datetime` in whole seconds.
-pub(super) fn wall_moment(datetime: &Bound<'_, PyDateTime>) -> Moment {
+pub(crate) fn wall_moment(datetime: &Bound<'_, PyDateTime>) -> Moment {
     let second_of_day = i64::from(datetime.get_hour()) * 3600
         + i64::from(datetime.get_minute()) * 60
         + i64::from(datetime.get_second());

@@ -13,6 +13,8 @@ mod set;
 mod text;
 mod values;
 
+pub(crate) use limit::{wall_moment, wall_us};
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<base::RuleBase>()?;
     module.add_class::<rule::RecurrenceRule>()?;

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex};
 use naja_dates::rrule::{
     Civil, Frequency, Moment, Parts, Progress, Rule, RuleError, Walker, civil, weekday_name,
 };
-use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyAttributeError, PyDeprecationWarning, PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyDate, PyDateAccess, PyDateTime, PyDict, PyInt, PyList, PySet, PyTime, PyTuple, PyType, PyTzInfo,
     PyTzInfoAccess,
 };
+
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit};
 
 use super::base::RuleBase;
 use super::limit::{Limit, wall_moment};
@@ -168,7 +169,7 @@ impl<'py> Alone<'py> {
     pub(super) fn from(&self, dt: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let limit = self.made.limit(dt)?;
         let path = Path::seek(&self.made, &limit)?;
-        Ok(Bound::new(self.py(), RuleDates { path, rule: None })?.into_any())
+        Ok(Bound::new(self.py(), RuleDates { path: Some(path), rule: None })?.into_any())
     }
 
     pub(super) fn before(&self, dt: &Bound<'py, PyAny>, inc: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -307,7 +308,8 @@ impl RecurrenceRule {
             }
             _ => {
                 let zone = until.as_ref().map(|until| until.getattr("tzinfo")).transpose()?;
-                let now = PyDateTime::type_object(py).call_method1("now", (zone,))?;
+                // Through the module, so that a test which sets the clock is heard.
+                let now = py.import("datetime")?.getattr("datetime")?.call_method1("now", (zone,))?;
                 without_microseconds(&now)?
             }
         };
@@ -455,7 +457,6 @@ impl RecurrenceRule {
         bysecond: Option<&Bound<'py, PyAny>>,
         cache: bool,
     ) -> PyResult<()> {
-        RuleBase::start(slf.as_super(), cache)?;
         let arguments = Arguments {
             freq: Some(freq),
             dtstart,
@@ -476,11 +477,11 @@ impl RecurrenceRule {
         };
         let made = Self::make(slf.py(), arguments)?;
         *slf.get().lock() = Some(Arc::new(made));
-        Ok(())
+        RuleBase::start(slf.as_super(), cache)
     }
 
-    fn _iter(slf: Bound<'_, Self>) -> PyResult<RuleDates> {
-        Ok(RuleDates { path: Path::new(&slf.get().made()?)?, rule: Some(slf.unbind()) })
+    fn _iter(slf: Bound<'_, Self>) -> RuleDates {
+        RuleDates { path: None, rule: Some(slf.unbind()) }
     }
 
     /// The rule with some arguments changed.
@@ -556,7 +557,7 @@ impl RecurrenceRule {
         Ok(state)
     }
 
-    fn __setstate__<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyDict>) -> PyResult<()> {
+    fn _unpickled<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyDict>) -> PyResult<()> {
         let py = slf.py();
         let original = state.get_item("_original_rule")?;
         let original =
@@ -589,7 +590,7 @@ impl RecurrenceRule {
             },
         )?;
         *slf.get().lock() = Some(Arc::new(made));
-        RuleBase::__setstate__(slf.as_super(), state)
+        Ok(())
     }
 
     #[getter(_freq)]
@@ -816,10 +817,10 @@ fn time_part<'py>(
     }
 }
 
-/// Goes along a rule's dates.
+/// Goes along a rule's dates. Begins at the first question, as a generator does.
 #[pyclass(module = "naja.dateutil.rrule")]
 pub(super) struct RuleDates {
-    path: Path,
+    path: Option<Path>,
     /// Told how many dates there were when they end.
     rule: Option<Py<RecurrenceRule>>,
 }
@@ -831,14 +832,26 @@ impl RuleDates {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.path.next(py)? {
-            Some(moment) => self.path.made.datetime(py, moment).map(Some),
-            None => {
-                if let Some(rule) = self.rule.take() {
-                    rule.bind(py).as_super().get().set_length(py, self.path.given)?;
-                }
-                Ok(None)
-            }
+        let path = match (&mut self.path, &self.rule) {
+            (Some(path), _) => path,
+            (path, Some(rule)) => path.insert(Path::new(&rule.get().made()?)?),
+            (None, None) => return Ok(None),
+        };
+        if let Some(moment) = path.next(py)? {
+            return path.made.datetime(py, moment).map(Some);
         }
+        let given = path.given;
+        if let Some(rule) = self.rule.take() {
+            rule.bind(py).as_super().get().set_length(py, given)?;
+        }
+        Ok(None)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.rule)
+    }
+
+    fn __clear__(&mut self) {
+        self.rule = None;
     }
 }

@@ -40,29 +40,25 @@ impl RuleSet {
     /// Adds a rule's dates.
     fn rrule(slf: &Bound<'_, Self>, rrule: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().rules.bind(slf.py()).append(rrule)?;
-        RuleBase::forget(slf.as_super());
-        Ok(())
+        RuleBase::forget(slf.as_super())
     }
 
     /// Adds a date.
     fn rdate(slf: &Bound<'_, Self>, rdate: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().dates.bind(slf.py()).append(rdate)?;
-        RuleBase::forget(slf.as_super());
-        Ok(())
+        RuleBase::forget(slf.as_super())
     }
 
     /// Takes a rule's dates out.
     fn exrule(slf: &Bound<'_, Self>, exrule: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().without_rules.bind(slf.py()).append(exrule)?;
-        RuleBase::forget(slf.as_super());
-        Ok(())
+        RuleBase::forget(slf.as_super())
     }
 
     /// Takes a date out.
     fn exdate(slf: &Bound<'_, Self>, exdate: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().without_dates.bind(slf.py()).append(exdate)?;
-        RuleBase::forget(slf.as_super());
-        Ok(())
+        RuleBase::forget(slf.as_super())
     }
 
     fn _iter(slf: Bound<'_, Self>) -> SetDates {
@@ -79,7 +75,7 @@ impl RuleSet {
         Ok(state)
     }
 
-    fn __setstate__<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyDict>) -> PyResult<()> {
+    fn _unpickled<'py>(slf: &Bound<'py, Self>, state: &Bound<'py, PyDict>) -> PyResult<()> {
         let set = slf.get();
         for (name, list) in [
             ("_rrule", &set.rules),
@@ -93,7 +89,7 @@ impl RuleSet {
                 list.call_method1("extend", (items,))?;
             }
         }
-        RuleBase::__setstate__(slf.as_super(), state)
+        Ok(())
     }
 
     #[getter(_rrule)]
@@ -207,7 +203,7 @@ impl Streams {
     }
 }
 
-/// Goes along a set's dates.
+/// Goes along a set's dates. Begins at the first question, as a generator does.
 #[pyclass(module = "naja.dateutil.rrule")]
 pub(super) struct SetDates {
     set: Py<RuleSet>,

@@ -55,7 +55,7 @@ pub(super) fn rrulestr<'py>(
     for line in lines {
         match line.name.as_str() {
             "RRULE" | "EXRULE" => {
-                if let Some(parameter) = line.parameters.first() {
+                if let Some(parameter) = line.parameters.iter().find(|word| !word.starts_with("X-")) {
                     return Err(unsupported(&format!("{} parm", line.name), parameter));
                 }
                 if line.name == "RRULE" { rules.push(line) } else { without_rules.push(line) }
