@@ -8,5 +8,7 @@ pub mod easter;
 mod error;
 pub mod iso;
 pub mod parser;
+pub mod rrule;
+pub mod zone;
 
 pub use error::{Error, IsoNumber};

@@ -12,6 +12,8 @@ mod naive;
 mod parse;
 mod text;
 mod zones;
+mod rrule;
+mod tz;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -20,5 +22,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     info::register(&dates)?;
     iso::register(&dates)?;
     parse::register(&dates)?;
+    rrule::register(&dates)?;
+    tz::register(&dates)?;
     module.add_submodule(&dates)
 }
