@@ -309,6 +309,17 @@ def test_a_program_that_imports_nothing_swapped_says_so(installation):
     assert ended.report["swap"]["inactive"] == []
 
 
+def test_advice_names_what_takes_the_time_and_could_be_replaced(installation):
+    busy = "import time\ndef spin():\n    while time.process_time() < 0.8:\n        sum(range(1000))\n"
+    for folder in [installation.package, installation.packages]:
+        (folder / "thing" / "busy.py").write_text(busy)
+    code = "import thing.busy; thing.busy.spin()"
+    advice = {swap: {one["name"]: one["text"] for one in installation.run("-c", code, swap=swap).report["advice"]}
+              for swap in ["none", "all"]}
+    assert "is inside thing.busy; `--swap=thing` replaces it" in advice["none"]["replaceable"]
+    assert "replaceable" not in advice["all"]
+
+
 # What the program sees
 
 SEES = """
