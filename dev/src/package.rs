@@ -129,7 +129,8 @@ fn wheels(checkout: &Checkout) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Tests and benchmarks of a crate, and the crate for tests, are no part of the wheel.
+/// Tests and benchmarks of a crate, and the crate for tests, are no part of the wheel; of what they came to, the table of
+/// drop-ins is, which `cargo dev gen` writes.
 fn wheel_stamp(checkout: &Checkout) -> Outcome<Stamp> {
     let mut stamp = Stamp::new();
     stamp.add(step::run_quietly(checkout.command(checkout.python()).arg("-VV"))?.as_bytes());
@@ -137,7 +138,7 @@ fn wheel_stamp(checkout: &Checkout) -> Outcome<Stamp> {
         for file in stamp::files_under(&checkout.at(source))? {
             let inside = file.strip_prefix(&checkout.root).unwrap_or(&file);
             if !inside.components().any(|part| {
-                matches!(part.as_os_str().to_str(), Some("tests" | "bench" | "examples" | "testkit"))
+                matches!(part.as_os_str().to_str(), Some("tests" | "bench" | "conformance" | "examples" | "testkit"))
             }) {
                 stamp.add_path(&file)?;
             }

@@ -51,7 +51,7 @@ def test_program_is_native_and_lies_in_the_environment():
 def test_importing_the_package_starts_nothing_and_loads_little():
     code = "import sys; before = set(sys.modules); import naja; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert loaded.split() == ["naja", "naja._native"]
+    assert loaded.split() == ["naja"]
 
 
 def test_module_and_program_are_the_same_command():

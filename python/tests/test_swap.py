@@ -224,6 +224,17 @@ def test_children_are_swapped_too(installation):
     assert installation.output(installation.program(program)) == "naja naja naja naja"
 
 
+def test_a_run_inside_of_a_run_swaps_too_unless_it_is_told_not_to(installation):
+    inner = f"{installation.naja} run -q --python {installation.python}"
+    for option, who in [("", "naja"), ("--swap=none", "original")]:
+        program = f"""
+            import shlex, subprocess, thing
+            words = shlex.split({inner + " " + option!r}) + ["-c", "import sys, thing; print(thing.WHO, sys.path)"]
+            print(thing.WHO, subprocess.check_output(words, text=True).split()[0])
+            """
+        assert installation.output(installation.program(program)) == f"naja {who}"
+
+
 def test_a_fork_after_the_import_goes_on_with_the_swap(installation):
     program = """
         import os, sys, thing

@@ -50,7 +50,7 @@ pub fn run(
     let program_name = target.name();
     let mut launch = target.launch(interpreter, interpreter_options.clone(), words.rest)?;
     let swap = options.swap.as_deref().map(Swap::prepare).transpose()?;
-    launch.environment = swap.as_ref().map(Swap::environment).unwrap_or_default();
+    launch.environment = swap.as_ref().map_or_else(Swap::environment_without, Swap::environment);
 
     let descriptor = match &options.report {
         Some(ReportTarget::Descriptor(number)) => Some(take_descriptor(*number)?),

@@ -37,6 +37,12 @@ impl Swap {
         (!asked.is_empty() && asked != "none").then(|| asked.to_owned())
     }
 
+    /// The variables of a program for which nothing is to be swapped: a naja around this one may have set others.
+    pub(crate) fn environment_without() -> Vec<(OsString, OsString)> {
+        let is_set = std::env::var_os(NAMES).is_some_and(|names| !names.is_empty());
+        if is_set { vec![(NAMES.into(), OsString::new())] } else { Vec::new() }
+    }
+
     /// Finds the drop-ins for what was asked for: `all`, or names with commas between them, import names or those of
     /// the package index.
     ///
