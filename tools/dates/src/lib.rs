@@ -8,5 +8,6 @@ pub mod easter;
 mod error;
 pub mod iso;
 pub mod parser;
+pub mod relative;
 
 pub use error::{Error, IsoNumber};

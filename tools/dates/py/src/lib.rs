@@ -9,7 +9,9 @@ mod easter;
 mod info;
 mod iso;
 mod naive;
+mod number;
 mod parse;
+mod relativedelta;
 mod text;
 mod zones;
 
@@ -20,5 +22,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     info::register(&dates)?;
     iso::register(&dates)?;
     parse::register(&dates)?;
+    relativedelta::register(&dates)?;
     module.add_submodule(&dates)
 }
