@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 mod easter;
 mod info;
 mod iso;
+mod many;
 mod naive;
 mod number;
 mod parse;
@@ -21,6 +22,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     easter::register(&dates)?;
     info::register(&dates)?;
     iso::register(&dates)?;
+    many::register(&dates)?;
     parse::register(&dates)?;
     relativedelta::register(&dates)?;
     module.add_submodule(&dates)
