@@ -8,6 +8,7 @@ pub mod easter;
 mod error;
 pub mod iso;
 pub mod parser;
+pub mod relative;
 pub mod rrule;
 pub mod zone;
 

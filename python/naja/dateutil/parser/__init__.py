@@ -5,6 +5,8 @@ from ._parser import (
     ParserError,
     UnknownTimezoneWarning,
     parse,
+    parse_many,
+    parse_with_format,
     parser,
     parserinfo,
 )

@@ -12,6 +12,8 @@ from naja._native import dates as _dates
 __all__ = ["parse", "parserinfo", "ParserError"]
 
 parse = _dates.parse
+parse_many = _dates.parse_many
+parse_with_format = _dates.parse_with_format
 
 
 class ParserError(ValueError):

@@ -8,12 +8,15 @@ use pyo3::prelude::*;
 mod easter;
 mod info;
 mod iso;
+mod many;
 mod naive;
+mod number;
 mod parse;
-mod text;
-mod zones;
+mod relativedelta;
 mod rrule;
+mod text;
 mod tz;
+mod zones;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -21,8 +24,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     easter::register(&dates)?;
     info::register(&dates)?;
     iso::register(&dates)?;
+    many::register(&dates)?;
     parse::register(&dates)?;
     rrule::register(&dates)?;
     tz::register(&dates)?;
+    relativedelta::register(&dates)?;
     module.add_submodule(&dates)
 }

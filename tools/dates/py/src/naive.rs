@@ -55,6 +55,11 @@ pub(crate) fn default<'py>(
     Ok(Default::Midnight(now.get_year(), now.get_month(), now.get_day()))
 }
 
+/// Whether `datetime.datetime` is another class than usual, as in a test with a clock of its own.
+pub(crate) fn is_datetime_replaced(py: Python<'_>) -> PyResult<bool> {
+    Ok(!datetime_class(py)?.is(py.get_type::<PyDateTime>()))
+}
+
 /// `datetime.datetime` as the module has it now.
 fn datetime_class(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
@@ -124,6 +129,41 @@ impl Naive {
             Some(wanted) if parsed.day.is_none() => naive.on_weekday(wanted),
             _ => Some(naive),
         }
+    }
+
+    /// The parts of a text that has the whole date and no zone.
+    #[inline]
+    pub(crate) fn whole(parsed: &Parsed) -> Option<Naive> {
+        if parsed.zone_name.is_some() || parsed.zone_offset.is_some() {
+            return None;
+        }
+        Some(Naive {
+            year: part(Some(parsed.year?), 1)?,
+            month: part(Some(parsed.month?), 1)?,
+            day: part(Some(parsed.day?), 1)?,
+            hour: part(parsed.hour, 0)?,
+            minute: part(parsed.minute, 0)?,
+            second: part(parsed.second, 0)?,
+            microsecond: part(parsed.microsecond, 0)?,
+            fold: false,
+        })
+        .filter(Naive::is_valid)
+    }
+
+    fn is_valid(&self) -> bool {
+        (1..=9999).contains(&self.year)
+            && (1..=12).contains(&self.month)
+            && (1..=days_in_month(self.year.into(), self.month.into())).contains(&self.day.into())
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60
+    }
+
+    /// The `datetime` of valid parts.
+    #[inline]
+    pub(crate) fn alone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let &Naive { year, month, day, hour, minute, second, microsecond, .. } = self;
+        PyDateTime::new(py, year, month, day, hour, minute, second, microsecond, None).map(Bound::into_any)
     }
 
     /// The same day or the first one after it that is this weekday.

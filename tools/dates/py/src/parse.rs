@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use naja_dates::Error;
-use naja_dates::parser::{self, Name, Options, Parsed, Tokens};
+use naja_dates::parser::{self, English, Name, Options, Parsed, Tokens};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -29,15 +29,15 @@ static DEFAULT_INFO: PyOnceLock<Py<Info>> = PyOnceLock::new();
 
 /// How a text is to be read, as the caller says it.
 #[derive(Default)]
-struct Request<'a, 'py> {
-    default: Option<&'a Bound<'py, PyAny>>,
-    ignoretz: Option<&'a Bound<'py, PyAny>>,
-    tzinfos: Option<&'a Bound<'py, PyAny>>,
-    dayfirst: Option<&'a Bound<'py, PyAny>>,
-    yearfirst: Option<&'a Bound<'py, PyAny>>,
-    fuzzy: Option<&'a Bound<'py, PyAny>>,
-    fuzzy_with_tokens: Option<&'a Bound<'py, PyAny>>,
-    require: Option<&'a Bound<'py, PyAny>>,
+pub(crate) struct Request<'a, 'py> {
+    pub(crate) default: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) ignoretz: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) tzinfos: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) dayfirst: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) yearfirst: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) fuzzy: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) fuzzy_with_tokens: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) require: Option<&'a Bound<'py, PyAny>>,
 }
 
 /// Parse a string in one of the formats that people write, and give a `datetime`.
@@ -75,7 +75,7 @@ fn set_default_info(info: &Bound<'_, Info>) {
     DEFAULT_INFO.get_or_init(info.py(), || info.clone().unbind());
 }
 
-fn default_info(py: Python<'_>) -> PyResult<&Bound<'_, Info>> {
+pub(crate) fn default_info(py: Python<'_>) -> PyResult<&Bound<'_, Info>> {
     let info = DEFAULT_INFO.get(py).ok_or_else(|| PyValueError::new_err("the parser is not set up"))?;
     Ok(info.bind(py))
 }
@@ -86,36 +86,59 @@ fn parse_with<'py>(
     request: &Request<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mut tokens = TOKENS.take().unwrap_or_default();
-    let answer = parse_into(timestr, info, request, &mut tokens);
+    let answer = request.parse_into(timestr, info, &mut tokens);
     TOKENS.set(Some(tokens));
     answer
 }
 
-fn parse_into<'py>(
-    timestr: &Bound<'py, PyAny>,
-    info: &Bound<'py, Info>,
-    request: &Request<'_, 'py>,
-    tokens: &mut Tokens,
-) -> PyResult<Bound<'py, PyAny>> {
-    let text = Text::from_object(timestr)?;
-    let text = text.as_str();
-    let with_tokens = is_true(request.fuzzy_with_tokens)?;
-    let parsed = match read(&text, info, request, tokens)? {
-        Ok(parsed) => parsed,
-        Err(error) => return Err(parser_error(timestr, &error.to_string(), None)),
-    };
-    if parsed.is_empty() {
-        return Err(parser_error(timestr, &Error::NoDate.to_string(), None));
+impl<'py> Request<'_, 'py> {
+    /// Parses a text; `tokens` is memory.
+    pub(crate) fn parse_into(
+        &self,
+        timestr: &Bound<'py, PyAny>,
+        info: &Bound<'py, Info>,
+        tokens: &mut Tokens,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let text = Text::from_object(timestr)?;
+        let text = text.as_str();
+        let parsed = match read(&text, info, self, tokens)? {
+            Ok(parsed) => parsed,
+            Err(error) => return Err(parser_error(timestr, &error.to_string(), None)),
+        };
+        self.check(timestr, &parsed)?;
+        let moment = Moment { timestr, info, parsed: &parsed }.build(self)?;
+        if is_true(self.fuzzy_with_tokens)? {
+            let skipped = PyTuple::new(timestr.py(), tokens.skipped(&text))?;
+            return Ok((moment, skipped).into_pyobject(timestr.py())?.into_any());
+        }
+        Ok(moment)
     }
-    if let Some(required) = request.require {
-        check_required(timestr, &parsed, required)?;
+
+    /// Whether the text says something, and what it has to.
+    pub(crate) fn check(&self, timestr: &Bound<'_, PyAny>, parsed: &Parsed) -> PyResult<()> {
+        if parsed.is_empty() {
+            return Err(parser_error(timestr, &Error::NoDate.to_string(), None));
+        }
+        self.require.map_or(Ok(()), |required| check_required(timestr, parsed, required))
     }
-    let moment = Moment { timestr, info, parsed: &parsed }.build(request)?;
-    if with_tokens {
-        let skipped = PyTuple::new(timestr.py(), tokens.skipped(&text))?;
-        return Ok((moment, skipped).into_pyobject(timestr.py())?.into_any());
+
+    /// The English vocabulary, where that is the one, and how ambiguous texts are read.
+    pub(crate) fn english(&self, info: &Bound<'_, Info>) -> PyResult<(Option<English>, Options)> {
+        let py = info.py();
+        let info = info.try_borrow()?;
+        let options = Options {
+            day_first: self.dayfirst.map_or_else(|| info.day_first(py), |given| given.is_truthy())?,
+            year_first: self.yearfirst.map_or_else(|| info.year_first(py), |given| given.is_truthy())?,
+            fuzzy: is_true(self.fuzzy)? || is_true(self.fuzzy_with_tokens)?,
+        };
+        Ok((info.english(), options))
     }
-    Ok(moment)
+
+    /// Whether nothing but the text decides about the answer.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Request { default, ignoretz, tzinfos, require, .. } = self;
+        [default, ignoretz, tzinfos, require].iter().all(|given| given.is_none())
+    }
 }
 
 /// What the text says; the inner error is one of the text's, the outer an exception of the vocabulary's.
@@ -126,13 +149,8 @@ fn read(
     tokens: &mut Tokens,
 ) -> PyResult<Result<Parsed, Error>> {
     let py = info.py();
-    let borrowed = info.try_borrow()?;
-    let options = Options {
-        day_first: request.dayfirst.map_or_else(|| borrowed.day_first(py), |given| given.is_truthy())?,
-        year_first: request.yearfirst.map_or_else(|| borrowed.year_first(py), |given| given.is_truthy())?,
-        fuzzy: is_true(request.fuzzy)? || is_true(request.fuzzy_with_tokens)?,
-    };
-    if let Some(english) = borrowed.english() {
+    let (english, options) = request.english(info)?;
+    if let Some(english) = english {
         let vocabulary = PythonEnglish(py, english);
         let mut parsed = match parser::parse(text, options, &vocabulary, tokens) {
             Ok(parsed) => parsed,
@@ -140,8 +158,7 @@ fn read(
         };
         return Ok(parsed.complete(&vocabulary).map(|()| parsed).map_err(Error::from));
     }
-    let validate_is_replaced = borrowed.validate_is_replaced();
-    drop(borrowed);
+    let validate_is_replaced = info.try_borrow()?.validate_is_replaced();
     read_with_object(text, info, options, tokens, validate_is_replaced)
 }
 
@@ -227,6 +244,9 @@ fn result_object<'py>(py: Python<'py>, parsed: &Parsed) -> PyResult<Bound<'py, P
     Ok(result)
 }
 
+/// What a text says, and what was passed over.
+type Parts<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyTuple>>);
+
 /// The original's private `_parse`: what the text says and what was passed over, or two times `None`.
 #[pyfunction]
 #[pyo3(signature = (info, timestr, dayfirst=None, yearfirst=None, fuzzy=None, fuzzy_with_tokens=None))]
@@ -237,7 +257,7 @@ fn parse_parts<'py>(
     yearfirst: Option<&Bound<'py, PyAny>>,
     fuzzy: Option<&Bound<'py, PyAny>>,
     fuzzy_with_tokens: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Option<Bound<'py, PyAny>>, Option<Bound<'py, PyTuple>>)> {
+) -> PyResult<Parts<'py>> {
     let py = timestr.py();
     let request = Request { dayfirst, yearfirst, fuzzy, fuzzy_with_tokens, ..Request::default() };
     let text = Text::from_object(timestr)?;
@@ -276,7 +296,7 @@ fn build_aware<'py>(
 fn split(timestr: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let text = Text::from_object(timestr)?;
     let text = text.as_str();
-    let english = naja_dates::parser::English { year: 2000 };
+    let english = English { year: 2000 };
     let mut tokens = Tokens::default();
     // The tokens are there whatever they mean together.
     let _ = parser::parse(&text, Options::default(), &PythonEnglish(timestr.py(), english), &mut tokens);
@@ -316,10 +336,10 @@ fn check_required(timestr: &Bound<'_, PyAny>, parsed: &Parsed, required: &Bound<
 }
 
 /// What a text says, on its way to become a `datetime`.
-struct Moment<'a, 'py> {
-    timestr: &'a Bound<'py, PyAny>,
-    info: &'a Bound<'py, Info>,
-    parsed: &'a Parsed,
+pub(crate) struct Moment<'a, 'py> {
+    pub(crate) timestr: &'a Bound<'py, PyAny>,
+    pub(crate) info: &'a Bound<'py, Info>,
+    pub(crate) parsed: &'a Parsed,
 }
 
 /// What is known of the zone without asking any object.
@@ -335,7 +355,7 @@ impl<'py> Moment<'_, 'py> {
         self.timestr.py()
     }
 
-    fn build(&self, request: &Request<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn build(&self, request: &Request<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let zone = if is_true(request.ignoretz)? { Zone::Naive } else { self.zone(request.tzinfos)? };
         let default = naive::default(self.py(), request.default, self.parsed)?;
         let naive = match Naive::from_parts(&default, self.parsed) {
@@ -380,10 +400,10 @@ impl<'py> Moment<'_, 'py> {
         let py = self.py();
         let Parsed { zone_name, zone_offset, .. } = self.parsed;
         let name = zone_name.as_ref().map(Name::as_str);
-        if let Some(tzinfos) = tzinfos {
-            if tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?) {
-                return Ok(Zone::Asked);
-            }
+        if let Some(tzinfos) = tzinfos
+            && knows(tzinfos, name)?
+        {
+            return Ok(Zone::Asked);
         }
         let Some(name) = name else {
             return match zone_offset {
@@ -422,16 +442,16 @@ impl<'py> Moment<'_, 'py> {
         let py = self.py();
         let Parsed { zone_name, zone_offset, .. } = self.parsed;
         let name = zone_name.as_ref().map(Name::as_str);
-        if let Some(tzinfos) = tzinfos {
-            if tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?) {
-                let answer = if tzinfos.is_callable() {
-                    tzinfos.call1((name, *zone_offset))?
-                } else {
-                    tzinfos.call_method1(intern!(py, "get"), (name,))?
-                };
-                let aware = with_zone(&object, &caller_zone(name, answer)?)?;
-                return with_name(aware, name);
-            }
+        if let Some(tzinfos) = tzinfos
+            && knows(tzinfos, name)?
+        {
+            let answer = if tzinfos.is_callable() {
+                tzinfos.call1((name, *zone_offset))?
+            } else {
+                tzinfos.call_method1(intern!(py, "get"), (name,))?
+            };
+            let aware = with_zone(&object, &caller_zone(name, answer)?)?;
+            return with_name(aware, name);
         }
         let aware = with_name(with_zone(&object, &zones::local(py)?)?, name)?;
         if has_name(&aware, name)? {
@@ -443,6 +463,11 @@ impl<'py> Moment<'_, 'py> {
         }
         Ok(aware)
     }
+}
+
+/// Whether the caller's `tzinfos` has a say: a function always, a dictionary where it has the name.
+fn knows(tzinfos: &Bound<'_, PyAny>, name: Option<&str>) -> PyResult<bool> {
+    Ok(tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?))
 }
 
 /// The names of local time: `time.tzname`.

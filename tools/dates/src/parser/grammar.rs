@@ -17,7 +17,7 @@ pub(super) fn read(
     vocabulary: &dyn Vocabulary,
     tokens: &mut Tokens,
 ) -> Result<Parsed, Error> {
-    let Tokens { list, skipped, clean, marks } = tokens;
+    let Tokens { list, skipped, clean, marks, depends_on_values } = tokens;
     let text = clean.as_deref().unwrap_or(text);
     let mut reader = Reader {
         text,
@@ -28,6 +28,7 @@ pub(super) fn read(
         parsed: Parsed::default(),
         skipped,
         marks: marks.as_mut(),
+        depends_on_values,
     };
     reader.read_all()?;
     reader.finish()
@@ -42,6 +43,7 @@ struct Reader<'t> {
     parsed: Parsed,
     skipped: &'t mut Vec<u32>,
     marks: Option<&'t mut Vec<Mark>>,
+    depends_on_values: &'t mut bool,
 }
 
 /// A number by its value: the whole part, and whether anything follows the decimal point.
@@ -122,6 +124,7 @@ impl Reader<'_> {
             }
             Some(b' ') if self.symbol(at + 3) == Some(b' ') && self.is_pertain(at + 2) => {
                 let Some(year) = self.list.get(at + 4).copied() else { return Ok(at) };
+                *self.depends_on_values = true;
                 // "Jan of 01": a year, whatever its digits.
                 if year.is_whole() {
                     let value = self.vocabulary.full_year(whole(year.digits(self.text).0), false)?;
@@ -275,6 +278,7 @@ impl Reader<'_> {
             self.mark_from(at + 1, at + 1, Role::Half);
             return Ok(at + 1);
         }
+        *self.depends_on_values = true;
         if self.ymd.could_be_day(value.whole, value.has_fraction).ok_or(Error::UnknownFormat)? {
             self.push_value(token, value)?;
         } else if !self.options.fuzzy {
@@ -534,7 +538,7 @@ fn is_no_number(word: &str) -> bool {
 }
 
 /// The hour of 24 that an hour of 12 in a half of the day is.
-fn with_half(hour: i64, half: i64) -> i64 {
+pub(super) fn with_half(hour: i64, half: i64) -> i64 {
     match (hour, half) {
         (..12, 1) => hour + 12,
         (12, 0) => 0,

@@ -7,11 +7,13 @@
 
 mod format;
 mod grammar;
+mod layout;
 mod tokens;
 mod vocabulary;
 mod ymd;
 
 pub use format::{FormatError, format_of};
+pub use layout::Layout;
 pub use tokens::Tokens;
 pub use vocabulary::{Class, English, Interrupted, Meaning, Vocabulary, full_year};
 

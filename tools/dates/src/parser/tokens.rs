@@ -48,6 +48,8 @@ pub struct Tokens {
     pub(super) clean: Option<String>,
     /// What each piece of the text turned out to be, where somebody wants to know.
     pub(super) marks: Option<Vec<Mark>>,
+    /// Whether another text of the same shape might be read otherwise.
+    pub(super) depends_on_values: bool,
 }
 
 /// Longer texts are refused, so that a place fits into 32 bits.
@@ -58,6 +60,7 @@ impl Tokens {
     pub(super) fn cut(&mut self, text: &str, vocabulary: &dyn Vocabulary) -> Result<(), Error> {
         self.list.clear();
         self.skipped.clear();
+        self.depends_on_values = false;
         self.clean = None;
         if text.len() > LONGEST_BYTES {
             return Err(Error::UnknownFormat);
