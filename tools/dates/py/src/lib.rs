@@ -6,13 +6,25 @@
 use pyo3::prelude::*;
 
 mod easter;
+mod info;
+mod iso;
+mod naive;
+mod number;
+mod parse;
+mod relativedelta;
 mod rrule;
+mod text;
 mod tz;
+mod zones;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
     easter::register(&dates)?;
+    info::register(&dates)?;
+    iso::register(&dates)?;
+    parse::register(&dates)?;
+    relativedelta::register(&dates)?;
     rrule::register(&dates)?;
     tz::register(&dates)?;
     module.add_submodule(&dates)

@@ -35,7 +35,9 @@ pub(super) fn amounts(data: &TzifData) -> Vec<i32> {
             let by_after = standard_after.map(|standard| offset - standard);
             match (by_before, by_after) {
                 // An amount of nothing is never the answer, even where both say so.
-                (Some(before), Some(after)) if before == after && before != 0 => amounts[inside] = Some(before),
+                (Some(before), Some(after)) if before == after && before != 0 => {
+                    amounts[inside] = Some(before)
+                }
                 (before, after) => open.push((inside, before, after)),
             }
         }

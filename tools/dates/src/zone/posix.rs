@@ -248,9 +248,16 @@ impl PosixRule {
         let Some(change) = changes.iter().rev().find(|change| change.instant_s <= instant_s) else {
             return (!changes[0].begins, None);
         };
-        let met = changes.iter().any(|other| other.instant_s == change.instant_s && other.begins != change.begins);
+        let met =
+            changes.iter().any(|other| other.instant_s == change.instant_s && other.begins != change.begins);
         let back_s = i64::from(self.offset_s) - i64::from(self.standard_s);
-        let again_s = if met { 0 } else if change.begins { -back_s } else { back_s };
+        let again_s = if met {
+            0
+        } else if change.begins {
+            -back_s
+        } else {
+            back_s
+        };
         (change.begins, Some((change.instant_s, again_s)))
     }
 }

@@ -166,7 +166,9 @@ impl Zone {
     fn after_wall(&self, wall_s: i64, year: i64, fold: bool) -> u16 {
         match &self.after {
             After::Fixed(info) => *info,
-            After::Rule { rule, daylight, .. } if rule.holds_at_wall(wall_s, year, fold, self.last_s()) => *daylight,
+            After::Rule { rule, daylight, .. } if rule.holds_at_wall(wall_s, year, fold, self.last_s()) => {
+                *daylight
+            }
             After::Rule { standard, .. } => *standard,
         }
     }
@@ -182,7 +184,8 @@ impl Zone {
                     let (holds, change) = rule.holds_at(instant_s, year);
                     let info = if holds { *daylight } else { *standard };
                     let fold = match change {
-                        Some((at_s, again_s)) if at_s > self.last_s() => instant_s - at_s < again_s,
+                        // Where both change at once, the rule is heard, as in zoneinfo.
+                        Some((at_s, again_s)) if at_s >= self.last_s() => instant_s - at_s < again_s,
                         _ => self.shows_again(instant_s, passed, info),
                     };
                     return (usize::from(info), fold);
