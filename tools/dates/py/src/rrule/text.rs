@@ -239,12 +239,7 @@ impl<'py> Reading<'_, 'py> {
         if let Some((date, utc)) = basic_date(text)
             && (!utc || self.ignoretz || self.tzinfos.is_none())
         {
-            let utc = if utc && !self.ignoretz {
-                Some(py.import("naja.dateutil.tz")?.getattr("UTC")?)
-            } else {
-                None
-            };
-            let utc = utc.map(Bound::cast_into::<PyTzInfo>).transpose()?;
+            let utc = if utc && !self.ignoretz { Some(zones::utc(py)?) } else { None };
             let Civil { year, month, day, hour, minute, second } = date;
             let date = PyDateTime::new(py, year as i32, month, day, hour, minute, second, 0, utc)?;
             return Ok(date.into_any());
