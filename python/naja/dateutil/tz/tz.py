@@ -6,6 +6,7 @@ The methods that ``datetime`` calls are Rust; here is what is asked once: how a 
 import _thread
 import datetime
 import os
+import sys
 import time
 import warnings
 import weakref
@@ -260,13 +261,11 @@ def _warn_tzpath_escape(name):
     with warnings.catch_warnings():
         # Last in the list, so that any filter of the user's is stronger.
         warnings.filterwarnings("error", category=DeprecatedTzKeyWarning, append=True)
-        level = 2
-        frame = __import__("sys")._getframe(1)
+        level, frame = 1, sys._getframe(0)
         while frame is not None and frame.f_globals.get("__name__") == __name__:
-            frame = frame.f_back
-            level += 1
+            level, frame = level + 1, frame.f_back
         warnings.warn(
-            f"{name!r} is not below any folder on TZPATH: use an absolute path", DeprecatedTzKeyWarning, level - 1
+            f"{name!r} is not below any folder on TZPATH: use an absolute path", DeprecatedTzKeyWarning, level
         )
 
 

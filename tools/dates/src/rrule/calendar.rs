@@ -51,17 +51,10 @@ pub fn civil(moment: Moment) -> Civil {
 
 /// Days of a month. `month` is 1 to 12.
 pub fn days_in_month(year: i64, month: u8) -> u8 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if is_leap(year) => 29,
-        2 => 28,
-        _ => 31,
-    }
+    crate::calendar::days_in_month(year, i64::from(month)) as u8
 }
 
-pub(crate) fn is_leap(year: i64) -> bool {
-    year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0)
-}
+pub(crate) use crate::calendar::{is_leap, weekday};
 
 pub(crate) fn year_length(year: i64) -> usize {
     365 + usize::from(is_leap(year))
@@ -80,11 +73,6 @@ pub(crate) fn first_ordinal(year: i64) -> i64 {
 
 pub(crate) fn ordinal(year: i64, month: u8, day: u8) -> i64 {
     first_ordinal(year) + days_before_month(year, usize::from(month)) as i64 + i64::from(day) - 1
-}
-
-/// The weekday of a day ordinal: Monday is 0.
-pub(crate) fn weekday(ordinal: i64) -> i64 {
-    (ordinal + 6).rem_euclid(7)
 }
 
 /// The date of a day ordinal.

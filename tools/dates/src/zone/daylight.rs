@@ -34,7 +34,10 @@ pub(super) fn amounts(data: &TzifData) -> Vec<i32> {
             let by_before = standard_before.map(|standard| offset - standard);
             let by_after = standard_after.map(|standard| offset - standard);
             match (by_before, by_after) {
-                (Some(before), Some(after)) if before == after => amounts[inside] = Some(before),
+                // An amount of nothing is never the answer, even where both say so.
+                (Some(before), Some(after)) if before == after && before != 0 => {
+                    amounts[inside] = Some(before)
+                }
                 (before, after) => open.push((inside, before, after)),
             }
         }

@@ -227,28 +227,37 @@ impl PosixRule {
     }
 
     /// Whether daylight saving time holds at a wall clock of a year. `fold` chooses the second of two readings, and
-    /// the time after the change for a reading that does not exist.
-    pub fn holds_at_wall(&self, wall_s: i64, year: i64, fold: bool) -> bool {
+    /// the time after the change for a reading that does not exist. Changes up to the instant `since_s`, where the rule
+    /// took over, are past whatever the clock shows.
+    pub fn holds_at_wall(&self, wall_s: i64, year: i64, fold: bool, since_s: i64) -> bool {
         let (standard, daylight) = (i64::from(self.standard_s), i64::from(self.offset_s));
         let offset = if fold { standard.min(daylight) } else { standard.max(daylight) };
         let (changes, count) = self.changes_near(wall_s, year);
         let changes = &changes[..count];
-        let last = changes.iter().rev().find(|change| change.instant_s + offset <= wall_s);
+        let passed = |change: &&Change| change.instant_s <= since_s || change.instant_s + offset <= wall_s;
+        let last = changes.iter().rev().find(passed);
         last.map_or(!changes[0].begins, |change| change.begins)
     }
 
-    /// Whether daylight saving time holds at an instant, and whether the wall clock shows it for the second time.
-    /// `year` is UTC's.
-    pub fn holds_at(&self, instant_s: i64, year: i64) -> (bool, bool) {
+    /// Whether daylight saving time holds at an instant, and the last change before, if it lies in the same year or
+    /// near it: its instant, and for how long after it the wall clock shows again what it showed before. `year` is
+    /// UTC's.
+    pub fn holds_at(&self, instant_s: i64, year: i64) -> (bool, Option<(i64, i64)>) {
         let (changes, count) = self.changes_near(instant_s, year);
         let changes = &changes[..count];
-        let Some(index) = changes.iter().rposition(|change| change.instant_s <= instant_s) else {
-            return (!changes[0].begins, false);
+        let Some(change) = changes.iter().rev().find(|change| change.instant_s <= instant_s) else {
+            return (!changes[0].begins, None);
         };
-        let change = changes[index];
-        let back_s = i64::from(self.offset_s - self.standard_s) * if change.begins { -1 } else { 1 };
         let met =
             changes.iter().any(|other| other.instant_s == change.instant_s && other.begins != change.begins);
-        (change.begins, !met && instant_s - change.instant_s < back_s)
+        let back_s = i64::from(self.offset_s) - i64::from(self.standard_s);
+        let again_s = if met {
+            0
+        } else if change.begins {
+            -back_s
+        } else {
+            back_s
+        };
+        (change.begins, Some((change.instant_s, again_s)))
     }
 }

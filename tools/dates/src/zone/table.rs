@@ -55,7 +55,8 @@ impl Zone {
             .collect();
         let first_amount = |index: u8| {
             let first = data.type_indices.iter().position(|other| *other == index);
-            first.map_or(0, |first| daylight[first])
+            let hour_of_dst = 3600 * i32::from(data.types[usize::from(index)].is_dst);
+            first.map_or(hour_of_dst, |first| daylight[first])
         };
         let before = match data.types.iter().position(|kind| !kind.is_dst) {
             Some(index) => Some(infos.of_type(data, index as u8, 0)),
@@ -165,7 +166,9 @@ impl Zone {
     fn after_wall(&self, wall_s: i64, year: i64, fold: bool) -> u16 {
         match &self.after {
             After::Fixed(info) => *info,
-            After::Rule { rule, daylight, .. } if rule.holds_at_wall(wall_s, year, fold) => *daylight,
+            After::Rule { rule, daylight, .. } if rule.holds_at_wall(wall_s, year, fold, self.last_s()) => {
+                *daylight
+            }
             After::Rule { standard, .. } => *standard,
         }
     }
@@ -175,24 +178,42 @@ impl Zone {
     /// Cost: as [`Zone::at_wall`]
     pub fn at(&self, instant_s: i64, year: i64) -> (usize, bool) {
         let passed = self.transitions_s.partition_point(|&time| time <= instant_s);
-        let after_last = self.transitions_s.last().is_none_or(|&last| instant_s > last);
-        if after_last {
+        if instant_s > self.last_s() {
             match &self.after {
                 After::Rule { rule, standard, daylight } => {
-                    let (holds, fold) = rule.holds_at(instant_s, year);
-                    return (usize::from(if holds { *daylight } else { *standard }), fold);
+                    let (holds, change) = rule.holds_at(instant_s, year);
+                    let info = if holds { *daylight } else { *standard };
+                    let fold = match change {
+                        // Where both change at once, the rule is heard, as in zoneinfo.
+                        Some((at_s, again_s)) if at_s >= self.last_s() => instant_s - at_s < again_s,
+                        _ => self.shows_again(instant_s, passed, info),
+                    };
+                    return (usize::from(info), fold);
                 }
                 After::Fixed(info) if passed == 0 => return (usize::from(*info), false),
                 After::Fixed(_) => {}
             }
         }
-        let Some(index) = passed.checked_sub(1) else {
-            return (usize::from(self.before), false);
-        };
-        let info = self.after_each[index];
+        match passed.checked_sub(1) {
+            None => (usize::from(self.before), false),
+            Some(index) => {
+                let info = self.after_each[index];
+                (usize::from(info), self.shows_again(instant_s, passed, info))
+            }
+        }
+    }
+
+    /// Whether at an instant, after so many transitions, the wall clock of `info` shows again what it showed before
+    /// the last of them.
+    fn shows_again(&self, instant_s: i64, passed: usize, info: u16) -> bool {
+        let Some(index) = passed.checked_sub(1) else { return false };
         let previous = index.checked_sub(1).map_or(self.before, |index| self.after_each[index]);
-        let back_s = self.offset(previous) - self.offset(info);
-        (usize::from(info), instant_s.saturating_sub(self.transitions_s[index]) < back_s)
+        instant_s.saturating_sub(self.transitions_s[index]) < self.offset(previous) - self.offset(info)
+    }
+
+    /// The last transition, or the beginning of time.
+    fn last_s(&self) -> i64 {
+        self.transitions_s.last().copied().unwrap_or(i64::MIN)
     }
 }
 

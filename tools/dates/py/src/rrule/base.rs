@@ -351,10 +351,12 @@ impl RuleBase {
         };
         let state = state.cast::<PyDict>()?;
         slf.call_method1("_unpickled", (state,))?;
-        let cache = state.get_item("_cache")?;
-        Self::start(slf, cache.is_some_and(|cache| !cache.is_none()))?;
-        slf.get().kept().length =
-            state.get_item("_len")?.filter(|length| !length.is_none()).map(Bound::unbind);
+        let cache = state.get_item("_cache")?.is_some_and(|cache| !cache.is_none());
+        Self::start(slf, cache)?;
+        if !cache {
+            let length = state.get_item("_len")?.filter(|length| !length.is_none());
+            slf.get().kept().length = length.map(Bound::unbind);
+        }
         let own = slf.getattr("__dict__")?;
         let class: Bound<'py, PyType> = slf.get_type();
         for (name, value) in state {

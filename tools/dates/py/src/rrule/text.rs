@@ -4,10 +4,11 @@ use naja_dates::rrule::{Civil, Property, TextError, days_in_month, parse_rule, p
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyTzInfo};
+use pyo3::types::{PyDateTime, PyDict};
 
 use super::rule::RecurrenceRule;
 use super::set::RuleSet;
+use crate::zones;
 
 /// How dates in the text are read.
 struct Reading<'a, 'py> {
@@ -238,14 +239,9 @@ impl<'py> Reading<'_, 'py> {
         if let Some((date, utc)) = basic_date(text)
             && (!utc || self.ignoretz || self.tzinfos.is_none())
         {
-            let utc = if utc && !self.ignoretz {
-                Some(py.import("naja.dateutil.tz")?.getattr("UTC")?)
-            } else {
-                None
-            };
-            let utc = utc.map(Bound::cast_into::<PyTzInfo>).transpose()?;
+            let utc = if utc && !self.ignoretz { Some(zones::utc(py)?) } else { None };
             let Civil { year, month, day, hour, minute, second } = date;
-            let date = PyDateTime::new(py, year as i32, month, day, hour, minute, second, 0, utc.as_ref())?;
+            let date = PyDateTime::new(py, year as i32, month, day, hour, minute, second, 0, utc)?;
             return Ok(date.into_any());
         }
         let arguments = PyDict::new(py);

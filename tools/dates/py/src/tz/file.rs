@@ -197,6 +197,7 @@ impl TzFile {
                 Some(name) if name.is_truthy()? => name,
                 _ => match fileobj.getattr_opt("name")? {
                     Some(name) => name,
+                    None if key.is_some() => py.None().into_bound(py),
                     None => fileobj.repr()?.into_any(),
                 },
             };
