@@ -1,0 +1,3 @@
+//! Dates: understands what people write for a date, computes with it, and repeats it by rules.
+
+pub mod find;
