@@ -67,8 +67,16 @@ impl Checkout {
         command
     }
 
-    /// The members that cargo builds and tests together: all but the extension, which maturin builds (it sets
-    /// variables of its own, so each would rebuild what the other has built), and this program.
-    pub(crate) const TOGETHER: [&str; 6] =
-        ["--release", "--workspace", "--exclude", "naja-python", "--exclude", "naja-dev"];
+    /// The members that cargo builds and tests together: all but the extension with its bindings, which maturin
+    /// builds (it sets variables of its own, so each would rebuild what the other has built), and this program.
+    pub(crate) const TOGETHER: [&str; 8] = [
+        "--release",
+        "--workspace",
+        "--exclude",
+        "naja-python",
+        "--exclude",
+        "naja-*-py",
+        "--exclude",
+        "naja-dev",
+    ];
 }

@@ -4,5 +4,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    #[cfg(feature = "dates")]
+    naja_dates_py::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -1,3 +1,11 @@
 //! Dates: understands what people write for a date, computes with it, and repeats it by rules.
+//!
+//! Plain data in, plain data out: no Python, no printing except in [`command`]. Years run from 1 to 9999 and the
+//! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`easter`] for the shape of a
+//! module.
 
+pub mod easter;
+mod error;
 pub mod find;
+
+pub use error::Error;

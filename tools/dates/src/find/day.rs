@@ -141,7 +141,8 @@ impl Scan<'_> {
     fn packed(&self, at: usize) -> Option<Day> {
         let (packed, _) = self.number(at)?;
         let timed = self.role(at + 1) == Some(Role::T) && self.clock(at + 2, Lead::Iso).is_some();
-        if !timed && !(self.options.compact && self.ends_well(at + 1, true)) {
+        let asked = self.options.compact && self.ends_well(at + 1, true);
+        if !timed && !asked {
             return None;
         }
         let year = packed / 10_000;

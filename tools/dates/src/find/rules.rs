@@ -15,14 +15,14 @@ impl Scan<'_> {
     /// sign in front of it.
     pub(super) fn date(&self, at: usize, after_date: bool) -> Option<(Found, usize)> {
         match self.kind(at) {
-            Kind::Number { .. } => self.from_number(at, after_date),
-            Kind::Word(Some(word)) => self.from_word(at, word),
+            Kind::Number { .. } => self.number_date(at, after_date),
+            Kind::Word(Some(word)) => self.word_date(at, word),
             _ => None,
         }
         .filter(|(found, _)| !self.options.strict || is_complete(found))
     }
 
-    fn from_number(&self, at: usize, after_date: bool) -> Option<(Found, usize)> {
+    fn number_date(&self, at: usize, after_date: bool) -> Option<(Found, usize)> {
         if at > 0 && matches!(self.kind(at - 1), Kind::Word(_) | Kind::Number { .. } | Kind::Long) {
             return None;
         }
@@ -57,7 +57,7 @@ impl Scan<'_> {
         }
     }
 
-    fn from_word(&self, at: usize, word: &Meaning) -> Option<(Found, usize)> {
+    fn word_date(&self, at: usize, word: &Meaning) -> Option<(Found, usize)> {
         if !self.word_may_start(at) {
             return None;
         }

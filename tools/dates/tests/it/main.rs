@@ -1,0 +1,3 @@
+//! Tests of the core of `naja dates` through its public face.
+
+mod easter;
