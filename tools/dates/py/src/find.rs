@@ -38,17 +38,7 @@ fn datetime<'py>(
         None => None,
     };
     let zone = written.as_ref().or(zone);
-    PyDateTime::new(
-        py,
-        at.year,
-        at.month,
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        at.microsecond,
-        zone,
-    )
+    PyDateTime::new(py, at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, zone)
 }
 
 /// Everything that `extract` and the strict `find_dates` can be told.
@@ -180,22 +170,9 @@ fn candidates<'py>(py: Python<'py>, text: &str, strict: bool) -> PyResult<Bound<
     let mut places = Places::new(text);
     for candidate in &found {
         let captures = PyDict::new(py);
-        for capture in &candidate.captures {
-            let name = capture.group.name();
-            let parts = match captures.get_item(name)? {
-                Some(parts) => parts.cast_into::<PyList>()?,
-                None => {
-                    let parts = PyList::empty(py);
-                    captures.set_item(name, &parts)?;
-                    parts
-                }
-            };
-            parts.append(&text[capture.start..capture.end])?;
-        }
-        for group in older::Group::ALL {
-            if !captures.contains(group.name())? {
-                captures.set_item(group.name(), PyList::empty(py))?;
-            }
+        for group in older::Group::CAPTURED {
+            let parts = candidate.of(group).map(|capture| &text[capture.start..capture.end]);
+            captures.set_item(group.name(), parts.collect::<Vec<_>>())?;
         }
         let place = (places.of(candidate.start), places.of(candidate.end));
         rows.append((candidate.cleaned(text), place, captures))?;
@@ -219,7 +196,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     find.add_function(wrap_pyfunction!(sweep, &find)?)?;
     find.add("REPLACEMENTS", PyTuple::new(py, older::REPLACEMENTS)?)?;
     find.add("REGIONS", PyTuple::new(py, older::REGIONS)?)?;
-    find.add("ZONES", PyTuple::new(py, older::ZONES.split(' '))?)?;
+    find.add("ZONES", PyTuple::new(py, older::ZONES.split(' ').collect::<Vec<_>>())?)?;
     find.add("GROUPS", PyTuple::new(py, older::Group::ALL.map(older::Group::name))?)?;
     find.add("STRIPPED", older::STRIPPED)?;
     module.add_submodule(&find)

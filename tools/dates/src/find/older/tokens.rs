@@ -44,7 +44,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// All groups that a candidate is said to have, in the original's order.
+    /// The groups that a part is looked for in, in the original's order.
     pub const ALL: [Self; 17] = [
         Self::Time,
         Self::Years,
@@ -63,6 +63,28 @@ impl Group {
         Self::Microseconds,
         Self::TimePeriods,
         Self::Timezones,
+    ];
+
+    /// The groups of the parts of a candidate, in the order in which the original lists them.
+    pub const CAPTURED: [Self; 18] = [
+        Self::UndelimitedStamps,
+        Self::Years,
+        Self::Months,
+        Self::Days,
+        Self::Hours,
+        Self::Minutes,
+        Self::Seconds,
+        Self::Microseconds,
+        Self::Offset,
+        Self::Time,
+        Self::TimePeriods,
+        Self::Timezones,
+        Self::Numbers,
+        Self::Digits,
+        Self::DigitsSuffixes,
+        Self::Delimiters,
+        Self::PositionnalTokens,
+        Self::ExtraTokens,
     ];
 
     /// The name that the original's captures have.
