@@ -21,14 +21,24 @@ class DateFinder:
 
     def find_dates(self, text, source=False, index=False, strict=False):
         """Yield the dates of a text; with `source` or `index`, tuples of the date, its text, its place."""
-        for date_string, indices, captures in self.extract_date_strings(text, strict=strict):
-            date = self.parse_date_string(date_string, captures)
-            if date is None:
-                continue
+        for date, date_string, indices in self._found(text, strict):
             if not source and not index:
                 yield date
             else:
                 yield (date,) + ((date_string,) if source else ()) + ((indices,) if index else ())
+
+    def _found(self, text, strict):
+        if type(self) is DateFinder:
+            # No method is replaced, so the whole search can be done at once.
+            order = (self.dayfirst, self.yearfirst)
+            return _find.find_older(as_utf8(text), strict, self.base_date, order, self._parse_swept)
+        return self._found_by_methods(text, strict)
+
+    def _found_by_methods(self, text, strict):
+        for date_string, indices, captures in self.extract_date_strings(text, strict=strict):
+            date = self.parse_date_string(date_string, captures)
+            if date is not None:
+                yield date, date_string, indices
 
     def extract_date_strings(self, text, strict=False):
         """Yield what may be a date: its text, its place, and its parts by their group."""
@@ -45,7 +55,10 @@ class DateFinder:
             return self._parse(date_string)
         except (ValueError, OverflowError):
             pass
-        date_string, tz_string = self._find_and_replace(date_string, captures)
+        return self._parse_swept(date_string, captures.get("timezones", []))
+
+    def _parse_swept(self, date_string, zones):
+        date_string, tz_string = self._find_and_replace(date_string, {"timezones": zones})
         date_string = date_string.strip(STRIP_CHARS)
         # What is shorter is never a date.
         if len(date_string) < 3:

@@ -1,11 +1,13 @@
 //! Dates: understands what people write for a date, computes with it, and repeats it by rules.
 //!
-//! Plain data in, plain data out: no Python, no printing except in [`command`]. Years run from 1 to 9999 and the
-//! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`easter`] for the shape of a
-//! module.
+//! Plain data in, plain data out: no Python, and no printing except in `command`. Years run from 1 to 9999 and the
+//! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`parser::parse`].
 
+pub mod calendar;
 pub mod easter;
 mod error;
 pub mod find;
+pub mod iso;
+pub mod parser;
 
-pub use error::Error;
+pub use error::{Error, IsoNumber};

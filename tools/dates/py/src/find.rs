@@ -3,8 +3,12 @@
 //! A text comes in as UTF-8 and its places go out in code points, as Python counts them ([`Places`]).
 
 use naja_dates::find::{self, First, Found, Moment, Options, Value, older};
+use naja_dates::parser;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDelta, PyDict, PyList, PyTuple, PyTzInfo};
+use pyo3::types::{PyBool, PyDateTime, PyDelta, PyDict, PyList, PyString, PyTuple, PyTzInfo};
+
+use crate::parse::parse;
 
 /// Turns offsets in bytes into offsets in code points; they must be asked for in rising order.
 struct Places<'a> {
@@ -180,6 +184,99 @@ fn candidates<'py>(py: Python<'py>, text: &str, strict: bool) -> PyResult<Bound<
     Ok(rows)
 }
 
+/// A candidate of the engine before 1.0 that the date parser may understand.
+struct Promising {
+    text: String,
+    place: (usize, usize),
+    /// Whether it is understood as it stands; else its words have to be swept.
+    as_it_stands: bool,
+    zones: Vec<String>,
+}
+
+/// The candidates without those that the date parser refuses both as they stand and swept: most of them.
+fn promising(text: &str, strict: bool, day_first: bool, year_first: bool) -> Vec<Promising> {
+    let options = parser::Options { day_first, year_first, fuzzy: false };
+    // Whether a text is understood does not depend on the century.
+    let vocabulary = parser::English { year: 2000 };
+    let mut tokens = parser::Tokens::default();
+    let mut understood = |text: &str| {
+        parser::parse(text, options, &vocabulary, &mut tokens).is_ok_and(|parsed| !parsed.is_empty())
+    };
+    let mut places = Places::new(text);
+    let mut kept = Vec::new();
+    for candidate in older::candidates(text, strict) {
+        let cleaned = candidate.cleaned(text);
+        let place = (places.of(candidate.start), places.of(candidate.end));
+        let as_it_stands = understood(&cleaned);
+        let zones: Vec<&str> =
+            candidate.of(older::Group::Timezones).map(|zone| &text[zone.start..zone.end]).collect();
+        if !as_it_stands {
+            let swept = older::sweep(&cleaned, &zones);
+            let swept = swept.trim_matches(|letter| older::STRIPPED.contains(letter));
+            if swept.chars().nth(2).is_none() || !understood(swept) {
+                continue;
+            }
+        }
+        let zones = zones.into_iter().map(str::to_owned).collect();
+        kept.push(Promising { text: cleaned, place, as_it_stands, zones });
+    }
+    kept
+}
+
+/// What the engine before 1.0 finds, as `(datetime, text, (start, end))`.
+///
+/// `slowly(text, zones)` decides where the date parser does not take a candidate as it stands.
+#[pyfunction]
+fn find_older<'py>(
+    py: Python<'py>,
+    text: &str,
+    strict: bool,
+    base_date: Option<&Bound<'py, PyAny>>,
+    order: (bool, bool),
+    slowly: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
+    let (day_first, year_first) = order;
+    let kept = py.detach(|| promising(text, strict, day_first, year_first));
+    let day_first = PyBool::new(py, day_first);
+    let year_first = PyBool::new(py, year_first);
+    let rows = PyList::empty(py);
+    for Promising { text, place, as_it_stands, zones } in kept {
+        let text = PyString::new(py, &text);
+        let mut date = None;
+        if as_it_stands {
+            let (day_first, year_first) = (Some(day_first.as_any()), Some(year_first.as_any()));
+            date = match parse(
+                text.as_any(),
+                None,
+                base_date,
+                None,
+                None,
+                day_first,
+                year_first,
+                None,
+                None,
+                None,
+            ) {
+                Ok(date) => Some(date),
+                Err(error) if is_refusal(py, &error) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        let date = match date {
+            Some(date) => date,
+            None => slowly.call1((&text, zones))?,
+        };
+        if !date.is_none() {
+            rows.append((date, text, place))?;
+        }
+    }
+    Ok(rows)
+}
+
+fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyOverflowError>(py)
+}
+
 /// A candidate's text without the words and zones that a date parser does not understand.
 #[pyfunction]
 fn sweep(text: &str, zones: Vec<String>) -> String {
@@ -193,6 +290,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     find.add_function(wrap_pyfunction!(extract, &find)?)?;
     find.add_function(wrap_pyfunction!(find_strict, &find)?)?;
     find.add_function(wrap_pyfunction!(candidates, &find)?)?;
+    find.add_function(wrap_pyfunction!(find_older, &find)?)?;
     find.add_function(wrap_pyfunction!(sweep, &find)?)?;
     find.add("REPLACEMENTS", PyTuple::new(py, older::REPLACEMENTS)?)?;
     find.add("REGIONS", PyTuple::new(py, older::REGIONS)?)?;

@@ -7,11 +7,20 @@ use pyo3::prelude::*;
 
 mod easter;
 mod find;
+mod info;
+mod iso;
+mod naive;
+mod parse;
+mod text;
+mod zones;
 
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
     easter::register(&dates)?;
     find::register(&dates)?;
+    info::register(&dates)?;
+    iso::register(&dates)?;
+    parse::register(&dates)?;
     module.add_submodule(&dates)
 }
