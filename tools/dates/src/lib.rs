@@ -9,5 +9,7 @@ mod error;
 pub mod find;
 pub mod iso;
 pub mod parser;
+pub mod rrule;
+pub mod zone;
 
 pub use error::{Error, IsoNumber};

@@ -11,7 +11,9 @@ mod info;
 mod iso;
 mod naive;
 mod parse;
+mod rrule;
 mod text;
+mod tz;
 mod zones;
 
 /// Adds the submodule `dates` to the extension module.
@@ -22,5 +24,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     info::register(&dates)?;
     iso::register(&dates)?;
     parse::register(&dates)?;
+    rrule::register(&dates)?;
+    tz::register(&dates)?;
     module.add_submodule(&dates)
 }
