@@ -4,6 +4,7 @@
 //! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`parser::parse`].
 
 pub mod calendar;
+pub mod command;
 pub mod easter;
 mod error;
 pub mod find;

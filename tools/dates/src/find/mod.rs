@@ -49,8 +49,13 @@ pub struct Options {
     pub compact: bool,
     /// Whether a date may go on in the next line.
     pub multiline: bool,
-    languages: names::Languages,
+    /// The languages whose names of months and weekdays are read; see [`Options::in_languages`].
+    pub languages: LanguageSet,
 }
+
+/// Languages whose names are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanguageSet(names::Languages);
 
 impl Options {
     /// Everything that the detector knows, on that day.
@@ -63,7 +68,7 @@ impl Options {
             month_only: true,
             compact: false,
             multiline: true,
-            languages: names::ALL,
+            languages: LanguageSet(names::ALL),
         }
     }
 
@@ -76,7 +81,7 @@ impl Options {
             names::CODES.iter().find(|(known, _)| known.eq_ignore_ascii_case(language)).map(|(_, bit)| *bit)
         });
         let chosen = chosen.fold(0, |all, one| all | one);
-        self.languages = if chosen == 0 { names::ALL } else { chosen };
+        self.languages = LanguageSet(if chosen == 0 { names::ALL } else { chosen });
         self
     }
 }
@@ -363,5 +368,36 @@ impl Place {
         }
         count_to(self.from.max(self.counted.0).max(self.last_end));
         self.counted = (bytes, characters);
+    }
+}
+
+/// What must hold for any input: for fuzzing, and for its corpus as a test.
+///
+/// A text in pieces gives what it gives in one; places are those of the text; the older engine ends.
+#[doc(hidden)]
+pub fn hostile(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let options = Options::new(Moment::on(2026, 3, 19).expect("it is a day"));
+    let whole = find(&text, &options);
+    let mut in_pieces = Vec::new();
+    let mut search = Search::new(options);
+    let mut rest = &*text;
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.ceil_char_boundary(1 + rest.len() / 3));
+        search.feed(piece, &mut |found, _| in_pieces.push(found.clone()));
+        rest = behind;
+    }
+    search.finish(&mut |found, _| in_pieces.push(found.clone()));
+    assert_eq!(whole, in_pieces, "pieces change nothing");
+    let mut last = 0;
+    for found in &whole {
+        assert!(last <= found.start && found.start < found.end && text.get(found.start..found.end).is_some());
+        assert_eq!(text[..found.start].chars().count(), found.start_char);
+        last = found.end;
+    }
+    for candidate in older::candidates(&text, false) {
+        let zones: Vec<&str> =
+            candidate.of(older::Group::Timezones).map(|zone| &text[zone.start..zone.end]).collect();
+        older::sweep(&candidate.cleaned(&text), &zones);
     }
 }

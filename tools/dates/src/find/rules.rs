@@ -71,7 +71,7 @@ impl Scan<'_> {
         {
             return self.with_time(at, day);
         }
-        if word.nearby.is_some() && word.nearby_languages & self.options.languages != 0 {
+        if word.nearby.is_some() && word.nearby_languages & self.options.languages.0 != 0 {
             return self.nearby_day(at, word);
         }
         match word.role {
@@ -449,7 +449,7 @@ impl Scan<'_> {
         languages: Languages,
         confidence: f64,
     ) -> Found {
-        let asked = languages & self.options.languages;
+        let asked = languages & self.options.languages.0;
         Found {
             start: self.tokens[at].start,
             end: self.tokens[end - 1].end,

@@ -75,10 +75,10 @@ impl<'a> Scan<'a> {
 
     /// The month that token `at` names in one of the languages asked for.
     pub(super) fn month(&self, at: usize) -> Option<&'static Meaning> {
-        self.word(at).filter(|word| word.month > 0 && word.month_languages & self.options.languages != 0)
+        self.word(at).filter(|word| word.month > 0 && word.month_languages & self.options.languages.0 != 0)
     }
 
     pub(super) fn weekday(&self, at: usize) -> Option<&'static Meaning> {
-        self.word(at).filter(|word| word.weekday > 0 && word.weekday_languages & self.options.languages != 0)
+        self.word(at).filter(|word| word.weekday > 0 && word.weekday_languages & self.options.languages.0 != 0)
     }
 }

@@ -15,7 +15,9 @@ pub fn sweep(text: &str, zones: &[&str]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     let mut swept = text.to_lowercase();
     for word in REPLACEMENTS {
-        swept = without(&swept, word);
+        if swept.contains(word) {
+            swept = without(&swept, word);
+        }
     }
     for zone in zones {
         if seen.len() < MOST_ZONES && !seen.contains(zone) && !REPLACEMENTS.contains(zone) {

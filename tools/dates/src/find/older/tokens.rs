@@ -357,7 +357,13 @@ pub(super) fn is_delimiter(letter: char) -> bool {
 
 fn word(text: &str, at: usize, captures: &mut Vec<Capture>) -> Option<usize> {
     let initial = byte(text, at).to_ascii_lowercase();
+    let second = byte(text, at + 1).to_ascii_lowercase();
     for (group, form) in words_with(initial) {
+        let other = form.as_bytes()[1];
+        // Nearly every word is ruled out by its second letter.
+        if (other != second && other.is_ascii()) || (other.is_ascii() != second.is_ascii()) {
+            continue;
+        }
         if let Some(end) = word_end(text, at, form) {
             add(captures, *group, at, end);
             return Some(end);
