@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_dates::command::DatesArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     View(ViewArguments),
     Sql(SqlArguments),
     Swap(SwapArguments),
+    Dates(DatesArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     /// Print which naja this is, and where its program and its package lie

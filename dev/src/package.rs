@@ -138,7 +138,10 @@ fn wheel_stamp(checkout: &Checkout) -> Outcome<Stamp> {
         for file in stamp::files_under(&checkout.at(source))? {
             let inside = file.strip_prefix(&checkout.root).unwrap_or(&file);
             if !inside.components().any(|part| {
-                matches!(part.as_os_str().to_str(), Some("tests" | "bench" | "conformance" | "examples" | "testkit"))
+                matches!(
+                    part.as_os_str().to_str(),
+                    Some("tests" | "bench" | "conformance" | "examples" | "testkit")
+                )
             }) {
                 stamp.add_path(&file)?;
             }

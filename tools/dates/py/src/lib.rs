@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod easter;
+mod find;
 mod info;
 mod iso;
 mod many;
@@ -22,6 +23,7 @@ mod zones;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
     easter::register(&dates)?;
+    find::register(&dates)?;
     info::register(&dates)?;
     iso::register(&dates)?;
     many::register(&dates)?;

@@ -48,7 +48,7 @@ pub(crate) struct Request<'a, 'py> {
 #[pyo3(signature = (timestr, parserinfo=None, *, default=None, ignoretz=None, tzinfos=None, dayfirst=None,
     yearfirst=None, fuzzy=None, fuzzy_with_tokens=None, require=None))]
 #[expect(clippy::too_many_arguments, reason = "they are the original's")]
-fn parse<'py>(
+pub(crate) fn parse<'py>(
     timestr: &Bound<'py, PyAny>,
     parserinfo: Option<&Bound<'py, PyAny>>,
     default: Option<&Bound<'py, PyAny>>,

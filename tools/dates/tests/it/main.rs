@@ -1,3 +1,4 @@
 //! Tests of the core of `naja dates` through its public face.
 
 mod easter;
+mod find;
