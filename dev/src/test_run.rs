@@ -4,7 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::checkout::Checkout;
-use crate::conformance::{self, Request, original};
+use crate::conformance::original::{self, Source};
+use crate::conformance::{self, Request};
 use crate::step::{self, Outcome, Problem, say};
 use crate::{check, package, packages, python};
 
@@ -24,7 +25,7 @@ struct Part {
 pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
     let notes = checkout.at("target/not-tested.txt");
     step::write(&notes, "")?;
-    let missing = packages::install_missing(checkout)?;
+    let mut missing = packages::install_missing(checkout)?;
     let mut parts = Vec::new();
     let built = part(&mut parts, "build", || {
         python::environment(checkout)?;
@@ -73,7 +74,7 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
             say("running the Python tests");
             step::run(checkout.command(checkout.python()).args(["-m", "pytest", "-q", "python/tests"]))
         });
-        conformance(checkout, &mut parts);
+        conformance(checkout, &mut parts, &mut missing);
     }
     report(&parts, &not_tested(&missing, &fs::read_to_string(&notes).unwrap_or_default()));
     match parts.iter().find(|part| !part.passed) {
@@ -83,13 +84,18 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
 }
 
 /// A fixed slice of every original's own tests, each tool within its budget.
-fn conformance(checkout: &Checkout, parts: &mut Vec<Part>) {
+fn conformance(checkout: &Checkout, parts: &mut Vec<Part>, missing: &mut Vec<String>) {
     for tool in original::tools(checkout).unwrap_or_default() {
         let request = Request { tool: tool.clone(), is_quick: true, ..Request::default() };
         part(parts, &format!("tests of {tool}"), || conformance::run_request(checkout, &request));
         let originals = original::originals(&checkout.at("tools").join(&tool));
         if let (Some(part), Ok(originals)) = (parts.last_mut(), originals) {
             part.budget_minutes = Some(originals.budget_minutes);
+            let without =
+                originals.originals.iter().filter(|one| matches!(one.source(), Ok(Source::Commit(_))));
+            for one in without {
+                missing.push(format!("{}'s own tests: only its repository holds them", one.name));
+            }
         }
     }
 }
