@@ -186,20 +186,30 @@ fn parse_list<'py>(
 ) -> PyResult<Answer<'py>> {
     let py = values.py();
     let failed = PyDict::new(py);
-    let moments = PyList::empty(py);
-    for (row, value) in values.try_iter()?.enumerate() {
-        match reader.read(&value?) {
-            Ok(moment) => moments.append(moment)?,
+    // A list that is only looked at costs less than an iterator over it; it may change while texts are parsed.
+    let list = values.cast_exact::<PyList>().ok();
+    let mut iterator = if list.is_none() { Some(values.try_iter()?) } else { None };
+    let mut next = |row: usize| match (list, &mut iterator) {
+        (Some(list), _) => list.get_item(row).ok().map(Ok),
+        (None, Some(iterator)) => iterator.next(),
+        (None, None) => None,
+    };
+    let mut moments = Vec::with_capacity(list.map_or(0, |list| list.len()));
+    let mut row = 0;
+    while let Some(value) = next(row) {
+        moments.push(match reader.read(&value?) {
+            Ok(moment) => moment,
             Err(error) => {
                 note(error, row, errors, &failed)?;
-                moments.append(py.None())?;
+                py.None().into_bound(py)
             }
-        }
+        });
         if row % 65_536 == 65_535 {
             py.check_signals()?;
         }
+        row += 1;
     }
-    Ok((moments.into_any(), failed))
+    Ok((PyList::new(py, moments)?.into_any(), failed))
 }
 
 fn parse_array<'py>(

@@ -151,17 +151,28 @@ fn class_of(character: Option<char>, vocabulary: &dyn Vocabulary) -> Option<(Cla
     Some((class, character.len_utf8()))
 }
 
-/// Takes null characters out, as the original does, and writes every digit in ASCII.
+/// Takes null characters out, as the original does, and writes the digits of every number in ASCII.
 fn cleaned(text: &str, vocabulary: &dyn Vocabulary) -> String {
+    let class = |character: char| match u8::try_from(character) {
+        Ok(byte) if byte.is_ascii() => ascii_class(byte),
+        _ => vocabulary.class(character),
+    };
+    let characters: Vec<(char, Class)> = text
+        .chars()
+        .filter(|character| *character != '\0')
+        .map(|character| (character, class(character)))
+        .collect();
+    let is_of_number = |(character, class): &(char, Class)| {
+        matches!(class, Class::Digit(_)) || matches!(character, '.' | ',')
+    };
     let mut clean = String::with_capacity(text.len());
-    for character in text.chars().filter(|character| *character != '\0') {
-        match character.is_ascii() {
-            true => clean.push(character),
-            false => match vocabulary.class(character) {
-                Class::Digit(Some(digit)) => clean.push(char::from(b'0' + digit)),
-                _ => clean.push(character),
-            },
-        }
+    for run in characters.chunk_by(|one, other| is_of_number(one) == is_of_number(other)) {
+        // With a superscript among them the digits are no number, and stay as they are.
+        let is_number = run.iter().all(|(_, class)| *class != Class::Digit(None));
+        clean.extend(run.iter().map(|(character, class)| match class {
+            Class::Digit(Some(digit)) if is_number => char::from(b'0' + digit),
+            _ => *character,
+        }));
     }
     clean
 }
@@ -228,7 +239,7 @@ where
             at += width;
         }
         if self.text.as_bytes().get(at) == Some(&b'.') {
-            return self.dotted(start, at, true);
+            return self.dotted(start, at, true, false);
         }
         self.push(token(start, at, Kind::Text), &self.text[start..at])?;
         Ok(at)
@@ -246,9 +257,9 @@ where
             odd |= digit.is_none();
         }
         match self.text.as_bytes().get(at) {
-            Some(b'.') => return self.dotted(start, at, false),
+            Some(b'.') => return self.dotted(start, at, false, odd),
             // A comma after one digit is a mark between parts: "4, 2017".
-            Some(b',') if count >= 2 => return self.dotted(start, at, false),
+            Some(b',') if count >= 2 => return self.dotted(start, at, false, odd),
             _ => {}
         }
         let kind = if odd { Kind::OddDigits } else { Kind::Number };
@@ -257,11 +268,17 @@ where
     }
 
     /// The rest of a run that has a dot, or a comma after digits, at `mark`; then decides whether the marks divide it.
-    fn dotted(&mut self, start: usize, mark: usize, letters_before: bool) -> Result<usize, Interrupted> {
+    fn dotted(
+        &mut self,
+        start: usize,
+        mark: usize,
+        letters_before: bool,
+        odd_before: bool,
+    ) -> Result<usize, Interrupted> {
         let text = self.text;
         let mut in_letters = letters_before;
         let mut seen_letters = letters_before;
-        let mut odd = false;
+        let mut odd = odd_before;
         let mut dots = usize::from(text.as_bytes()[mark] == b'.');
         let mut at = mark + 1;
         loop {
