@@ -29,23 +29,22 @@ class _TzFactory(type):
 
     def __init__(cls, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        cls.__instances = weakref.WeakValueDictionary()
-        cls.__kept = OrderedDict()
-        cls.__lock = _thread.allocate_lock()
+        cls._instances = weakref.WeakValueDictionary()
+        cls._kept = OrderedDict()
+        cls._lock = _thread.allocate_lock()
 
     def instance(cls, *args, **kwargs):
         """A new instance."""
         return type.__call__(cls, *args, **kwargs)
 
-    def _shared(cls, key, *args):
-        instance = cls.__instances.get(key)
-        if instance is None:
-            instance = cls.__instances.setdefault(key, cls.instance(*args))
+    def _keep(cls, key, instance):
+        """Makes ``instance`` the last that is dropped."""
         # Two threads may both drop the oldest: it must still be there for the second.
-        with cls.__lock:
-            cls.__kept[key] = cls.__kept.pop(key, instance)
-            if len(cls.__kept) > cls._kept_size:
-                cls.__kept.popitem(last=False)
+        with cls._lock:
+            kept = cls._kept
+            kept[key] = kept.pop(key, instance)
+            if len(kept) > cls._kept_size:
+                kept.popitem(last=False)
         return instance
 
 
@@ -55,9 +54,16 @@ class _TzOffsetFactory(_TzFactory):
             key = (name, offset.total_seconds())
         except AttributeError:
             key = (name, offset)
-        return cls._shared(key, name, offset)
+        instance = cls._instances.get(key)
+        if instance is None:
+            instance = cls._instances.setdefault(key, cls.instance(name, offset))
+        return cls._keep(key, instance)
 
 
 class _TzStrFactory(_TzFactory):
     def __call__(cls, s, posix_offset=False):
-        return cls._shared((s, posix_offset), s, posix_offset)
+        key = (s, posix_offset)
+        instance = cls._instances.get(key)
+        if instance is None:
+            instance = cls._instances.setdefault(key, cls.instance(s, posix_offset))
+        return cls._keep(key, instance)

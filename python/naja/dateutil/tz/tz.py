@@ -88,6 +88,11 @@ class tzlocal(_tzinfo):
     def tzname(self, dt):
         return self._tznames[self._isdst(dt)]
 
+    def fromutc(self, dt):
+        if self._hasdst or not isinstance(dt, datetime.datetime) or dt.tzinfo is not self:
+            return super().fromutc(dt)
+        return dt + self._std_offset
+
     def is_ambiguous(self, dt):
         """Whether a wall clock shows ``dt`` twice."""
         now = self._naive_is_dst(dt)

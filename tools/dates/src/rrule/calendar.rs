@@ -31,11 +31,13 @@ pub struct Civil {
 }
 
 /// The moment of a date and a time of day in seconds. The date must exist.
+#[inline]
 pub fn moment(year: i64, month: u8, day: u8, second_of_day: i64) -> Moment {
     ordinal(year, month, day) * SECONDS_PER_DAY + second_of_day
 }
 
 /// Takes a moment of the years 1 to 9999 apart.
+#[inline]
 pub fn civil(moment: Moment) -> Civil {
     let (year, month, day) = date(moment.div_euclid(SECONDS_PER_DAY));
     let second = moment.rem_euclid(SECONDS_PER_DAY);
@@ -61,16 +63,19 @@ pub(crate) fn year_length(year: i64) -> usize {
 }
 
 /// How many days of `year` lie before the first of `month` (1 to 13; 13 gives the year's length).
+#[inline]
 pub(crate) fn days_before_month(year: i64, month: usize) -> usize {
     usize::from(DAYS_BEFORE_MONTH[month - 1]) + usize::from(month > 2 && is_leap(year))
 }
 
 /// Python's `date(year, 1, 1).toordinal()`.
+#[inline]
 pub(crate) fn first_ordinal(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) + 1
 }
 
+#[inline]
 pub(crate) fn ordinal(year: i64, month: u8, day: u8) -> i64 {
     first_ordinal(year) + days_before_month(year, usize::from(month)) as i64 + i64::from(day) - 1
 }
@@ -79,6 +84,7 @@ pub(crate) fn ordinal(year: i64, month: u8, day: u8) -> i64 {
 ///
 /// Source: Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms", 2022: years
 /// begin in March, so that the leap day is the last, and both divisions become multiplications.
+#[inline]
 pub(crate) fn date(ordinal: i64) -> (i64, u8, u8) {
     // 306 days lie between 1 March of year 0 and 1 January of year 1.
     let quarters = 4 * (ordinal + 305) + 3;

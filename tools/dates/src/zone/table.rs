@@ -113,6 +113,7 @@ impl Zone {
     }
 
     /// Every offset that the zone ever has.
+    #[inline]
     pub fn infos(&self) -> &[Info] {
         &self.infos
     }
@@ -153,6 +154,7 @@ impl Zone {
     /// The offset at a wall clock of a year. `fold` chooses the second of two readings.
     ///
     /// Cost: a binary search; a few divisions after the last transition
+    #[inline]
     pub fn at_wall(&self, wall_s: i64, year: i64, fold: bool) -> usize {
         let walls = &self.walls_s[usize::from(fold)];
         let passed = walls.partition_point(|&wall| wall <= wall_s);
@@ -176,6 +178,7 @@ impl Zone {
     /// The offset at an instant, and whether the wall clock shows that time for the second time. `year` is UTC's.
     ///
     /// Cost: as [`Zone::at_wall`]
+    #[inline]
     pub fn at(&self, instant_s: i64, year: i64) -> (usize, bool) {
         let passed = self.transitions_s.partition_point(|&time| time <= instant_s);
         if instant_s > self.last_s() {

@@ -748,9 +748,6 @@ impl RecurrenceRule {
         set("byeaster", parts.easter_offsets.is_some(), &rule.easter_offsets)?;
         set("bymonthday", parts.month_days.is_some(), &month_days)?;
         set("byweekno", parts.week_numbers.is_some(), &rule.week_numbers)?;
-        set("byhour", parts.hours.is_some(), rule.hours.as_deref().unwrap_or_default())?;
-        set("byminute", parts.minutes.is_some(), rule.minutes.as_deref().unwrap_or_default())?;
-        set("bysecond", parts.seconds.is_some(), rule.seconds.as_deref().unwrap_or_default())?;
         if parts.weekdays.is_some() {
             let class = py.import("naja.dateutil.rrule")?.getattr("weekday")?;
             let mut days = Vec::new();
@@ -762,6 +759,9 @@ impl RecurrenceRule {
             }
             original.set_item("byweekday", PyTuple::new(py, days)?)?;
         }
+        set("byhour", parts.hours.is_some(), rule.hours.as_deref().unwrap_or_default())?;
+        set("byminute", parts.minutes.is_some(), rule.minutes.as_deref().unwrap_or_default())?;
+        set("bysecond", parts.seconds.is_some(), rule.seconds.as_deref().unwrap_or_default())?;
         Ok(original)
     }
 }
