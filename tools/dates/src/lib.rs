@@ -10,6 +10,7 @@ mod error;
 pub mod find;
 pub mod iso;
 pub mod parser;
+pub mod relative;
 pub mod rrule;
 pub mod zone;
 

@@ -10,7 +10,9 @@ mod find;
 mod info;
 mod iso;
 mod naive;
+mod number;
 mod parse;
+mod relativedelta;
 mod rrule;
 mod text;
 mod tz;
@@ -26,5 +28,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     parse::register(&dates)?;
     rrule::register(&dates)?;
     tz::register(&dates)?;
+    relativedelta::register(&dates)?;
     module.add_submodule(&dates)
 }

@@ -227,6 +227,9 @@ fn result_object<'py>(py: Python<'py>, parsed: &Parsed) -> PyResult<Bound<'py, P
     Ok(result)
 }
 
+/// What a text says, and what was passed over.
+type Parts<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyTuple>>);
+
 /// The original's private `_parse`: what the text says and what was passed over, or two times `None`.
 #[pyfunction]
 #[pyo3(signature = (info, timestr, dayfirst=None, yearfirst=None, fuzzy=None, fuzzy_with_tokens=None))]
@@ -237,7 +240,7 @@ fn parse_parts<'py>(
     yearfirst: Option<&Bound<'py, PyAny>>,
     fuzzy: Option<&Bound<'py, PyAny>>,
     fuzzy_with_tokens: Option<&Bound<'py, PyAny>>,
-) -> PyResult<(Option<Bound<'py, PyAny>>, Option<Bound<'py, PyTuple>>)> {
+) -> PyResult<Parts<'py>> {
     let py = timestr.py();
     let request = Request { dayfirst, yearfirst, fuzzy, fuzzy_with_tokens, ..Request::default() };
     let text = Text::from_object(timestr)?;
@@ -380,10 +383,10 @@ impl<'py> Moment<'_, 'py> {
         let py = self.py();
         let Parsed { zone_name, zone_offset, .. } = self.parsed;
         let name = zone_name.as_ref().map(Name::as_str);
-        if let Some(tzinfos) = tzinfos {
-            if tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?) {
-                return Ok(Zone::Asked);
-            }
+        if let Some(tzinfos) = tzinfos
+            && knows(tzinfos, name)?
+        {
+            return Ok(Zone::Asked);
         }
         let Some(name) = name else {
             return match zone_offset {
@@ -422,16 +425,16 @@ impl<'py> Moment<'_, 'py> {
         let py = self.py();
         let Parsed { zone_name, zone_offset, .. } = self.parsed;
         let name = zone_name.as_ref().map(Name::as_str);
-        if let Some(tzinfos) = tzinfos {
-            if tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?) {
-                let answer = if tzinfos.is_callable() {
-                    tzinfos.call1((name, *zone_offset))?
-                } else {
-                    tzinfos.call_method1(intern!(py, "get"), (name,))?
-                };
-                let aware = with_zone(&object, &caller_zone(name, answer)?)?;
-                return with_name(aware, name);
-            }
+        if let Some(tzinfos) = tzinfos
+            && knows(tzinfos, name)?
+        {
+            let answer = if tzinfos.is_callable() {
+                tzinfos.call1((name, *zone_offset))?
+            } else {
+                tzinfos.call_method1(intern!(py, "get"), (name,))?
+            };
+            let aware = with_zone(&object, &caller_zone(name, answer)?)?;
+            return with_name(aware, name);
         }
         let aware = with_name(with_zone(&object, &zones::local(py)?)?, name)?;
         if has_name(&aware, name)? {
@@ -443,6 +446,11 @@ impl<'py> Moment<'_, 'py> {
         }
         Ok(aware)
     }
+}
+
+/// Whether the caller's `tzinfos` has a say: a function always, a dictionary where it has the name.
+fn knows(tzinfos: &Bound<'_, PyAny>, name: Option<&str>) -> PyResult<bool> {
+    Ok(tzinfos.is_callable() || (tzinfos.is_truthy()? && tzinfos.contains(name)?))
 }
 
 /// The names of local time: `time.tzname`.

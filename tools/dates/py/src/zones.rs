@@ -10,7 +10,10 @@ use pyo3::types::{PyModule, PyTzInfo};
 /// How many offsets without a name are kept, so that texts with the same offset do not ask again.
 const KEPT: usize = 16;
 
-static OFFSETS: Mutex<[Option<(i32, Py<PyTzInfo>)>; KEPT]> = Mutex::new([const { None }; KEPT]);
+/// An offset in seconds and its object.
+type Kept = Option<(i32, Py<PyTzInfo>)>;
+
+static OFFSETS: Mutex<[Kept; KEPT]> = Mutex::new([const { None }; KEPT]);
 
 /// `tz.UTC`.
 pub(crate) fn utc(py: Python<'_>) -> PyResult<&Bound<'_, PyTzInfo>> {
@@ -34,7 +37,7 @@ pub(crate) fn from_text<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
 /// `tz.tzoffset(None, seconds)`.
 pub(crate) fn offset(py: Python<'_>, seconds: i32) -> PyResult<Bound<'_, PyTzInfo>> {
     let slot = usize::try_from(seconds.rem_euclid(900 * 16) / 900).unwrap_or(0);
-    let kept = |offsets: &[Option<(i32, Py<PyTzInfo>)>; KEPT]| match &offsets[slot] {
+    let kept = |offsets: &[Kept; KEPT]| match &offsets[slot] {
         Some((known, zone)) if *known == seconds => Some(zone.bind(py).clone()),
         _ => None,
     };

@@ -79,6 +79,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn weekday(&self, at: usize) -> Option<&'static Meaning> {
-        self.word(at).filter(|word| word.weekday > 0 && word.weekday_languages & self.options.languages.0 != 0)
+        self.word(at)
+            .filter(|word| word.weekday > 0 && word.weekday_languages & self.options.languages.0 != 0)
     }
 }
