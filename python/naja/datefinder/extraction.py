@@ -73,6 +73,8 @@ _CLASSES = {
     "interval": IntervalValue,
 }
 
+_FIELDS = {kind: tuple(kind.__dataclass_fields__) for kind in (Match, *_CLASSES.values())}
+
 _SURROGATE = _re.compile("[\ud800-\udfff]")
 
 
@@ -144,10 +146,18 @@ def extract(
 
 
 def _matches(rows):
-    for kind, text, start, end, locale, grain, value, alternate, confidence, warnings in rows:
-        make = _CLASSES[kind]
-        alternates = () if alternate is None else (make(*alternate),)
-        yield Match(kind, text, start, end, locale, grain, make(*value), alternates, confidence, warnings)
+    for *fields, value, alternate, confidence, warnings in rows:
+        make = _CLASSES[fields[0]]
+        value = _filled(make, value)
+        alternates = () if alternate is None else (_filled(make, alternate),)
+        yield _filled(Match, (*fields, value, alternates, confidence, warnings))
+
+
+def _filled(kind, values):
+    """An object of a frozen class: its own `__init__` would set each field through a slow call."""
+    made = object.__new__(kind)
+    object.__setattr__(made, "__dict__", dict(zip(_FIELDS[kind], values)))
+    return made
 
 
 def find_complete(

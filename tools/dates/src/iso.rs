@@ -249,7 +249,7 @@ fn zone_from(text: &[u8], start: usize, zero_is_utc: bool) -> Result<Zone, Error
 fn two(text: &[u8], at: usize) -> Option<u8> {
     let &[tens, ones] = text.get(at..)?.first_chunk::<2>()?;
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 fn digits(text: &[u8], at: usize, count: u8) -> Result<i64, Error> {

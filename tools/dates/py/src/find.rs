@@ -93,7 +93,7 @@ fn first(name: &str) -> First {
 
 /// Every date of a text, as `(kind, text, start, end, locale, grain, value, alternate, confidence, warnings)`.
 ///
-/// `value` is a tuple of what the kind's class takes. Moments without a zone of their own get `zone`.
+/// `value` is a tuple of all that the kind's class holds. Moments without a zone of their own get `zone`.
 #[pyfunction]
 fn extract<'py>(
     py: Python<'py>,
@@ -130,7 +130,7 @@ fn value<'py>(py: Python<'py>, value: &Value, zone: &Bound<'py, PyTzInfo>) -> Py
             (datetime(py, at, *offset, Some(zone))?, source(offset)).into_pyobject(py)
         }
         Value::Relative { at, offset, delta_seconds } => {
-            (datetime(py, at, *offset, Some(zone))?, *delta_seconds).into_pyobject(py)
+            (datetime(py, at, *offset, Some(zone))?, *delta_seconds, "reference").into_pyobject(py)
         }
         Value::Duration { amount, unit, seconds } => {
             let components = PyDict::new(py);
@@ -138,7 +138,8 @@ fn value<'py>(py: Python<'py>, value: &Value, zone: &Bound<'py, PyTzInfo>) -> Py
             (*seconds, components).into_pyobject(py)
         }
         Value::Interval { start, end } => {
-            (datetime(py, start, None, Some(zone))?, datetime(py, end, None, Some(zone))?).into_pyobject(py)
+            let (start, end) = (datetime(py, start, None, Some(zone))?, datetime(py, end, None, Some(zone))?);
+            (start, end, "[)").into_pyobject(py)
         }
     }
 }
