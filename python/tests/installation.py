@@ -86,21 +86,28 @@ def write(folder, files):
 
 
 class Installation:
-    """naja, an environment with the original, and ways to run a program there with and without the swap."""
+    """naja, an environment with the original, and ways to run a program there with and without the swap.
 
-    def __init__(self, folder):
+    Where nothing is made up, it is naja as it is installed, and the environment is empty.
+    """
+
+    def __init__(self, folder, is_made_up=True):
         self.folder = pathlib.Path(folder)
         library = self.folder / "naja" / "lib" / "python{}.{}".format(*sys.version_info[:2]) / "site-packages"
         self.package = library / "naja"
         shutil.copytree(PACKAGE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        write(self.package, STAND_IN)
-        (self.package / "swap" / "dropins.json").write_text(json.dumps(TABLE), encoding="utf-8")
         self.naja = self.folder / "naja" / "bin" / "naja"
         self.naja.parent.mkdir()
         shutil.copy2(pathlib.Path(sys.prefix, "bin", "naja"), self.naja)
         venv.create(self.folder / "env", with_pip=False)
         self.python = self.folder / "env" / "bin" / "python"
         self.packages = self.folder / "env" / "lib" / library.parent.name / "site-packages"
+        if is_made_up:
+            self._make_up()
+
+    def _make_up(self):
+        write(self.package, STAND_IN)
+        (self.package / "swap" / "dropins.json").write_text(json.dumps(TABLE), encoding="utf-8")
         write(self.packages, ORIGINAL)
         write(self.packages, {"thing_maker-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: thing-maker\nVersion: 1.0\n"})
 

@@ -15,22 +15,27 @@ ZONEFILENAME = None
 METADATA_FN = "METADATA"
 
 
-def _importer_stacklevel():
-    """How far up whoever imports this module is: past the frames of the import system."""
-    level, frame = 2, sys._getframe(1)
-    while frame is not None:
+def _warn_importer():
+    """Warns whoever imports this module: the first frame that is neither the import system's nor the package's own,
+    whose lazy attributes import it too."""
+    package = __name__.rpartition(".")[0]
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
         name = frame.f_globals.get("__name__", "")
-        if name != __name__ and not name.startswith("importlib") and "importlib" not in frame.f_code.co_filename:
-            return level
-        level, frame = level + 1, frame.f_back
-    return 2
+        if name != package and not name.startswith(("importlib", "_frozen_importlib")):
+            break
+    warnings.warn_explicit(
+        "dateutil.zoneinfo is deprecated; use dateutil.tz.gettz or the standard library's zoneinfo",
+        DeprecationWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
-warnings.warn(
-    "dateutil.zoneinfo is deprecated; use dateutil.tz.gettz or the standard library's zoneinfo",
-    DeprecationWarning,
-    stacklevel=_importer_stacklevel() - 1,
-)
+_warn_importer()
 
 
 class ZoneInfoFile:

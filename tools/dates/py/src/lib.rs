@@ -19,6 +19,17 @@ mod text;
 mod tz;
 mod zones;
 
+/// Functions that a user can name, and the modules where the originals say they live, below `naja`: pickles, and with
+/// them `multiprocessing`, find a function by what it says.
+const PLACES: [(&str, &str); 6] = [
+    ("easter", "naja.dateutil.easter"),
+    ("isoparse", "naja.dateutil.parser.isoparser"),
+    ("parse", "naja.dateutil.parser._parser"),
+    ("parse_many", "naja.dateutil.parser"),
+    ("parse_with_format", "naja.dateutil.parser"),
+    ("rrulestr", "naja.dateutil.rrule"),
+];
+
 /// Adds the submodule `dates` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let dates = PyModule::new(module.py(), "dates")?;
@@ -31,5 +42,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rrule::register(&dates)?;
     tz::register(&dates)?;
     relativedelta::register(&dates)?;
+    for (function, place) in PLACES {
+        dates.getattr(function)?.setattr("__module__", place)?;
+    }
     module.add_submodule(&dates)
 }
