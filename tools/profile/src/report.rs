@@ -226,6 +226,9 @@ pub struct SamplesReport {
     pub taken: u64,
     /// Stacks that needed more than one copy.
     pub retried: u64,
+    /// Stacks whose innermost calls returned while they were copied, and that were completed from what is
+    /// known of their callers (CPython up to 3.10).
+    pub mended: u64,
     /// Stacks that could not be read.
     pub lost: u64,
 }
@@ -282,6 +285,7 @@ impl Report {
                 ticks_missed: observation.ticks_missed,
                 taken: observation.counts.taken,
                 retried: observation.counts.retried,
+                mended: observation.counts.mended,
                 lost: observation.counts.lost,
             },
             naja: CostReport {

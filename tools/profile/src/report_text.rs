@@ -301,11 +301,15 @@ fn samples(report: &Report) -> String {
     let missed = samples.ticks_missed as f64 / samples.ticks.max(1) as f64;
     let read = (samples.taken + samples.lost).max(1) as f64;
     format!(
-        "  {} samples at {} Hz; missed {}, retried {}, lost {}; naja used {} CPU, {} of a core",
+        "  {} samples at {} Hz; missed {}, retried {}{}, lost {}; naja used {} CPU, {} of a core",
         count(samples.taken),
         count(samples.rate_hz.round() as u64),
         percent(missed),
         percent(samples.retried as f64 / read),
+        match samples.mended {
+            0 => String::new(),
+            mended => format!(", mended {}", percent(mended as f64 / read)),
+        },
         percent(samples.lost as f64 / read),
         seconds(report.naja.cpu_s),
         percent(report.naja.share_of_core),
