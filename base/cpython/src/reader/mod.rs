@@ -116,6 +116,8 @@ struct ThreadMemory {
     /// What the interpreter keeps on the C stack: the records of 3.11 and 3.12 that name the innermost frame,
     /// entry frames from 3.12 on.
     c_stack: Outside,
+    /// Where the record lay that named the innermost frame of the last valid stack (3.11 and 3.12); 0 when unknown.
+    record: u64,
     /// The outermost frame, where it is known.
     root: u64,
     /// In how many samples the outermost frame was the known one.

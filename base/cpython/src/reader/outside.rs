@@ -16,6 +16,9 @@ const PLACES_MAX: usize = 4096;
 /// Samples after which a place that was not needed is forgotten.
 const AGE_MAX: u32 = 200;
 
+/// Samples for which a place that was among the innermost frames is taken for one of those that come and go.
+const MOVING_SAMPLES: u32 = 64;
+
 /// Samples after which a thread's places are told again which of them are still needed. Telling them at
 /// every sample would cost as much as the walk.
 const NEWS: u32 = 64;
@@ -28,11 +31,20 @@ const PAGE_BYTES: u64 = 4096;
 /// Callers remembered for one thread. Beyond it all are forgotten, and learnt anew within a few samples.
 const CALLERS_MAX: usize = 4096;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    address: u64,
+    /// Samples since it was last needed.
+    age: u32,
+    /// Samples since it was last among the innermost frames.
+    rest: u32,
+}
+
 /// The places of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Outside {
-    /// (address, samples since it was last needed), sorted by address.
-    places: Vec<(u64, u32)>,
+    /// Sorted by address.
+    places: Vec<Place>,
     /// By address: the frame that was last seen there, and the address of the one that had called it.
     callers: FxHashMap<u64, (Frame, u64)>,
     /// Samples until it wants to know again which places are needed.
@@ -55,19 +67,27 @@ impl Outside {
 
     /// Remembers that `address` was needed.
     pub(super) fn touch(&mut self, address: u64) {
-        match self.places.binary_search_by_key(&address, |place| place.0) {
-            Ok(index) => self.places[index].1 = 0,
-            Err(index) => self.places.insert(index, (address, 0)),
-        }
+        self.place(address).age = 0;
     }
 
-    /// Whether an address is one of the places.
-    pub(super) fn contains(&self, address: u64) -> bool {
-        self.places.binary_search_by_key(&address, |place| place.0).is_ok()
+    fn place(&mut self, address: u64) -> &mut Place {
+        let index = match self.places.binary_search_by_key(&address, |place| place.address) {
+            Ok(index) => index,
+            Err(index) => {
+                // It is new because calls come and go there.
+                self.places.insert(index, Place { address, age: 0, rest: 0 });
+                index
+            }
+        };
+        &mut self.places[index]
     }
 
-    /// Remembers which frame was seen at an address, and the address of the one that had called it.
+    /// Remembers which frame was seen at an address, and the address of the one that had called it: one of the
+    /// innermost frames of a valid stack.
     pub(super) fn learn_caller(&mut self, address: u64, frame: Frame, caller: u64) {
+        let place = self.place(address);
+        place.age = 0;
+        place.rest = 0;
         if self.callers.len() >= CALLERS_MAX {
             self.callers.clear();
         }
@@ -82,7 +102,7 @@ impl Outside {
     /// Forgets what lies in a range that can no longer be read.
     pub(super) fn forget(&mut self, range: Range) {
         let end = range.address.saturating_add(range.len as u64);
-        self.places.retain(|place| place.0 < range.address || place.0 >= end);
+        self.places.retain(|place| place.address < range.address || place.address >= end);
     }
 
     /// Ages every place by one sample, and forgets the oldest.
@@ -92,19 +112,28 @@ impl Outside {
         }
         let limit = if self.places.len() > PLACES_MAX { 2 } else { AGE_MAX };
         self.places.retain_mut(|place| {
-            place.1 += 1;
-            place.1 <= limit
+            place.age += 1;
+            place.rest = place.rest.saturating_add(1);
+            place.age <= limit
         });
     }
 
-    /// The ranges that hold `size` bytes from every place on, by address.
-    pub(super) fn ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
-        merge(self.places.iter().map(|(address, _)| (*address, size)), each);
+    /// The ranges that hold `size` bytes from every place on where calls come and go, by address.
+    pub(super) fn moving_ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
+        let moving = self.places.iter().filter(|place| place.rest <= MOVING_SAMPLES);
+        merge(moving.map(|place| (place.address, size)), each);
+    }
+
+    /// Likewise for all other places.
+    pub(super) fn resting_ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
+        let resting = self.places.iter().filter(|place| place.rest > MOVING_SAMPLES);
+        merge(resting.map(|place| (place.address, size)), each);
     }
 
     /// Likewise for places on the C stack, with what lies around them.
     pub(super) fn c_stack_ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
-        let around = |&(address, _): &(u64, u32)| {
+        let around = |place: &Place| {
+            let address = place.address;
             let start = address.saturating_sub(C_STACK_SLACK_BYTES).max(page(address));
             let end = address.saturating_add(size);
             let page_end = page(end.saturating_sub(1)).saturating_add(PAGE_BYTES);
@@ -153,7 +182,7 @@ mod tests {
 
     fn ranges(places: &[u64]) -> Vec<(u64, usize)> {
         let mut found = Vec::new();
-        outside(places).ranges(100, &mut |range| found.push((range.address, range.len)));
+        outside(places).moving_ranges(100, &mut |range| found.push((range.address, range.len)));
         found
     }
 
@@ -180,7 +209,18 @@ mod tests {
         (0..AGE_MAX).for_each(|_| outside.age());
         outside.touch(2000);
         outside.age();
-        assert_eq!(outside.places, [(2000, 1)]);
+        assert_eq!(outside.places, [Place { address: 2000, age: 1, rest: 1 }]);
+    }
+
+    #[test]
+    fn places_of_innermost_frames_are_copied_apart_from_the_others() {
+        let mut outside = outside(&[1000, 2000]);
+        (0..=MOVING_SAMPLES).for_each(|_| outside.age());
+        outside.learn_caller(2000, Frame::default(), 1000);
+        let mut found = Vec::new();
+        outside.moving_ranges(100, &mut |range| found.push(range.address));
+        outside.resting_ranges(100, &mut |range| found.push(range.address));
+        assert_eq!(found, [2000, 1000]);
     }
 
     #[test]

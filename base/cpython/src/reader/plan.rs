@@ -34,11 +34,13 @@ enum Role {
 /// Which ranges of the copy are one thread's.
 #[derive(Clone, Copy, Debug, Default)]
 struct ThreadRanges {
-    /// From here to `first`: what lies on the C stack, as it was before all else was copied.
-    before_first: usize,
+    /// The record that is expected to name the innermost frame, as it was before all else was copied; `first`
+    /// where there is none.
+    record: usize,
     first: usize,
-    /// Those of [`Role::Outside`], which are sorted by address.
-    outside: (usize, usize),
+    /// Those of [`Role::Outside`], first those where calls come and go, then the others; each sorted by address.
+    moving: (usize, usize),
+    resting: (usize, usize),
     end: usize,
     /// From `end` to here: where the innermost frame is named, as it was after all else had been copied.
     again_end: usize,
@@ -55,6 +57,8 @@ pub(super) struct Copied {
     /// How many bytes of `buffer` are good.
     good: usize,
     threads: Vec<ThreadRanges>,
+    /// The first range of the interpreters' words, which come last.
+    interpreters_first: usize,
     wanted: usize,
 }
 
@@ -89,23 +93,21 @@ impl Copied {
     /// The copied bytes at `address`, out of the ranges of one thread.
     pub(super) fn thread_bytes(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
         let ranges = self.threads.get(thread)?;
-        let (outside_first, outside_end) = ranges.outside;
-        let after = outside_first
-            + self.ranges[outside_first..outside_end].partition_point(|range| range.address <= address);
-        (after > outside_first)
-            .then(|| self.bytes(after - 1, after, address, len))
-            .flatten()
-            .or_else(|| self.bytes(ranges.first, outside_first, address, len))
-            .or_else(|| self.bytes(outside_end, ranges.end, address, len))
+        self.bytes_sorted(ranges.moving, address, len)
+            .or_else(|| self.bytes(ranges.first, ranges.moving.0, address, len))
+            .or_else(|| self.bytes_sorted(ranges.resting, address, len))
+            .or_else(|| self.bytes(ranges.resting.1, ranges.end, address, len))
     }
 
-    /// Likewise, as it was before everything else of the thread was copied; `None` for what is not copied then.
-    pub(super) fn thread_bytes_before(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
+    /// The word at `address` as it was before everything else of the thread was copied; `None` for what is not
+    /// copied then.
+    pub(super) fn record_before(&self, thread: usize, address: u64) -> Option<u64> {
         let ranges = self.threads.get(thread)?;
-        self.bytes(ranges.before_first, ranges.first, address, len)
+        self.bytes(ranges.record, ranges.first, address, 8).map(word)
     }
 
-    /// Likewise, as it was after everything else of the thread had been copied.
+    /// The copied bytes at `address`, as they were after everything else of the thread had been copied; `None` for what
+    /// is not copied then.
     pub(super) fn thread_bytes_again(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
         let ranges = self.threads.get(thread)?;
         self.bytes(ranges.end, ranges.again_end, address, len)
@@ -115,6 +117,13 @@ impl Copied {
     pub(super) fn thread_len(&self, thread: usize) -> usize {
         let Some(ranges) = self.threads.get(thread) else { return 0 };
         self.ranges.get(ranges.first..ranges.end).unwrap_or_default().iter().map(|range| range.len).sum()
+    }
+
+    /// Likewise in ranges that are sorted by address.
+    fn bytes_sorted(&self, (first, end): (usize, usize), address: u64, len: u64) -> Option<&[u8]> {
+        let ranges = self.ranges.get(first..end)?;
+        let holder = first + ranges.partition_point(|range| range.address <= address).checked_sub(1)?;
+        self.bytes(holder, holder + 1, address, len)
     }
 
     fn bytes(&self, first: usize, end: usize, address: u64, len: u64) -> Option<&[u8]> {
@@ -138,8 +147,7 @@ impl Copied {
 
     /// A word that was copied for the interpreters.
     fn interpreter_word(&self, address: u64) -> Option<u64> {
-        let end = self.roles.iter().position(|role| *role != Role::Interpreter).unwrap_or(self.roles.len());
-        self.bytes(0, end, address, 8).map(word)
+        self.bytes(self.interpreters_first, self.ranges.len(), address, 8).map(word)
     }
 
     /// The range at which the copy ended early.
@@ -179,11 +187,13 @@ impl Chunk {
 }
 
 impl StackReader {
-    /// Lists the ranges of the next copy. What names the innermost frame and what lies closest to it comes
-    /// right after the thread's state, since that is what a running thread changes.
+    /// Lists the ranges of the next copy: what names the innermost frame, then that frame and those around it,
+    /// since these are what a running thread changes, then all that rests.
+    ///
+    /// Nothing is read before that name: a core that is asked for what it has just written stands still for a
+    /// moment, and what it did there would be seen more often than it is done.
     pub(super) fn plan(&mut self) {
         self.copied.clear();
-        self.plan_interpreters();
         for index in 0..self.threads.len() {
             let ranges = match self.threads[index].outcome {
                 Outcome::Lost => self.plan_thread(index),
@@ -191,6 +201,8 @@ impl StackReader {
             };
             self.copied.threads.push(ranges);
         }
+        self.copied.interpreters_first = self.copied.ranges.len();
+        self.plan_interpreters();
     }
 
     fn plan_interpreters(&mut self) {
@@ -226,26 +238,31 @@ impl StackReader {
             c_stack.c_stack_ranges(frame_size, &mut |range| copied.push(range, Role::CStack(index)));
         };
         let has_records = offsets.thread.cframe != ABSENT;
-        let before_first = copied.ranges.len();
-        if has_records {
-            push_c_stack(copied);
+        let record = copied.ranges.len();
+        if has_records && thread.memory.record != 0 {
+            copied.push(Range { address: thread.memory.record, len: 8 }, Role::CStack(index));
         }
         let first = copied.ranges.len();
         let state = Range { address: thread.state.wrapping_add(low), len: (high - low) as usize };
         copied.push(state, Role::State(index));
-        push_c_stack(copied);
         let chunk_range =
             |chunk: &Chunk| Range { address: chunk.address, len: chunk.used.min(chunk.size) as usize };
         let mut chunks = thread.memory.chunks.iter().rev();
+        let mut resting_half = None;
         if let Some(newest) = chunks.next() {
             let (moving, resting) = newest.halves(frame_size);
             copied.push(moving, Role::Chunk(index));
-            copied.push(resting, Role::Chunk(index));
+            resting_half = Some(resting);
         }
-        let outside_first = copied.ranges.len();
-        thread.memory.outside.ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
-        let outside = (outside_first, copied.ranges.len());
-        chunks.for_each(|chunk| copied.push(chunk_range(chunk), Role::Chunk(index)));
+        push_c_stack(copied);
+        let outside = &thread.memory.outside;
+        let moving_first = copied.ranges.len();
+        outside.moving_ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
+        let resting_first = copied.ranges.len();
+        outside.resting_ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
+        let (moving, resting) = ((moving_first, resting_first), (resting_first, copied.ranges.len()));
+        let resting_chunks = resting_half.into_iter().chain(chunks.map(chunk_range));
+        resting_chunks.for_each(|range| copied.push(range, Role::Chunk(index)));
         let end = copied.ranges.len();
         let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
         let address = thread.state.wrapping_add(u64::from(head));
@@ -253,7 +270,7 @@ impl StackReader {
         if has_records {
             push_c_stack(copied);
         }
-        ThreadRanges { before_first, first, outside, end, again_end: copied.ranges.len() }
+        ThreadRanges { record, first, moving, resting, end, again_end: copied.ranges.len() }
     }
 
     /// The part of a thread state that holds all fields that a sample looks at.

@@ -89,7 +89,7 @@ impl StackReader {
         let mut other = std::mem::take(&mut self.scratch_again);
         if matches!(walked, Walked::Broken | Walked::OtherRoot(_))
             && let Ok(innermost) = first
-            && self.mend(index, innermost, &mut other, &mut visited)
+            && self.mend(memory, index, innermost, &mut other, &mut visited)
         {
             walked = Walked::Rooted;
             mended = true;
@@ -103,13 +103,15 @@ impl StackReader {
             && first.ok() != Some(innermost)
         {
             other.clear();
-            match self.walk(index, innermost, &mut other, &mut visited) {
-                Walked::Rooted => {
-                    walked = Walked::Rooted;
-                    std::mem::swap(&mut stack, &mut other);
+            let walked_again = self.walk(index, innermost, &mut other, &mut visited);
+            for walked in [walked, walked_again] {
+                if let Walked::Missing(address) = walked {
+                    self.learn_missing(memory, index, address);
                 }
-                Walked::Missing(address) => self.learn_missing(memory, index, address),
-                _ => {}
+            }
+            if matches!(walked_again, Walked::Rooted) {
+                walked = Walked::Rooted;
+                std::mem::swap(&mut stack, &mut other);
             }
         }
         self.scratch_again = other;
@@ -237,22 +239,11 @@ impl StackReader {
         let record = read(field(offsets.cframe)).ok_or(Walked::Broken)?;
         let place = record.wrapping_add(u64::from(offsets.cframe_frame));
         visited.push(place);
-        let innermost = read(place).ok_or(Walked::MissingRecord(place))?;
-        // A call from C that returned meanwhile has left its record to whatever came to lie there.
         let before = match moment {
-            Moment::First if !self.may_be_frame(index, innermost) => {
-                self.copied.thread_bytes_before(index, place, 8).map(word)
-            }
-            _ => None,
+            Moment::First => self.copied.record_before(index, place),
+            Moment::Again => None,
         };
-        Ok(before.filter(|before| self.may_be_frame(index, *before)).unwrap_or(innermost))
-    }
-
-    /// Whether a frame is expected at an address.
-    fn may_be_frame(&self, index: usize, address: u64) -> bool {
-        let memory = &self.threads[index].memory;
-        let in_chunk = |chunk: &super::Chunk| address.wrapping_sub(chunk.address) < chunk.size;
-        memory.chunks.iter().any(in_chunk) || memory.outside.contains(address)
+        before.or_else(|| read(place)).ok_or(Walked::MissingRecord(place))
     }
 
     /// Has the next copy hold a frame that this one lacks, if it is one.
@@ -381,6 +372,7 @@ impl StackReader {
             None => 0,
         };
         let learns_callers = !self.layout.has_chunks();
+        let has_records = self.layout.offsets.thread.cframe != ABSENT;
         let thread = &mut self.threads[index];
         if thread.memory.outside.wants_to_know() {
             // Frames in chunks are no news; what `expect` would do for them, `settle` does.
@@ -408,6 +400,9 @@ impl StackReader {
         thread.outcome = Outcome::Valid;
         thread.memory.outside.age();
         thread.memory.c_stack.age();
+        if has_records {
+            thread.memory.record = visited.first().copied().unwrap_or(0);
+        }
         visited.iter().for_each(|address| thread.memory.c_stack.touch(*address));
         Self::settle(thread, stack.first().map_or(0, |(address, _)| *address), frame_size);
     }
