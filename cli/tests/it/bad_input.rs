@@ -90,7 +90,7 @@ fn a_folder_that_cannot_be_written_costs_the_recording_alone() {
         let mut command = naja().command();
         command.args(["run", "-o", place, "--python"]).arg(&python.path).arg("app.py");
         let output = command.current_dir(folder.path()).output().expect("it starts");
-        check_app(&output, &["warning: nothing is recorded: ", place, "CPython 3.", " samples at "]);
+        check_app(&output, &["warning: nothing is recorded: ", place, "CPython 3.", " stacks read at "]);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod advice;
 mod births;
 pub mod command;
 mod observation;
+mod occupation;
 mod os_thread;
 pub mod page;
 mod python;
