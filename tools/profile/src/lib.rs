@@ -8,6 +8,7 @@ mod births;
 pub mod command;
 mod observation;
 mod occupation;
+mod orphans;
 mod os_thread;
 pub mod page;
 mod python;
