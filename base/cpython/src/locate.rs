@@ -197,6 +197,8 @@ struct Facts {
     version_symbol: Option<u64>,
     /// Whether the file's own tables have been read, beyond what is in memory.
     file_read: bool,
+    /// Whether it can hold an interpreter without exporting it, once that has been looked at.
+    may_hold: Option<bool>,
     /// The versions that its constants can mean, once they have been looked at.
     versions: Option<Vec<Version>>,
 }
@@ -223,18 +225,23 @@ impl Locator {
                 return self.describe(pid, memory, image);
             }
         }
-        for image in &images[..likely] {
+        let likely: Vec<Image<'_>> = images[..likely]
+            .iter()
+            .filter(|image| is_python_name(image.name()) || self.may_hold_interpreter(memory, image))
+            .cloned()
+            .collect();
+        for image in &likely {
             self.learn_file(pid, memory, image);
             if self.facts(image).runtime.is_some() {
                 return self.describe(pid, memory, image);
             }
         }
-        for image in &images[..likely] {
+        for image in &likely {
             if self.scan(pid, memory, image, &mappings) {
                 return self.describe(pid, memory, image);
             }
         }
-        Err(self.explain(pid, memory, &images[..likely], &images))
+        Err(self.explain(pid, memory, &likely, &images))
     }
 
     fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
@@ -260,6 +267,10 @@ impl Locator {
             }
         }
         Ok(facts)
+    }
+
+    fn may_hold_interpreter(&mut self, memory: &dyn Memory, image: &Image<'_>) -> bool {
+        *self.facts(image).may_hold.get_or_insert_with(|| image::may_hold_interpreter(memory, image))
     }
 
     /// Looks at the file's section headers and local symbols.
