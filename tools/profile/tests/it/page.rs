@@ -376,7 +376,7 @@ fn check_against(browser: &Browser, truth: &Truth) {
         let own = truth.own.get(name).copied().unwrap_or(0);
         assert_eq!(functions.get(name), Some(&(*total, own)), "{name}");
     }
-    let outside = usize::from(functions.contains_key("(no Python code)"));
+    let outside = usize::from(functions.contains_key("(no Python on the stack)"));
     assert_eq!(functions.len(), truth.total.len() + outside);
 }
 
