@@ -151,9 +151,13 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
             None => "no single function stands out".to_owned(),
         },
     };
+    // What has no core of its own gains nothing from asking for more.
+    let remedy = match self::cores(report, facts) {
+        None => "Processes use the other cores; ",
+        Some(_) => "Here ",
+    };
     let text = format!(
-        "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. Processes use the other \
-         cores; {where_to}",
+        "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. {remedy}{where_to}",
         percent(program.shares.python),
         format_args!("{cores:.1}"),
         core_count(facts.cpu_count)

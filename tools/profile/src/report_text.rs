@@ -503,6 +503,7 @@ mod tests {
                 taken: 9_990,
                 retried: 300,
                 lost: 10,
+                ..SamplesReport::default()
             },
             naja: CostReport { cpu_s: 0.1, share_of_core: 0.01 },
             advice: vec![Advice { name: "x".to_owned(), text: "bound by one thing: 62 % of it".to_owned() }],
