@@ -15,6 +15,9 @@ const MOVING_BYTES: u64 = 2048;
 /// as much.
 const SPLIT_MIN_BYTES: u64 = 2048;
 
+/// Valid samples in a row after which a thread's innermost frame is expected to lead to a stack at once.
+pub(super) const STEADY_SAMPLES: u32 = 256;
+
 /// Bytes of a frame that follow its head and take part in the fingerprint: its first local variables.
 pub(super) const LOCALS_BYTES: u64 = 64;
 
@@ -264,11 +267,13 @@ impl StackReader {
         let resting_chunks = resting_half.into_iter().chain(chunks.map(chunk_range));
         resting_chunks.for_each(|range| copied.push(range, Role::Chunk(index)));
         let end = copied.ranges.len();
-        let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
-        let address = thread.state.wrapping_add(u64::from(head));
-        copied.push(Range { address, len: 8 }, Role::State(index));
-        if has_records {
-            push_c_stack(copied);
+        if thread.memory.steady < STEADY_SAMPLES {
+            let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
+            let address = thread.state.wrapping_add(u64::from(head));
+            copied.push(Range { address, len: 8 }, Role::State(index));
+            if has_records {
+                push_c_stack(copied);
+            }
         }
         ThreadRanges { record, first, moving, resting, end, again_end: copied.ranges.len() }
     }

@@ -85,6 +85,9 @@ impl StackReader {
             Ok(innermost) => self.walk(index, innermost, &mut stack, &mut visited),
             Err(walked) => walked,
         };
+        if !matches!(walked, Walked::Rooted) {
+            self.threads[index].memory.steady = 0;
+        }
         let mut mended = false;
         let mut other = std::mem::take(&mut self.scratch_again);
         if matches!(walked, Walked::Broken | Walked::OtherRoot(_))
@@ -400,6 +403,7 @@ impl StackReader {
         thread.outcome = Outcome::Valid;
         thread.memory.outside.age();
         thread.memory.c_stack.age();
+        thread.memory.steady = thread.memory.steady.saturating_add(1);
         if has_records {
             thread.memory.record = visited.first().copied().unwrap_or(0);
         }
