@@ -68,7 +68,11 @@ fn limits_niceness_mask_of_files_and_open_descriptors_are_inherited() {
         "sh",
     ];
     if let Some(text) = check_portrait(&prefix, &["portrait.py"]) {
-        assert!(text.contains("\"nice\": 3") && text.contains("/dev/zero"), "{text}");
+        // The tests may run at a low priority themselves.
+        let own = std::process::Command::new("nice").output().expect("sh has found it as well").stdout;
+        let own: i32 = String::from_utf8_lossy(&own).trim().parse().expect("it prints a number");
+        let expected = format!("\"nice\": {},", (own + 3).min(19));
+        assert!(text.contains(&expected) && text.contains("/dev/zero"), "{text}");
     }
 }
 

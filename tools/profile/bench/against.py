@@ -40,8 +40,9 @@ def sampler(short):
             yield Result.left_out(case, str(missing))
             continue
         words = [WORK, depth, "seconds", seconds, TARGET_CORE]
-        ours, theirs, answers = [], [], []
+        ours, theirs, answers, wakes = [], [], [], []
         for _ in range(runs):
+            wakes.append(measure.wake(seconds, 1000, SAMPLER_CORE))
             naja_idle = measure.naja_run(naja, python, words[:3] + [1, TARGET_CORE], 1, SAMPLER_CORE)
             spy_idle = measure.py_spy_run(py_spy, python, words[:3] + [1, TARGET_CORE], 1, SAMPLER_CORE)
             by_naja = measure.naja_run(naja, python, words, 1000, SAMPLER_CORE)
@@ -55,6 +56,7 @@ def sampler(short):
         note = f"`loop` is {truth:.1f} % of the work by the program's own clock; naja {said:.1f}, py-spy {peer:.1f} %"
         if empty > 1:
             note += f", and {empty:.0f} % of py-spy's stacks were empty"
+        note += f"; waking alone, in a loop that does nothing else: {statistics.median(wakes):.1f} µs"
         if abs(said - truth) > SHARES_APART:
             note = f"WRONG ANSWER: {note}"
         yield Result.beside_peer(case, "µs", ours, theirs, target, note)

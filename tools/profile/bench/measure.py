@@ -78,6 +78,14 @@ def naja_program():
     return Path(chosen) if chosen else max(found, key=lambda path: path.stat().st_mtime)
 
 
+def wake(seconds, rate, core):
+    """Processor time, in µs, of one wake of a loop that does nothing else, on the core of the samplers."""
+    build = ["cargo", "build", "--release", "--quiet", "-p", "naja-profile", "--example", "wakes"]
+    subprocess.run(build, cwd=ROOT, check=True)
+    words = [ROOT / "target/release/examples/wakes", str(seconds), str(rate)]
+    return float(subprocess.run(words, check=True, capture_output=True, text=True, preexec_fn=_pin(core)).stdout)
+
+
 def _pin(core):
     return (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
 

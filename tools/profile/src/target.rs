@@ -42,6 +42,9 @@ pub struct SampleCounts {
     pub taken: u64,
     /// Stacks that needed more than one copy.
     pub retried: u64,
+    /// Stacks whose innermost calls returned while they were copied, and that were completed from what is
+    /// known of their callers.
+    pub mended: u64,
     /// Stacks that no try could read.
     pub lost: u64,
 }
@@ -223,13 +226,15 @@ impl Target {
         if self.ended {
             return;
         }
+        // Right beside each other, so that the two clocks can be compared to a microsecond.
+        let now_ns = timer::now_ns();
         let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
             return self.end(shared.tick);
         };
         let idle = cpu_ns == self.cpu_ns && self.failures == 0;
         let ran_throughout =
-            has_run_throughout(cpu_ns - self.cpu_ns.min(cpu_ns), shared.now_ns - self.sampled_ns);
-        self.sampled_ns = shared.now_ns;
+            has_run_throughout(cpu_ns - self.cpu_ns.min(cpu_ns), now_ns - self.sampled_ns.min(now_ns));
+        self.sampled_ns = now_ns;
         self.cpu_ns = cpu_ns;
         self.process.last_tick = shared.tick;
         if self.python.is_none() {
