@@ -4,8 +4,10 @@
 //! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`parser::parse`].
 
 pub mod calendar;
+pub mod command;
 pub mod easter;
 mod error;
+pub mod hostile;
 pub mod iso;
 pub mod parser;
 pub mod relative;
