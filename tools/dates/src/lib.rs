@@ -8,6 +8,7 @@ pub mod command;
 pub mod easter;
 mod error;
 pub mod find;
+pub mod hostile;
 pub mod iso;
 pub mod parser;
 pub mod relative;

@@ -14,8 +14,8 @@ use super::days::YearDays;
 use super::error::RuleError;
 use super::rule::{Frequency, Rule, gcd};
 
-/// Periods without a result after which [`Walker::advance`] comes up for air.
-const PERIODS_PER_BREATH: u32 = 1 << 14;
+/// Periods and steps without a result after which [`Walker::advance`] comes up for air: some milliseconds.
+const STEPS_PER_BREATH: i64 = 1 << 18;
 
 /// What one call of [`Walker::advance`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Walker {
     chosen: Vec<Moment>,
     next_chosen: usize,
     found: i64,
+    /// Times of day that the last step to a period passed over.
+    steps: i64,
     ended: bool,
 }
 
@@ -93,6 +95,7 @@ impl Walker {
             chosen: Vec::new(),
             next_chosen: 0,
             found: 0,
+            steps: 0,
             ended: false,
         };
         walker.set_times();
@@ -130,7 +133,8 @@ impl Walker {
         if self.rule.count.is_some_and(|count| self.found >= count) {
             return Ok(Progress::Ended);
         }
-        for _ in 0..PERIODS_PER_BREATH {
+        let mut left = STEPS_PER_BREATH;
+        while left > 0 {
             while let Some(moment) = self.next_in_period() {
                 if moment < self.rule.start {
                     continue;
@@ -145,6 +149,7 @@ impl Walker {
                 return Ok(Progress::Ended);
             }
             self.enter_period();
+            left -= 8 + self.steps;
         }
         Ok(Progress::Working)
     }
@@ -403,7 +408,8 @@ impl Walker {
             (rule.interval.div_euclid(units_per_day), rule.interval.rem_euclid(units_per_day));
         let allows =
             |values: &Option<Vec<i64>>, value| values.as_ref().is_none_or(|values| values.contains(&value));
-        for _ in 0..units_per_day / gcd(rule.interval, units_per_day) {
+        for steps in 0..units_per_day / gcd(rule.interval, units_per_day) {
+            self.steps = steps;
             now += step;
             days = days.saturating_add(whole_days);
             if now >= units_per_day {

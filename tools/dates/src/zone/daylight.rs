@@ -29,15 +29,13 @@ pub(super) fn amounts(data: &TzifData) -> Vec<i32> {
         }
         let end = (index..count).find(|&next| !kind(next).is_dst);
         let standard_after = end.map(|end| kind(end).offset_s);
-        for inside in index..end.unwrap_or(count) {
+        for (inside, amount) in amounts.iter_mut().enumerate().take(end.unwrap_or(count)).skip(index) {
             let offset = kind(inside).offset_s;
-            let by_before = standard_before.map(|standard| offset - standard);
-            let by_after = standard_after.map(|standard| offset - standard);
+            let by_before = standard_before.map(|standard| offset.saturating_sub(standard));
+            let by_after = standard_after.map(|standard| offset.saturating_sub(standard));
             match (by_before, by_after) {
                 // An amount of nothing is never the answer, even where both say so.
-                (Some(before), Some(after)) if before == after && before != 0 => {
-                    amounts[inside] = Some(before)
-                }
+                (Some(before), Some(after)) if before == after && before != 0 => *amount = Some(before),
                 (before, after) => open.push((inside, before, after)),
             }
         }

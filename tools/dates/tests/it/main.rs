@@ -2,3 +2,6 @@
 
 mod easter;
 mod find;
+mod hostile;
+mod rrule;
+mod zone;

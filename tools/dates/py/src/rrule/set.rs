@@ -230,7 +230,7 @@ impl SetDates {
         let mut looked_at: u32 = 0;
         while let Some(index) = with.first(py)? {
             looked_at += 1;
-            if looked_at % 1024 == 0 {
+            if looked_at.is_multiple_of(1024) {
                 py.check_signals()?;
             }
             let date = with.take(py, index)?;

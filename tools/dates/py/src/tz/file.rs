@@ -18,6 +18,10 @@ const EPOCH: Moment = 719_163 * SECONDS_PER_DAY;
 /// One day after the last: 10000-01-01T00:00.
 const END: Moment = 3_652_060 * SECONDS_PER_DAY;
 
+/// The contents of a pickle: type indices, transitions, and of each type offset, whether it is DST, and abbreviation;
+/// the rule.
+type Pickled = (Vec<i64>, Vec<i64>, Vec<i32>, Vec<i64>, Vec<String>, Option<Vec<u8>>);
+
 fn value_error(error: ZoneError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
@@ -304,13 +308,7 @@ impl TzFile {
     }
 
     /// Sets an instance that `__new__` made to what its pickle holds.
-    fn _load(
-        &self,
-        py: Python<'_>,
-        key: Py<PyAny>,
-        filename: Py<PyAny>,
-        data: (Vec<i64>, Vec<i64>, Vec<i32>, Vec<i64>, Vec<String>, Option<Vec<u8>>),
-    ) -> PyResult<()> {
+    fn _load(&self, py: Python<'_>, key: Py<PyAny>, filename: Py<PyAny>, data: Pickled) -> PyResult<()> {
         let (indices, transitions_s, offsets, is_dst, names, rule) = data;
         let narrow =
             |index: i64| u8::try_from(index).map_err(|_| PyValueError::new_err("invalid pickle of a tzfile"));

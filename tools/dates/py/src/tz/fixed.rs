@@ -82,6 +82,9 @@ pub(super) struct FixedOffset {
     set: PyOnceLock<Set>,
 }
 
+/// The class and the arguments that make the same zone again.
+type Pickled<'py> = (Bound<'py, PyAny>, (Py<PyAny>, Py<PyDelta>));
+
 struct Set {
     name: Py<PyAny>,
     offset: Py<PyDelta>,
@@ -159,7 +162,7 @@ impl FixedOffset {
         Ok(format!("{}({}, {seconds})", slf.get_type().name()?, set.name.bind(py).repr()?))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Py<PyAny>, Py<PyDelta>))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Pickled<'py>> {
         let py = slf.py();
         let set = slf.get().set(py)?;
         Ok((slf.get_type().into_any(), (set.name.clone_ref(py), set.offset.clone_ref(py))))
