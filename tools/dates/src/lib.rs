@@ -9,5 +9,7 @@ mod error;
 pub mod iso;
 pub mod parser;
 pub mod relative;
+pub mod rrule;
+pub mod zone;
 
 pub use error::{Error, IsoNumber};

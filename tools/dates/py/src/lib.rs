@@ -13,7 +13,9 @@ mod naive;
 mod number;
 mod parse;
 mod relativedelta;
+mod rrule;
 mod text;
+mod tz;
 mod zones;
 
 /// Adds the submodule `dates` to the extension module.
@@ -25,5 +27,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     many::register(&dates)?;
     parse::register(&dates)?;
     relativedelta::register(&dates)?;
+    rrule::register(&dates)?;
+    tz::register(&dates)?;
     module.add_submodule(&dates)
 }
