@@ -98,6 +98,7 @@ fn errors(checkout: &Checkout) -> Outcome<String> {
         for file in stamp::files_under(&checkout.at(folder))? {
             if is_shipped_source(&file) {
                 for (name, sentence) in errors_in(&step::read(&file)?) {
+                    let name = name.ok_or_else(|| not_together(&file.display().to_string()))?;
                     let sentences = found.entry(name).or_default();
                     if !sentences.contains(&sentence) {
                         sentences.push(sentence);
@@ -105,6 +106,9 @@ fn errors(checkout: &Checkout) -> Outcome<String> {
                 }
             }
         }
+    }
+    if let Some((name, _)) = found.iter().find(|(_, sentences)| sentences.iter().all(String::is_empty)) {
+        return Err(not_together(&format!("`{name}`")));
     }
     let mut page = String::from(
         "# Errors\n\nEvery error has a name that stays the same, in the text (`error[name]: …`) and in JSON. `…` stands for what varies.\n\
@@ -119,6 +123,13 @@ fn errors(checkout: &Checkout) -> Outcome<String> {
     Ok(page)
 }
 
+fn not_together(place: &str) -> Problem {
+    Problem::new(format!("{place}: an error has no name or no sentence that could be listed")).hint(
+        "write both as literals (or `format!` of one) in `Failure::new`, as `base/recording/src/error.rs` does for an \
+         enum",
+    )
+}
+
 fn is_shipped_source(file: &Path) -> bool {
     let has = |part: &str| file.components().any(|component| component.as_os_str() == part);
     file.extension().is_some_and(|extension| extension == "rs")
@@ -128,19 +139,20 @@ fn is_shipped_source(file: &Path) -> bool {
         && !has("examples")
 }
 
-/// The names and sentences in `Failure::new("name", "sentence")`, comments and unit tests aside.
-fn errors_in(source: &str) -> Vec<(String, String)> {
+/// The names and sentences in `Failure::new("name", "sentence")`, comments and unit tests aside. No name where it is
+/// no literal; the sentence is empty where it is neither a literal nor `format!` of one.
+fn errors_in(source: &str) -> Vec<(Option<String>, String)> {
     let shipped = source.split("#[cfg(test)]").next().unwrap_or_default();
     let code: Vec<&str> = shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");
     let calls = code.split("Failure::new(").skip(1);
     calls
-        .filter_map(|call| {
-            let (name, rest) = string_literal(call.trim_start())?;
-            let rest = rest.trim_start().strip_prefix(',')?.trim_start();
+        .map(|call| {
+            let Some((name, rest)) = string_literal(call.trim_start()) else { return (None, String::new()) };
+            let rest = rest.trim_start().trim_start_matches(',').trim_start();
             let rest = rest.strip_prefix("format!(").unwrap_or(rest).trim_start();
             let sentence = string_literal(rest).map(|(sentence, _)| without_values(&sentence));
-            Some((name, sentence.unwrap_or_default()))
+            (Some(name), sentence.unwrap_or_default())
         })
         .collect()
 }
@@ -180,7 +192,8 @@ fn without_values(sentence: &str) -> String {
             _ => {}
         }
     }
-    text
+    // A version's two numbers vary as one.
+    text.replace("….…", "…")
 }
 
 #[cfg(test)]
@@ -198,12 +211,18 @@ mod tests {
                          high"),
             );
             let c = Failure::new("usage", text);
+            let d = Failure::new(error.name(), error.to_string());
             #[cfg(test)]
             mod tests { fn f() { Failure::new("in-a-test", "no"); } }
         "#;
-        let expected =
-            [("no-file", "cannot read it: \"x\""), ("bad-rate", "the rate … is too high"), ("usage", "")];
-        let expected = expected.map(|(name, sentence)| (name.to_owned(), sentence.to_owned()));
+        let expected = [
+            ("no-file", "cannot read it: \"x\""),
+            ("bad-rate", "the rate … is too high"),
+            ("usage", ""),
+            ("", ""),
+        ];
+        let expected = expected
+            .map(|(name, sentence)| (Some(name.to_owned()).filter(|n| !n.is_empty()), sentence.to_owned()));
         assert_eq!(errors_in(source), expected);
     }
 

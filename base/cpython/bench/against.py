@@ -119,6 +119,11 @@ def mean_and_error(values):
     return mean, statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
 
 
+def spread(error, digits):
+    """The error as text; nothing where there was one run only."""
+    return "" if math.isnan(error) else f" ± {error:.{digits}f}"
+
+
 def table(told):
     """The results as text for the page."""
     text = "| CPython | samples | first try | retried | lost | worst run | target |\n|---|---|---|---|---|---|---|\n"
@@ -142,11 +147,11 @@ def table(told):
             weight, _, kind = key.split(":")
             verdict = "met" if abs(worst) <= SHARE_MAX else "**missed**"
             text += (
-                f"| {one['version']} | {name} | {mean:+.3f} ± {error:.3f} | "
-                f"{kind}, weight {weight}: {worst:+.2f} ± {apart:.2f} | {verdict} |\n"
+                f"| {one['version']} | {name} | {mean:+.3f}{spread(error, 3)} | "
+                f"{kind}, weight {weight}: {worst:+.2f}{spread(apart, 2)} | {verdict} |\n"
             )
     return text + (
-        f"\n{told['measured']}; {RATE:,} Hz, {told['seconds']:g} s a run, {told['repetitions']} repetitions, ± one standard "
+        f"\n{told['measured']}; {RATE:,} Hz, {told['seconds']:g} s a run, {told['repetitions']} runs of each, ± one standard "
         f"error from the repetitions; {told['machine']}; load before: {told['load_before']}.\n"
     )
 

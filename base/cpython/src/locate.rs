@@ -96,21 +96,43 @@ impl From<MemoryError> for LocateError {
     }
 }
 
+impl LocateError {
+    /// Each error as a person reads it: name, sentence and hint in one place, where `cargo dev gen` finds them.
+    fn failure(&self) -> Failure {
+        match self {
+            LocateError::NotPython => Failure::new("not-python", "the process runs no Python"),
+            LocateError::NotReady => Failure::new("python-not-ready", "its Python has not started yet")
+                .hint("it may be just starting: try again in a moment"),
+            LocateError::TooOld(Version { major, minor, .. }) => Failure::new(
+                "python-too-old",
+                format!("it runs Python {major}.{minor}; naja reads 3.8 and newer"),
+            ),
+            LocateError::Unknown { version, why } => Failure::new(
+                "python-unknown",
+                format!("it runs Python {version}, whose layout is unknown: {why}"),
+            )
+            .hint("naja reads released versions that it knows, and newer ones that kept their layout"),
+            LocateError::OtherImplementation(name) => {
+                Failure::new("not-cpython", format!("it runs {name}, not CPython"))
+            }
+            LocateError::Memory(MemoryError::Forbidden) => {
+                Failure::new("reading-forbidden", "the system forbids reading this process's memory")
+                    .hint(forbidden_hint())
+            }
+            LocateError::Memory(error) => {
+                Failure::new("process-unreadable", format!("its memory cannot be read: {error}"))
+            }
+            LocateError::Files(path, error) => Failure::new(
+                "process-files-unreadable",
+                format!("its file `{}` cannot be read: {error}", path.display()),
+            ),
+        }
+    }
+}
+
 impl fmt::Display for LocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LocateError::NotPython => write!(f, "the process runs no Python"),
-            LocateError::NotReady => write!(f, "its Python has not started yet"),
-            LocateError::TooOld(version) => {
-                write!(f, "it runs Python {}.{}; naja reads 3.8 and newer", version.major, version.minor)
-            }
-            LocateError::Unknown { version, why } => {
-                write!(f, "it runs Python {version}, whose layout is unknown: {why}")
-            }
-            LocateError::OtherImplementation(name) => write!(f, "it runs {name}, not CPython"),
-            LocateError::Memory(error) => error.fmt(f),
-            LocateError::Files(path, error) => write!(f, "read `{}`: {error}", path.display()),
-        }
+        f.write_str(self.failure().message())
     }
 }
 
@@ -124,21 +146,7 @@ impl From<LocateError> for Failure {
 
 impl From<&LocateError> for Failure {
     fn from(error: &LocateError) -> Failure {
-        let message = format!("cannot read the interpreter: {error}");
-        match error {
-            LocateError::NotPython => Failure::new("not-python", message),
-            LocateError::NotReady => Failure::new("python-not-ready", message)
-                .hint("it may be just starting: try again in a moment"),
-            LocateError::TooOld(_) => Failure::new("python-too-old", message),
-            LocateError::Unknown { .. } => Failure::new("python-unknown", message)
-                .hint("naja reads released versions that it knows, and newer ones that kept their layout"),
-            LocateError::OtherImplementation(_) => Failure::new("not-cpython", message),
-            LocateError::Memory(MemoryError::Forbidden) => {
-                Failure::new("reading-forbidden", message).hint(forbidden_hint())
-            }
-            LocateError::Memory(_) => Failure::new("process-unreadable", message),
-            LocateError::Files(..) => Failure::new("process-files-unreadable", message),
-        }
+        error.failure().context("cannot read the interpreter")
     }
 }
 
@@ -189,6 +197,8 @@ struct Facts {
     version_symbol: Option<u64>,
     /// Whether the file's own tables have been read, beyond what is in memory.
     file_read: bool,
+    /// Whether it can hold an interpreter without exporting it, once that has been looked at.
+    may_hold: Option<bool>,
     /// The versions that its constants can mean, once they have been looked at.
     versions: Option<Vec<Version>>,
 }
@@ -215,18 +225,23 @@ impl Locator {
                 return self.describe(pid, memory, image);
             }
         }
-        for image in &images[..likely] {
+        let likely: Vec<Image<'_>> = images[..likely]
+            .iter()
+            .filter(|image| is_python_name(image.name()) || self.may_hold_interpreter(memory, image))
+            .cloned()
+            .collect();
+        for image in &likely {
             self.learn_file(pid, memory, image);
             if self.facts(image).runtime.is_some() {
                 return self.describe(pid, memory, image);
             }
         }
-        for image in &images[..likely] {
+        for image in &likely {
             if self.scan(pid, memory, image, &mappings) {
                 return self.describe(pid, memory, image);
             }
         }
-        Err(self.explain(pid, memory, &images[..likely], &images))
+        Err(self.explain(pid, memory, &likely, &images))
     }
 
     fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
@@ -252,6 +267,10 @@ impl Locator {
             }
         }
         Ok(facts)
+    }
+
+    fn may_hold_interpreter(&mut self, memory: &dyn Memory, image: &Image<'_>) -> bool {
+        *self.facts(image).may_hold.get_or_insert_with(|| image::may_hold_interpreter(memory, image))
     }
 
     /// Looks at the file's section headers and local symbols.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use naja_system::Failure;
 use rusqlite::ffi;
 
+use crate::schema::MAJOR;
+
 /// Why a recording could not be written, read or asked.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -107,88 +109,67 @@ impl RecordingError {
 
     /// The stable name that is shown and stands in JSON.
     pub fn name(&self) -> &'static str {
-        match self {
-            RecordingError::NotFound { .. } => "recording-not-found",
-            RecordingError::NotARecording { .. } => "not-a-recording",
-            RecordingError::Newer { .. } => "recording-newer",
-            RecordingError::Damaged { .. } => "recording-damaged",
-            RecordingError::Exists { .. } => "recording-exists",
-            RecordingError::Full { .. } => "disk-full",
-            RecordingError::Busy { .. } => "recording-busy",
-            RecordingError::Io { .. } | RecordingError::Sqlite { .. } => "recording-io",
-            RecordingError::InvalidBatch { .. } => "internal",
-            RecordingError::Query { .. } => "query-failed",
-            RecordingError::QueryWrites => "query-writes",
-            RecordingError::Output(_) => "output-failed",
-        }
+        self.failure().name()
     }
 
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            RecordingError::NotFound { .. } => {
-                "`naja run` prints the path of each recording that it makes".to_owned()
+    /// Each error as a person reads it, without its causes: name, sentence and hint in one place, where
+    /// `cargo dev gen` finds them.
+    fn failure(&self) -> Failure {
+        match self {
+            RecordingError::NotFound { path } => {
+                Failure::new("recording-not-found", format!("cannot read `{}`: no such file", path.display()))
+                    .hint("`naja run` prints the path of each recording that it makes")
             }
-            RecordingError::NotARecording { .. } => {
-                "a recording is made with `naja run -o FILE.naja PROGRAM`".to_owned()
+            RecordingError::NotARecording { path, what } => Failure::new(
+                "not-a-recording",
+                format!("`{}` is not a naja recording: {what}", path.display()),
+            )
+            .hint("a recording is made with `naja run -o FILE.naja PROGRAM`"),
+            RecordingError::Newer { path, major } => Failure::new(
+                "recording-newer",
+                format!("`{}` has format {major}, this naja reads format {MAJOR} and older", path.display()),
+            )
+            .hint("install a newer naja to read this recording"),
+            RecordingError::Damaged { path, what } => Failure::new(
+                "recording-damaged",
+                format!("the recording `{}` is damaged: {what}", path.display()),
+            )
+            .hint("it was changed or cut short after it was written; record again, or restore a copy"),
+            RecordingError::Exists { path, what } => {
+                Failure::new("recording-exists", format!("will not replace `{}`: {what}", path.display()))
+                    .hint("choose another name, or remove the file first")
             }
-            RecordingError::Newer { .. } => "install a newer naja to read this recording".to_owned(),
-            RecordingError::Damaged { .. } => {
-                "it was changed or cut short after it was written; record again, or restore a copy".to_owned()
+            RecordingError::Full { path } => {
+                Failure::new("disk-full", format!("cannot write `{}`: no space left", path.display()))
+                    .hint("free some space, or put the recording elsewhere with `-o`")
             }
-            RecordingError::Exists { .. } => "choose another name, or remove the file first".to_owned(),
-            RecordingError::Full { .. } => {
-                "free some space, or put the recording elsewhere with `-o`".to_owned()
+            RecordingError::Busy { path } => {
+                Failure::new("recording-busy", format!("`{}` is locked by another program", path.display()))
+                    .hint("close the other program and try again")
             }
-            RecordingError::Busy { .. } => "close the other program and try again".to_owned(),
-            RecordingError::Query { hint, .. } => return hint.clone(),
-            RecordingError::QueryWrites => {
-                "a recording is only read here; copy the file and change the copy with `sqlite3`".to_owned()
+            RecordingError::Io { doing, path, .. } | RecordingError::Sqlite { doing, path, .. } => {
+                Failure::new("recording-io", format!("cannot {doing} `{}`", path.display()))
             }
-            RecordingError::Io { .. }
-            | RecordingError::Sqlite { .. }
-            | RecordingError::InvalidBatch { .. }
-            | RecordingError::Output(_) => return None,
-        })
+            RecordingError::InvalidBatch { what } => {
+                Failure::new("internal", format!("internal error while recording: {what}"))
+            }
+            RecordingError::Query { message, hint } => {
+                let failure = Failure::new("query-failed", format!("the query failed: {message}"));
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            RecordingError::QueryWrites => Failure::new("query-writes", "the query would change something")
+                .hint("a recording is only read here; copy the file and change the copy with `sqlite3`"),
+            RecordingError::Output(_) => Failure::new("output-failed", "cannot write the query's answer"),
+        }
     }
 }
 
 impl fmt::Display for RecordingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordingError::NotFound { path } => {
-                write!(f, "cannot read `{}`: no such file", path.display())
-            }
-            RecordingError::NotARecording { path, what } => {
-                write!(f, "`{}` is not a naja recording: {what}", path.display())
-            }
-            RecordingError::Newer { path, major } => write!(
-                f,
-                "`{}` has format {major}, this naja reads format {} and older",
-                path.display(),
-                crate::schema::MAJOR
-            ),
-            RecordingError::Damaged { path, what } => {
-                write!(f, "the recording `{}` is damaged: {what}", path.display())
-            }
-            RecordingError::Exists { path, what } => {
-                write!(f, "will not replace `{}`: {what}", path.display())
-            }
-            RecordingError::Full { path } => {
-                write!(f, "cannot write `{}`: no space left", path.display())
-            }
-            RecordingError::Busy { path } => {
-                write!(f, "`{}` is locked by another program", path.display())
-            }
-            RecordingError::Io { doing, path, .. } | RecordingError::Sqlite { doing, path, .. } => {
-                write!(f, "cannot {doing} `{}`", path.display())
-            }
-            RecordingError::InvalidBatch { what } => {
-                write!(f, "internal error while recording: {what}")
-            }
-            RecordingError::Query { message, .. } => write!(f, "the query failed: {message}"),
-            RecordingError::QueryWrites => f.write_str("the query would change something"),
-            RecordingError::Output(_) => f.write_str("cannot write the query's answer"),
-        }
+        f.write_str(self.failure().message())
     }
 }
 
@@ -204,12 +185,9 @@ impl std::error::Error for RecordingError {
 
 impl From<RecordingError> for Failure {
     fn from(error: RecordingError) -> Failure {
-        let mut failure = Failure::new(error.name(), error.to_string());
-        if let Some(source) = std::error::Error::source(&error) {
-            failure = failure.caused_by(source);
-        }
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
+        let failure = error.failure();
+        match std::error::Error::source(&error) {
+            Some(source) => failure.caused_by(source),
             None => failure,
         }
     }

@@ -138,6 +138,32 @@ pub fn shorten(text: &str, columns: usize) -> String {
     format!("…{kept}")
 }
 
+/// Shortens a text to so many characters by leaving out its end: the start of a name says most.
+pub fn shorten_end(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.max(1) - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Shortens a path to so many characters by leaving out whole folders from its middle. The file's name and what
+/// follows it always stay, even where they are longer.
+pub fn shorten_path(path: &str, columns: usize) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    let fits = |text: &String| text.chars().count() <= columns;
+    if fits(&path.to_owned()) || parts.len() < 2 {
+        return path.to_owned();
+    }
+    let (first, rest) = (parts[0], &parts[1..]);
+    let with_first = (1..rest.len()).map(|left_out| format!("{first}/…/{}", rest[left_out..].join("/")));
+    let without_first = (0..rest.len()).map(|left_out| format!("…/{}", rest[left_out..].join("/")));
+    let name = rest[rest.len() - 1].to_owned();
+    // The first folder is the package's, or empty where the path is absolute.
+    let candidates = with_first.filter(|_| !first.is_empty()).chain(without_first);
+    candidates.into_iter().find(fits).unwrap_or(name)
+}
+
 /// Rows of cells, each column as wide as its widest cell: the first column to the left, the rest to the
 /// right.
 #[derive(Debug, Default)]
@@ -149,6 +175,11 @@ impl Columns {
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
+    }
+
+    /// Adds a row of as many cells as there are.
+    pub fn cells(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
     }
 
     /// The rows as lines, each begun with `indent`. Cells hold no escape sequences.
@@ -209,6 +240,25 @@ mod tests {
     fn the_end_of_a_path_stays() {
         assert_eq!(shorten("dateutil/parser/_parser.py", 12), "…/_parser.py");
         assert_eq!(shorten("a.py", 12), "a.py");
+    }
+
+    #[test]
+    fn a_path_loses_whole_folders_and_keeps_its_package_and_file() {
+        let path = "sqlalchemy/engine/deep/default.py:1191";
+        let shortened = [40, 34, 30, 20, 16, 3].map(|columns| shorten_path(path, columns));
+        assert_eq!(
+            shortened,
+            [
+                path,
+                "sqlalchemy/…/deep/default.py:1191",
+                "sqlalchemy/…/default.py:1191",
+                "…/default.py:1191",
+                "default.py:1191",
+                "default.py:1191",
+            ]
+        );
+        assert_eq!(shorten_path("/srv/app/main.py:1", 12), "…/main.py:1");
+        assert_eq!(shorten_end("ForkPoolWorker", 6), "ForkP…");
     }
 
     #[test]

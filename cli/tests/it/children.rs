@@ -211,9 +211,47 @@ os.execv('/bin/sleep', ['sleep', '0.2'])
     assert!(!observed.text.contains("unobserved"), "{}", observed.text);
 }
 
+/// Runs a program as in a container: in a namespace of processes of its own, where the kernel does not tell of births.
+fn run_in_a_namespace(program: &str) -> Option<serde_json::Value> {
+    let folder = folder_with(&[("app.py", &with_busy_functions(program))]);
+    let python = python()?;
+    let naja = crate::naja();
+    let mut command = naja.command_of(&["unshare", "--pid", "--fork", "--mount-proc"]);
+    command.arg(naja.program());
+    command.args(["run", "--report", "report.json", "-o", "run.naja", "--python"]).arg(&python.path);
+    let output = command.arg("app.py").current_dir(folder.path()).output();
+    if !output.as_ref().is_ok_and(|output| output.status.success()) {
+        naja_testkit::not_tested("children in a container: `unshare --pid` is not allowed here");
+        return None;
+    }
+    let text = std::fs::read(folder.path().join("report.json")).expect("a report");
+    Some(serde_json::from_slice(&text).expect("a report is JSON"))
+}
+
+#[test]
+fn a_daemon_is_found_where_the_kernel_does_not_tell() {
+    let program = "
+import os
+told, tell = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        BUSY serve
+        serve(0.5)
+        os.write(tell, b'x')
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+os.read(told, 1)
+";
+    let Some(report) = run_in_a_namespace(program) else { return };
+    let processes = report["processes"].as_array().expect("a list");
+    let daemon = processes.iter().skip(1).find(|process| process["ending"] == "running");
+    assert!(daemon.is_some_and(|daemon| daemon["wall_s"].as_f64() > Some(0.2)), "{processes:#?}");
+}
+
 #[test]
 fn children_are_found_where_the_kernel_does_not_tell() {
-    // In a namespace of processes of its own, as in a container.
     let program = "
 import os, subprocess
 subprocess.run(['sleep', '0.3'])
@@ -223,18 +261,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 ";
-    let folder = folder_with(&[("app.py", &with_busy_functions(program))]);
-    let Some(python) = python() else { return };
-    let naja = crate::naja();
-    let mut command = naja.command_of(&["unshare", "--pid", "--fork", "--mount-proc"]);
-    command.arg(naja.program());
-    command.args(["run", "--report", "report.json", "-o", "run.naja", "--python"]).arg(&python.path);
-    let output = command.arg("app.py").current_dir(folder.path()).output();
-    if !output.as_ref().is_ok_and(|output| output.status.success()) {
-        return naja_testkit::not_tested("children in a container: `unshare --pid` is not allowed here");
-    }
-    let text = std::fs::read(folder.path().join("report.json")).expect("a report");
-    let report: serde_json::Value = serde_json::from_slice(&text).expect("a report is JSON");
+    let Some(report) = run_in_a_namespace(program) else { return };
     let processes = report["processes"].as_array().expect("a list");
     let commands: Vec<&serde_json::Value> = processes.iter().map(|process| &process["command"][0]).collect();
     assert_eq!((commands.len(), commands[1].as_str()), (3, Some("sleep")), "{commands:?}");

@@ -7,7 +7,7 @@ use naja_report::text::{bytes, duration, percent};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::Observation;
-use crate::report::{Facts, HotReport, ProcessReport, Report};
+use crate::report::{Facts, HotReport, ProcessReport, Report, Shares, ThreadReport};
 
 /// One line of advice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,17 +54,17 @@ fn place(hot: &HotReport) -> String {
 fn waiting(report: &Report, program: &ProcessReport) -> Option<Advice> {
     const SHARE_MIN: f64 = 0.5;
     let shares = &program.shares;
-    let longest =
-        report.waits.first().map(|wait| format!("; most of it in {}", place(wait))).unwrap_or_default();
     if shares.io_wait >= SHARE_MIN {
         let text = format!(
-            "bound by waiting: {} of the time nothing ran and I/O was awaited{longest}. Threads or asyncio let \
+            "bound by waiting: {} of the time nothing ran and I/O was awaited{}. Threads or asyncio let \
              such waits overlap",
-            percent(shares.io_wait)
+            percent(shares.io_wait),
+            longest(report, |shares| shares.io_wait)
         );
         return line("bound-by-io", text);
     }
     if shares.sleep >= SHARE_MIN {
+        let longest = longest(report, |shares| shares.sleep);
         let text = format!("asleep for {} of the time{longest}", percent(shares.sleep));
         return line("bound-by-sleep", text);
     }
@@ -78,12 +78,29 @@ fn waiting(report: &Report, program: &ProcessReport) -> Option<Advice> {
     }
     if shares.lock_wait >= SHARE_MIN {
         let text = format!(
-            "bound by locks: {} of the time every thread waited for one{longest}",
-            percent(shares.lock_wait)
+            "bound by locks: {} of the time every thread waited for one{}",
+            percent(shares.lock_wait),
+            longest(report, |shares| shares.lock_wait)
         );
         return line("bound-by-locks", text);
     }
     None
+}
+
+/// The line that most of the waiting of one kind is sure to be in; else nothing.
+///
+/// Of a line's waiting the report does not say the kind. So much of it as exceeds all waiting of the other kinds is
+/// of this one.
+fn longest(report: &Report, kind: fn(&Shares) -> f64) -> String {
+    let threads = || report.processes.iter().flat_map(|process| &process.threads);
+    let waited = |thread: &ThreadReport| {
+        let shares = &thread.shares;
+        shares.gil_wait + shares.io_wait + shares.lock_wait + shares.sleep + shares.child_wait
+    };
+    let of_kind: f64 = threads().map(|thread| kind(&thread.shares) * thread.wall_s).sum();
+    let all: f64 = threads().map(|thread| waited(thread) * thread.wall_s).sum();
+    let sure = |hot: &&HotReport| hot.own_s - (all - of_kind) > 0.5 * of_kind;
+    report.waits.first().filter(sure).map(|hot| format!("; most of it in {}", place(hot))).unwrap_or_default()
 }
 
 /// Threads that stand in each other's way.
@@ -124,7 +141,7 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
     let hottest = report.functions.iter().find(|hot| hot.own_share >= 0.1);
     let where_to = match hottest {
         Some(hot) => {
-            format!("a native module pays most for {}, {} of it", place(hot), percent(hot.own_share))
+            format!("a native module pays most for {}: {} of the work", place(hot), percent(hot.own_share))
         }
         None => match largest_part(report) {
             Some(part) => {
@@ -134,9 +151,13 @@ fn python(report: &Report, program: &ProcessReport, facts: &Facts) -> Option<Adv
             None => "no single function stands out".to_owned(),
         },
     };
+    // What has no core of its own gains nothing from asking for more.
+    let remedy = match self::cores(report, facts) {
+        None => "Processes use the other cores; ",
+        Some(_) => "Here ",
+    };
     let text = format!(
-        "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. Processes use the other \
-         cores; {where_to}",
+        "bound by Python on one core: {} of the time it ran bytecode, with {} of {} busy. {remedy}{where_to}",
         percent(program.shares.python),
         format_args!("{cores:.1}"),
         core_count(facts.cpu_count)
@@ -225,4 +246,29 @@ fn memory(report: &Report, facts: &Facts) -> Option<Advice> {
         bytes(facts.memory_limit_bytes)
     );
     line("bound-by-memory", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_named_only_where_most_of_the_waiting_is_sure_to_be_in_it() {
+        let check = |own_s: f64, sleep: f64, gil_wait: f64, expected: &str| {
+            let thread = ThreadReport {
+                wall_s: 10.0,
+                shares: Shares { sleep, gil_wait, ..Shares::default() },
+                ..Default::default()
+            };
+            let report = Report {
+                processes: vec![ProcessReport { threads: vec![thread], ..Default::default() }],
+                waits: vec![HotReport { function: "nap".to_owned(), line: 7, own_s, ..Default::default() }],
+                ..Report::default()
+            };
+            assert_eq!(longest(&report, |shares| shares.sleep), expected);
+        };
+        check(3.0, 0.4, 0.0, "; most of it in `nap` (:7)");
+        check(3.0, 0.4, 0.2, "");
+        check(3.0, 0.8, 0.0, "");
+    }
 }

@@ -12,6 +12,8 @@ use naja_recording::{Ending, ProcessId};
 use naja_system::process_events::{ProcessEvent, ProcessEvents};
 use rustc_hash::FxHashMap;
 
+use crate::orphans::Orphans;
+
 /// New processes and threads are looked for at most this often: the kernel keeps its events meanwhile.
 const EVENTS_NS: u64 = 4_000_000;
 
@@ -44,6 +46,7 @@ pub(crate) struct Changes {
 pub(crate) struct Births {
     events: Option<ProcessEvents>,
     newest: Newest,
+    orphans: Orphans,
     again_at_ns: u64,
     /// Every process of the tree that lives.
     members: FxHashMap<u32, Member>,
@@ -72,6 +75,7 @@ impl Births {
         Births {
             events,
             newest: Newest::new(),
+            orphans: Orphans::default(),
             again_at_ns: 0,
             members: FxHashMap::from_iter([(root, Member::Named(id))]),
             waiting: Vec::new(),
@@ -107,6 +111,10 @@ impl Births {
                 self.search |= self.newest.has_changed();
                 if self.search {
                     self.again_at_ns = now_ns.saturating_add(SEARCH_NS);
+                    self.orphans.look_soon(now_ns);
+                }
+                for (orphan, maker) in self.orphans.look(now_ns, &mut self.members.keys().copied()) {
+                    self.begin(orphan, maker, now_ns);
                 }
             }
         }

@@ -7,6 +7,8 @@ pub mod advice;
 mod births;
 pub mod command;
 mod observation;
+mod occupation;
+mod orphans;
 mod os_thread;
 pub mod page;
 mod python;

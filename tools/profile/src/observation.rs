@@ -3,6 +3,7 @@
 use naja_recording::{Batch, Process, Source, State, Thread, Tick, Writer};
 use naja_system::Failure;
 
+use crate::occupation;
 use crate::recorder::Recorder;
 use crate::stacks::{Count, Stacks};
 use crate::target::{SampleCounts, Target};
@@ -70,6 +71,8 @@ pub struct ObservedProcess {
     pub threads_unlisted: u64,
     /// Ticks by [`State`]'s number of the threads that are not listed.
     pub unlisted_ticks: [u64; State::ALL.len()],
+    /// Its function with most samples on a processor, where other processes have the same command line; else empty.
+    pub busiest_function: String,
 }
 
 /// A thread and how often it was seen doing what.
@@ -139,13 +142,17 @@ pub(crate) fn observe(seen: Seen) -> Observation {
         seen.recorder.give(Batch { generation, sources, until_tick: seen.ticks, ..Batch::default() });
     }
     let (writer, failures) = seen.recorder.finish();
+    let mut processes: Vec<ObservedProcess> = seen.targets.into_iter().map(process).collect();
+    if let Some(writer) = &writer {
+        occupation::tell_apart(&mut processes, writer);
+    }
     Observation {
         interval_ns: seen.interval_ns,
         ticks: seen.ticks,
         ticks_missed: seen.ticks_missed,
         ticks_stopped: seen.ticks_stopped,
         counts: seen.counts,
-        processes: seen.targets.into_iter().map(process).collect(),
+        processes,
         processes_unlisted: seen.processes_unlisted,
         unlisted_ticks: seen.unlisted_ticks,
         functions: hottest(functions, |hot| (hot.own_running, hot.total_running)),
@@ -181,6 +188,7 @@ fn process(target: Target) -> ObservedProcess {
         threads: listed.collect(),
         threads_unlisted: threads.unlisted,
         unlisted_ticks: threads.unlisted_ticks,
+        busiest_function: String::new(),
     }
 }
 

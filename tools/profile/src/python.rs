@@ -176,6 +176,7 @@ impl Python {
         let gil = (interpreter.gil, u64::from(self.located.offsets.gil.size));
         let (outcome, holds_gil, fingerprint, tries) =
             (read.outcome, read.holds_gil, read.fingerprint, read.tries);
+        shared.counts.mended += u64::from(read.mended);
         let gc = interpreter.collecting && holds_gil;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost {

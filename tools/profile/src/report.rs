@@ -118,6 +118,9 @@ pub struct ProcessReport {
     pub ending: Ending,
     /// What it was doing as a whole: work before waiting. The shares add up to 1.
     pub shares: Shares,
+    /// The function with most processor time of its own in this process. Told of children whose command line is that
+    /// of another process too, as of workers made by `fork`, to tell them apart; else empty.
+    pub busiest_function: String,
     /// Its threads, busiest first.
     pub threads: Vec<ThreadReport>,
     /// Threads that have ended and are not in `threads` since there were hundreds: those that ran least. The
@@ -226,6 +229,9 @@ pub struct SamplesReport {
     pub taken: u64,
     /// Stacks that needed more than one copy.
     pub retried: u64,
+    /// Stacks whose innermost calls returned while they were copied, and that were completed from what is
+    /// known of their callers (CPython up to 3.10).
+    pub mended: u64,
     /// Stacks that could not be read.
     pub lost: u64,
 }
@@ -282,6 +288,7 @@ impl Report {
                 ticks_missed: observation.ticks_missed,
                 taken: observation.counts.taken,
                 retried: observation.counts.retried,
+                mended: observation.counts.mended,
                 lost: observation.counts.lost,
             },
             naja: CostReport {
@@ -325,6 +332,7 @@ fn process_report(process: &ObservedProcess, observation: &Observation, tick_s: 
         peak_rss_bytes: seen.peak_rss_bytes,
         ending: seen.ending,
         shares: Shares::of(&process.ticks),
+        busiest_function: process.busiest_function.clone(),
         threads,
         threads_unlisted: process.threads_unlisted,
     }
@@ -374,7 +382,7 @@ fn warnings(observation: &Observation) -> Vec<String> {
     let missed = observation.ticks_missed as f64 / observation.ticks.max(1) as f64;
     if missed > 0.05 && observation.ticks > 100 && observation.counts.taken > 0 {
         warnings.push(format!(
-            "{:.0} % of the samples were missed: the machine had no core left for naja; a lower --rate helps",
+            "{:.0} % of the moments were missed, as naja did not get a core in time; the shares rest on the others",
             missed * 100.0
         ));
     }

@@ -42,6 +42,9 @@ pub struct SampleCounts {
     pub taken: u64,
     /// Stacks that needed more than one copy.
     pub retried: u64,
+    /// Stacks whose innermost calls returned while they were copied, and that were completed from what is
+    /// known of their callers.
+    pub mended: u64,
     /// Stacks that no try could read.
     pub lost: u64,
 }

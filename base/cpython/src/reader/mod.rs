@@ -7,6 +7,8 @@
 //!
 //! Start at [`StackReader::sample`]. What is copied is decided in [`plan`], the walk is in [`walk`].
 
+mod mend;
+mod outside;
 mod plan;
 mod walk;
 
@@ -15,7 +17,8 @@ use std::fmt;
 use crate::locate::Located;
 use crate::memory::{Memory, MemoryError};
 use crate::offsets::{ABSENT, Offsets, Version};
-use plan::{Copied, Outside};
+use outside::Outside;
+use plan::Copied;
 
 /// Copies for one sample before it counts as lost.
 pub const TRIES_MAX: u32 = 5;
@@ -95,6 +98,9 @@ pub struct Thread {
     pub outcome: Outcome,
     /// Copies that the last sample took.
     pub tries: u32,
+    /// Whether the innermost calls of the last sample returned while they were copied, so that who had called
+    /// them is known from earlier samples (up to 3.10 only).
+    pub mended: bool,
     /// Whether it held the GIL.
     pub holds_gil: bool,
     memory: ThreadMemory,
@@ -105,9 +111,12 @@ pub struct Thread {
 struct ThreadMemory {
     /// Its data-stack chunks, oldest first.
     chunks: Vec<Chunk>,
-    /// Frames and C-stack records outside the chunks.
+    /// Frames on the heap: all up to 3.10, later those of generators.
     outside: Outside,
-    /// Where the C-stack record of 3.11 and 3.12 lay that names the innermost frame; 0 when unknown.
+    /// What the interpreter keeps on the C stack: the records of 3.11 and 3.12 that name the innermost frame,
+    /// entry frames from 3.12 on.
+    c_stack: Outside,
+    /// Where the record lay that named the innermost frame of the last valid stack (3.11 and 3.12); 0 when unknown.
     record: u64,
     /// The outermost frame, where it is known.
     root: u64,
@@ -123,6 +132,8 @@ struct Chunk {
     size: u64,
     /// Bytes from its start that samples have needed lately.
     used: u64,
+    /// Bytes from its start to where the innermost frame lay in the last valid sample.
+    innermost: u64,
 }
 
 /// An interpreter of the target.
@@ -173,6 +184,8 @@ pub struct StackReader {
     interpreters: Vec<Interpreter>,
     threads: Vec<Thread>,
     copied: Copied,
+    /// Address of the type of code objects, as the first valid stack has it; 0 before.
+    code_type: u64,
     /// What is left of [`SINGLE_READS_MAX`] in this sample.
     single_reads_left: u32,
     /// The stack being walked, innermost first, kept between samples for its room.
@@ -192,6 +205,7 @@ impl StackReader {
             interpreters: Vec::new(),
             threads: Vec::new(),
             copied: Copied::default(),
+            code_type: 0,
             single_reads_left: 0,
             scratch: Vec::new(),
             scratch_again: Vec::new(),
@@ -240,6 +254,7 @@ impl StackReader {
         for thread in &mut self.threads {
             thread.outcome = if skip(thread) { Outcome::Skipped } else { Outcome::Lost };
             thread.tries = 0;
+            thread.mended = false;
         }
         for _ in 0..TRIES_MAX {
             self.plan();
@@ -340,6 +355,7 @@ impl StackReader {
             fingerprint: 0,
             outcome: Outcome::Lost,
             tries: 0,
+            mended: false,
             holds_gil: false,
             memory: ThreadMemory::default(),
         })

@@ -1,25 +1,19 @@
 //! What one sample copies, and where in the copy an address is found.
 
+use super::outside::merge;
 use super::{Chunk, Outcome, StackReader, Thread};
 use crate::memory::{Memory, MemoryError, Range};
 use crate::offsets::ABSENT;
 
-/// Outside frames closer to each other than this are copied as one range: a range costs as much as some
-/// 6 KiB of memory.
-const MERGE_GAP_BYTES: u64 = 2048;
-
-/// Outside places remembered for one thread. Beyond it the least recently used is forgotten.
-const OUTSIDE_MAX: usize = 4096;
-
-/// Samples after which an outside place that was not needed is forgotten.
-const OUTSIDE_AGE_MAX: u32 = 200;
-
-/// Samples after which a thread's outside places are told again which of them are still needed. Telling them
-/// at every sample would cost as much as the walk.
-const OUTSIDE_NEWS: u32 = 64;
-
 /// Bytes copied beyond what the last samples needed of the newest chunk: room for a few more calls.
 const CHUNK_SLACK_BYTES: u64 = 1024;
+
+/// Bytes below the innermost frame in which calls are expected to come and go between two samples.
+const MOVING_BYTES: u64 = 2048;
+
+/// The part of a chunk below that is copied on its own only where it is longer than this: an own range costs
+/// as much.
+const SPLIT_MIN_BYTES: u64 = 2048;
 
 /// Bytes of a frame that follow its head and take part in the fingerprint: its first local variables.
 pub(super) const LOCALS_BYTES: u64 = 64;
@@ -27,90 +21,29 @@ pub(super) const LOCALS_BYTES: u64 = 64;
 /// Everything copied for one sample beyond this is given up: no stack that works is that deep.
 const COPY_BYTES_MAX: usize = 64 << 20;
 
-/// The places outside the data-stack chunks that a thread's walk has needed: heap frames, generators,
-/// records on the C stack.
-#[derive(Debug, Default)]
-pub(super) struct Outside {
-    /// (address, samples since it was last needed), sorted by address.
-    places: Vec<(u64, u32)>,
-    /// Samples until it wants to know again which places are needed.
-    news_in: u32,
-}
-
-impl Outside {
-    /// Whether it is time to [`touch`](Self::touch) every place that the last walk needed.
-    pub(super) fn wants_to_know(&mut self) -> bool {
-        if self.places.is_empty() {
-            return false;
-        }
-        if self.news_in > 0 && self.places.len() <= OUTSIDE_MAX {
-            self.news_in -= 1;
-            return false;
-        }
-        self.news_in = OUTSIDE_NEWS;
-        true
-    }
-
-    /// Remembers that `address` was needed.
-    pub(super) fn touch(&mut self, address: u64) {
-        match self.places.binary_search_by_key(&address, |place| place.0) {
-            Ok(index) => self.places[index].1 = 0,
-            Err(index) => self.places.insert(index, (address, 0)),
-        }
-    }
-
-    /// Forgets what lies in a range that can no longer be read.
-    fn forget(&mut self, range: Range) {
-        let end = range.address.saturating_add(range.len as u64);
-        self.places.retain(|place| place.0 < range.address || place.0 >= end);
-    }
-
-    /// Ages every place by one sample, and forgets the oldest.
-    pub(super) fn age(&mut self) {
-        if self.places.is_empty() {
-            return;
-        }
-        let limit = if self.places.len() > OUTSIDE_MAX { 2 } else { OUTSIDE_AGE_MAX };
-        self.places.retain_mut(|place| {
-            place.1 += 1;
-            place.1 <= limit
-        });
-    }
-
-    fn ranges(&self, size: u64, each: &mut dyn FnMut(Range)) {
-        merge(self.places.iter().map(|(address, _)| (*address, size)), each);
-    }
-}
-
-/// Joins (address, length) pairs, sorted by address, into ranges: neighbours become one.
-fn merge(places: impl Iterator<Item = (u64, u64)>, each: &mut dyn FnMut(Range)) {
-    let mut open: Option<(u64, u64)> = None;
-    let range = |(start, stop): (u64, u64)| Range { address: start, len: (stop - start) as usize };
-    for (address, len) in places {
-        let end = address.saturating_add(len);
-        open = match open {
-            Some((start, stop)) if address <= stop.saturating_add(MERGE_GAP_BYTES) => {
-                Some((start, end.max(stop)))
-            }
-            Some(whole) => {
-                each(range(whole));
-                Some((address, end))
-            }
-            None => Some((address, end)),
-        };
-    }
-    if let Some(whole) = open {
-        each(range(whole));
-    }
-}
-
 /// What a range of the copy is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Interpreter,
     State(usize),
+    CStack(usize),
     Chunk(usize),
     Outside(usize),
+}
+
+/// Which ranges of the copy are one thread's.
+#[derive(Clone, Copy, Debug, Default)]
+struct ThreadRanges {
+    /// The record that is expected to name the innermost frame, as it was before all else was copied; `first`
+    /// where there is none.
+    record: usize,
+    first: usize,
+    /// Those of [`Role::Outside`], first those where calls come and go, then the others; each sorted by address.
+    moving: (usize, usize),
+    resting: (usize, usize),
+    end: usize,
+    /// From `end` to here: where the innermost frame is named, as it was after all else had been copied.
+    again_end: usize,
 }
 
 /// The copy of one sample.
@@ -123,11 +56,9 @@ pub(super) struct Copied {
     buffer: Vec<u8>,
     /// How many bytes of `buffer` are good.
     good: usize,
-    /// For each thread, its first range and the one past its last.
-    threads: Vec<(usize, usize)>,
-    /// For each thread, the range that holds the address of its innermost frame a second time, as it was
-    /// after everything else of it had been copied.
-    heads_again: Vec<Option<usize>>,
+    threads: Vec<ThreadRanges>,
+    /// The first range of the interpreters' words, which come last.
+    interpreters_first: usize,
     wanted: usize,
 }
 
@@ -137,7 +68,6 @@ impl Copied {
         self.roles.clear();
         self.starts.clear();
         self.threads.clear();
-        self.heads_again.clear();
         self.wanted = 0;
         self.good = 0;
     }
@@ -152,23 +82,6 @@ impl Copied {
         self.wanted += range.len;
     }
 
-    fn push_head_again(&mut self, place: Option<u64>, thread: usize) {
-        let range = self.ranges.len();
-        if let Some(address) = place {
-            self.push(Range { address, len: 8 }, Role::Outside(thread));
-        }
-        self.heads_again.push((self.ranges.len() > range).then_some(range));
-    }
-
-    /// The address of a thread's innermost frame as it was at the end of its part of the copy, read from
-    /// `place`.
-    pub(super) fn head_again(&self, thread: usize, place: u64) -> Option<u64> {
-        let range = (*self.heads_again.get(thread)?)?;
-        let start = self.starts[range];
-        let is_there = self.ranges[range].address == place && start + 8 <= self.good;
-        is_there.then(|| word(&self.buffer[start..start + 8]))
-    }
-
     pub(super) fn fill(&mut self, memory: &dyn Memory) -> Result<(), MemoryError> {
         if self.buffer.len() < self.wanted {
             self.buffer.resize(self.wanted.next_power_of_two(), 0);
@@ -179,8 +92,38 @@ impl Copied {
 
     /// The copied bytes at `address`, out of the ranges of one thread.
     pub(super) fn thread_bytes(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
-        let &(first, end) = self.threads.get(thread)?;
-        self.bytes(first, end, address, len)
+        let ranges = self.threads.get(thread)?;
+        self.bytes_sorted(ranges.moving, address, len)
+            .or_else(|| self.bytes(ranges.first, ranges.moving.0, address, len))
+            .or_else(|| self.bytes_sorted(ranges.resting, address, len))
+            .or_else(|| self.bytes(ranges.resting.1, ranges.end, address, len))
+    }
+
+    /// The word at `address` as it was before everything else of the thread was copied; `None` for what is not
+    /// copied then.
+    pub(super) fn record_before(&self, thread: usize, address: u64) -> Option<u64> {
+        let ranges = self.threads.get(thread)?;
+        self.bytes(ranges.record, ranges.first, address, 8).map(word)
+    }
+
+    /// The copied bytes at `address`, as they were after everything else of the thread had been copied; `None` for what
+    /// is not copied then.
+    pub(super) fn thread_bytes_again(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
+        let ranges = self.threads.get(thread)?;
+        self.bytes(ranges.end, ranges.again_end, address, len)
+    }
+
+    /// How many bytes were copied of one thread.
+    pub(super) fn thread_len(&self, thread: usize) -> usize {
+        let Some(ranges) = self.threads.get(thread) else { return 0 };
+        self.ranges.get(ranges.first..ranges.end).unwrap_or_default().iter().map(|range| range.len).sum()
+    }
+
+    /// Likewise in ranges that are sorted by address.
+    fn bytes_sorted(&self, (first, end): (usize, usize), address: u64, len: u64) -> Option<&[u8]> {
+        let ranges = self.ranges.get(first..end)?;
+        let holder = first + ranges.partition_point(|range| range.address <= address).checked_sub(1)?;
+        self.bytes(holder, holder + 1, address, len)
     }
 
     fn bytes(&self, first: usize, end: usize, address: u64, len: u64) -> Option<&[u8]> {
@@ -204,8 +147,7 @@ impl Copied {
 
     /// A word that was copied for the interpreters.
     fn interpreter_word(&self, address: u64) -> Option<u64> {
-        let end = self.roles.iter().position(|role| *role != Role::Interpreter).unwrap_or(self.roles.len());
-        self.bytes(0, end, address, 8).map(word)
+        self.bytes(self.interpreters_first, self.ranges.len(), address, 8).map(word)
     }
 
     /// The range at which the copy ended early.
@@ -226,33 +168,41 @@ pub(super) fn word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(whole)
 }
 
+impl Chunk {
+    /// The part around the innermost frame, and the part below it; they overlap by one frame. The first is to
+    /// be copied right after the thread's state: what is named there as innermost frame may be another
+    /// function's a few microseconds later.
+    fn halves(&self, frame_size: u64) -> (Range, Range) {
+        let used = self.used.min(self.size);
+        let split = self.innermost.saturating_sub(MOVING_BYTES);
+        let range = |start: u64, end: u64| Range {
+            address: self.address.wrapping_add(start),
+            len: end.saturating_sub(start) as usize,
+        };
+        if split < SPLIT_MIN_BYTES || split + frame_size > used {
+            return (range(0, used), range(0, 0));
+        }
+        (range(split, used), range(0, split + frame_size))
+    }
+}
+
 impl StackReader {
-    /// Lists the ranges of the next copy. The innermost part of each thread comes right after its state,
-    /// since these two are what a running thread changes.
+    /// Lists the ranges of the next copy: what names the innermost frame, then that frame and those around it,
+    /// since these are what a running thread changes, then all that rests.
+    ///
+    /// Nothing is read before that name: a core that is asked for what it has just written stands still for a
+    /// moment, and what it did there would be seen more often than it is done.
     pub(super) fn plan(&mut self) {
         self.copied.clear();
-        self.plan_interpreters();
         for index in 0..self.threads.len() {
-            let first = self.copied.ranges.len();
-            if self.threads[index].outcome == Outcome::Lost {
-                self.plan_thread(index);
-            }
-            self.copied.threads.push((first, self.copied.ranges.len()));
-            let head = match self.threads[index].outcome {
-                Outcome::Lost => self.head_place(index),
-                _ => None,
+            let ranges = match self.threads[index].outcome {
+                Outcome::Lost => self.plan_thread(index),
+                _ => ThreadRanges::default(),
             };
-            self.copied.push_head_again(head, index);
+            self.copied.threads.push(ranges);
         }
-    }
-
-    /// Where the address of a thread's innermost frame lies, as far as the last copy tells.
-    pub(super) fn head_place(&self, index: usize) -> Option<u64> {
-        let thread = &self.threads[index];
-        match self.layout.offsets.thread.cframe {
-            ABSENT => Some(thread.state.wrapping_add(u64::from(self.layout.offsets.thread.frame))),
-            _ => Some(thread.memory.record).filter(|place| *place != 0),
-        }
+        self.copied.interpreters_first = self.copied.ranges.len();
+        self.plan_interpreters();
     }
 
     fn plan_interpreters(&mut self) {
@@ -277,17 +227,50 @@ impl StackReader {
         merge(self.words.iter().copied(), &mut |range| self.copied.push(range, Role::Interpreter));
     }
 
-    fn plan_thread(&mut self, index: usize) {
+    fn plan_thread(&mut self, index: usize) -> ThreadRanges {
         let (low, high) = self.state_span();
-        let frame_size = u64::from(self.layout.offsets.frame.head_size) + LOCALS_BYTES;
+        let offsets = &self.layout.offsets;
+        let frame_size = u64::from(offsets.frame.head_size) + LOCALS_BYTES;
         let thread = &self.threads[index];
-        let state = Range { address: thread.state.wrapping_add(low), len: (high - low) as usize };
-        self.copied.push(state, Role::State(index));
-        for chunk in thread.memory.chunks.iter().rev() {
-            let len = chunk.used.min(chunk.size) as usize;
-            self.copied.push(Range { address: chunk.address, len }, Role::Chunk(index));
+        let copied = &mut self.copied;
+        let push_c_stack = |copied: &mut Copied| {
+            let c_stack = &thread.memory.c_stack;
+            c_stack.c_stack_ranges(frame_size, &mut |range| copied.push(range, Role::CStack(index)));
+        };
+        let has_records = offsets.thread.cframe != ABSENT;
+        let record = copied.ranges.len();
+        if has_records && thread.memory.record != 0 {
+            copied.push(Range { address: thread.memory.record, len: 8 }, Role::CStack(index));
         }
-        thread.memory.outside.ranges(frame_size, &mut |range| self.copied.push(range, Role::Outside(index)));
+        let first = copied.ranges.len();
+        let state = Range { address: thread.state.wrapping_add(low), len: (high - low) as usize };
+        copied.push(state, Role::State(index));
+        let chunk_range =
+            |chunk: &Chunk| Range { address: chunk.address, len: chunk.used.min(chunk.size) as usize };
+        let mut chunks = thread.memory.chunks.iter().rev();
+        let mut resting_half = None;
+        if let Some(newest) = chunks.next() {
+            let (moving, resting) = newest.halves(frame_size);
+            copied.push(moving, Role::Chunk(index));
+            resting_half = Some(resting);
+        }
+        push_c_stack(copied);
+        let outside = &thread.memory.outside;
+        let moving_first = copied.ranges.len();
+        outside.moving_ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
+        let resting_first = copied.ranges.len();
+        outside.resting_ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
+        let (moving, resting) = ((moving_first, resting_first), (resting_first, copied.ranges.len()));
+        let resting_chunks = resting_half.into_iter().chain(chunks.map(chunk_range));
+        resting_chunks.for_each(|range| copied.push(range, Role::Chunk(index)));
+        let end = copied.ranges.len();
+        let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
+        let address = thread.state.wrapping_add(u64::from(head));
+        copied.push(Range { address, len: 8 }, Role::State(index));
+        if has_records {
+            push_c_stack(copied);
+        }
+        ThreadRanges { record, first, moving, resting, end, again_end: copied.ranges.len() }
     }
 
     /// The part of a thread state that holds all fields that a sample looks at.
@@ -316,6 +299,7 @@ impl StackReader {
     pub(super) fn lists_agree(&mut self) -> bool {
         if let Some((range, role)) = self.copied.failed() {
             match role {
+                Role::CStack(index) => self.threads[index].memory.c_stack.forget(range),
                 Role::Outside(index) => self.threads[index].memory.outside.forget(range),
                 Role::Chunk(index) => self.threads[index].memory.chunks.clear(),
                 Role::State(_) | Role::Interpreter => return false,
@@ -416,7 +400,7 @@ impl StackReader {
                 return false;
             }
             self.single_reads_left -= 2;
-            fresh.push(Chunk { address, size, used: size.min(16 << 10) });
+            fresh.push(Chunk { address, size, used: size.min(16 << 10), innermost: 0 });
             address = previous;
         }
         chunks.truncate(kept);
@@ -449,39 +433,9 @@ impl StackReader {
             return;
         };
         let needed = innermost.checked_sub(chunk.address).filter(|inside| *inside < chunk.size).unwrap_or(0);
+        chunk.innermost = needed;
         let needed = (needed + frame_size + CHUNK_SLACK_BYTES).min(chunk.size);
         chunk.used = chunk.used.max(needed);
         chunk.used -= (chunk.used - needed) / 64;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ranges(places: &[u64]) -> Vec<(u64, usize)> {
-        let mut outside = Outside::default();
-        places.iter().for_each(|place| outside.touch(*place));
-        let mut found = Vec::new();
-        outside.ranges(100, &mut |range| found.push((range.address, range.len)));
-        found
-    }
-
-    #[test]
-    fn neighbours_are_copied_as_one_range() {
-        assert_eq!(ranges(&[]), []);
-        assert_eq!(ranges(&[5000, 1000, 1050, 90_000]), [(1000, 150), (5000, 100), (90_000, 100)]);
-        assert_eq!(ranges(&[1000, 3000, 5000]), [(1000, 4100)]);
-        assert_eq!(ranges(&[u64::MAX - 10]), [(u64::MAX - 10, 10)]);
-    }
-
-    #[test]
-    fn a_place_that_is_not_needed_is_forgotten_in_the_end() {
-        let mut outside = Outside::default();
-        outside.touch(1000);
-        (0..OUTSIDE_AGE_MAX).for_each(|_| outside.age());
-        outside.touch(2000);
-        outside.age();
-        assert_eq!(outside.places, [(2000, 1)]);
     }
 }

@@ -20,11 +20,33 @@ const ROOT_AGREEMENTS_MAX: u32 = 20;
 /// Frames followed by single reads, some 1.2 µs each, for one try. A deeper stack is learnt over several.
 const CHASE_MAX: usize = 500;
 
-/// Owners from this one on are the interpreter's own entry records, not frames of Python functions.
-const OWNER_ENTRY: u8 = 3;
+/// Innermost frames of a valid stack whose callers are remembered, for when they return while they are copied.
+const CALLERS_LEARNT: usize = 16;
+
+/// Owners that are the interpreter's own entry records, not frames of Python functions.
+const OWNERS_ENTRY: std::ops::RangeInclusive<u8> = 3..=4;
+
+/// Which of the two copies of what names the innermost frame.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// Made before everything else of the thread.
+    First,
+    /// Made after it.
+    Again,
+}
+
+/// A frame as it was copied.
+pub(super) struct CopiedFrame {
+    pub(super) frame: Frame,
+    /// The address of the frame that called it; 0 when none did.
+    pub(super) caller: u64,
+    /// It is the interpreter's own record of being entered, not the frame of a Python function.
+    pub(super) is_entry: bool,
+}
 
 /// How a walk ended.
-enum Walked {
+#[derive(Clone, Copy)]
+pub(super) enum Walked {
     /// At the root.
     Rooted,
     /// At a frame that was left while it was copied.
@@ -58,28 +80,41 @@ impl StackReader {
         let mut visited = std::mem::take(&mut self.visited);
         stack.clear();
         visited.clear();
-        let first = self.innermost(index, &mut visited);
+        let first = self.innermost(index, Moment::First, &mut visited);
         let mut walked = match first {
-            // The stack has shrunk while it was copied: what lay above is gone, and may be anything by now.
-            Ok(innermost) if self.has_shrunk(index, innermost) => Walked::Broken,
             Ok(innermost) => self.walk(index, innermost, &mut stack, &mut visited),
             Err(walked) => walked,
         };
-        // The innermost frame has been left while the rest was copied, as happens with the shortest functions
-        // most: the frame that took its place belongs to the same moment as the rest.
-        if !matches!(walked, Walked::Rooted)
-            && let Some(innermost) = self.innermost_again(index)
-            && stack.first().is_none_or(|(address, _)| *address != innermost)
+        let mut mended = false;
+        let mut other = std::mem::take(&mut self.scratch_again);
+        if matches!(walked, Walked::Broken | Walked::OtherRoot(_))
+            && let Ok(innermost) = first
+            && self.mend(memory, index, innermost, &mut other, &mut visited)
         {
-            let mut again = std::mem::take(&mut self.scratch_again);
-            again.clear();
-            if matches!(self.walk(index, innermost, &mut again, &mut visited), Walked::Rooted) {
-                walked = Walked::Rooted;
-                std::mem::swap(&mut stack, &mut again);
-            }
-            self.scratch_again = again;
+            walked = Walked::Rooted;
+            mended = true;
+            std::mem::swap(&mut stack, &mut other);
         }
-        let frame_size = u64::from(self.layout.offsets.frame.head_size);
+        // The record that names the innermost frame, or that frame, has been left while the rest was copied:
+        // what took its place belongs to the same moment as the rest.
+        if !matches!(walked, Walked::Rooted)
+            && let Ok(innermost) = self.innermost(index, Moment::Again, &mut visited)
+            && innermost != 0
+            && first.ok() != Some(innermost)
+        {
+            other.clear();
+            let walked_again = self.walk(index, innermost, &mut other, &mut visited);
+            for walked in [walked, walked_again] {
+                if let Walked::Missing(address) = walked {
+                    self.learn_missing(memory, index, address);
+                }
+            }
+            if matches!(walked_again, Walked::Rooted) {
+                walked = Walked::Rooted;
+                std::mem::swap(&mut stack, &mut other);
+            }
+        }
+        self.scratch_again = other;
         let thread = &mut self.threads[index];
         let valid = match walked {
             Walked::Rooted => {
@@ -89,13 +124,11 @@ impl StackReader {
             }
             Walked::Broken => false,
             Walked::Missing(address) => {
-                Self::expect(thread, address, frame_size);
-                // A miss is likely to be followed by others down the same stack: find them all now.
-                self.chase(memory, index, address);
+                self.learn_missing(memory, index, address);
                 false
             }
             Walked::MissingRecord(address) => {
-                thread.memory.outside.touch(address);
+                thread.memory.c_stack.touch(address);
                 false
             }
             Walked::OtherRoot(address) => {
@@ -109,6 +142,13 @@ impl StackReader {
             }
         };
         if valid {
+            self.threads[index].mended = mended;
+            if self.code_type == 0
+                && let Some((_, outermost)) = stack.last()
+            {
+                let place = outermost.code.wrapping_add(u64::from(self.layout.offsets.object.ob_type));
+                self.code_type = memory.read_u64(place).unwrap_or(0);
+            }
             self.accept(index, &stack, &visited);
         }
         self.scratch = stack;
@@ -116,23 +156,24 @@ impl StackReader {
         valid
     }
 
-    /// The walk itself; fills `stack` with (address, frame), innermost first, and `visited` with every other
+    /// The walk itself; appends (address, frame) to `stack`, innermost first, and to `visited` every other
     /// address that it needed.
-    fn walk(
+    pub(super) fn walk(
         &self,
         index: usize,
         innermost: u64,
         stack: &mut Vec<(u64, Frame)>,
         visited: &mut Vec<u64>,
     ) -> Walked {
-        let offsets = &self.layout.offsets;
         let root = self.threads[index].memory.root;
+        let has_chunks = self.layout.has_chunks();
         let mut address = innermost;
         if address == 0 {
             return Walked::Rooted;
         }
         let mut entered_by_interpreter = false;
-        for _ in 0..DEPTH_MAX {
+        let depth_max = self.depth_max(index);
+        for _ in 0..depth_max {
             if address == 0 {
                 return match stack.last() {
                     _ if entered_by_interpreter => Walked::Rooted,
@@ -140,59 +181,112 @@ impl StackReader {
                     None => Walked::Broken,
                 };
             }
-            let Some(bytes) = self.copied.thread_bytes(index, address, u64::from(offsets.frame.head_size))
-            else {
+            let Some(copied) = self.copied_frame(index, address) else {
                 return Walked::Missing(address);
             };
-            let field =
-                |offset: u32, len: usize| bytes.get(offset as usize..offset as usize + len).map_or(0, word);
-            let owner = if offsets.frame.owner == ABSENT { 0 } else { field(offsets.frame.owner, 1) as u8 };
-            entered_by_interpreter = owner >= OWNER_ENTRY;
-            if entered_by_interpreter {
+            entered_by_interpreter = copied.is_entry;
+            if copied.is_entry {
                 visited.push(address);
             } else {
-                let instruction = match offsets.thread.datastack_chunk {
-                    ABSENT => field(offsets.frame.instruction, 4),
-                    _ => field(offsets.frame.instruction, 8),
-                };
-                // 3.14 keeps a tag in the low bits of the reference to the code object.
-                let code = field(offsets.frame.code, 8) & !7;
-                stack.push((address, Frame { code, instruction }));
+                stack.push((address, copied.frame));
                 // Up to 3.10 the root is learnt, and may have been learnt wrongly: nothing calls a true one.
-                if address == root && (self.layout.has_chunks() || field(offsets.frame.previous, 8) == 0) {
+                if address == root && (has_chunks || copied.caller == 0) {
                     return Walked::Rooted;
                 }
             }
-            address = field(offsets.frame.previous, 8);
+            address = copied.caller;
         }
         Walked::Broken
     }
 
+    /// What was copied of the frame at an address.
+    pub(super) fn copied_frame(&self, index: usize, address: u64) -> Option<CopiedFrame> {
+        let offsets = &self.layout.offsets.frame;
+        let bytes = self.copied.thread_bytes(index, address, u64::from(offsets.head_size))?;
+        let field =
+            |offset: u32, len: usize| bytes.get(offset as usize..offset as usize + len).map_or(0, word);
+        let owner = if offsets.owner == ABSENT { 0 } else { field(offsets.owner, 1) as u8 };
+        let instruction_len = if self.layout.has_chunks() { 8 } else { 4 };
+        let frame = Frame {
+            // 3.14 keeps a tag in the low bits of the reference to the code object.
+            code: field(offsets.code, 8) & !7,
+            instruction: field(offsets.instruction, instruction_len),
+        };
+        Some(CopiedFrame {
+            frame,
+            caller: field(offsets.previous, 8),
+            is_entry: OWNERS_ENTRY.contains(&owner),
+        })
+    }
+
+    /// No stack has more frames than fit into what was copied: a walk that goes on is going round in circles.
+    fn depth_max(&self, index: usize) -> usize {
+        let head_size = self.layout.offsets.frame.head_size.max(8) as usize;
+        (self.copied.thread_len(index) / head_size + 1).min(DEPTH_MAX)
+    }
+
     /// The innermost frame of a thread; 0 when it runs no Python code.
-    fn innermost(&mut self, index: usize, visited: &mut Vec<u64>) -> Result<u64, Walked> {
+    fn innermost(&self, index: usize, moment: Moment, visited: &mut Vec<u64>) -> Result<u64, Walked> {
         let offsets = &self.layout.offsets.thread;
+        let read = |address: u64| match moment {
+            Moment::First => self.copied.thread_bytes(index, address, 8).map(word),
+            Moment::Again => self.copied.thread_bytes_again(index, address, 8).map(word),
+        };
+        let field = |offset: u32| self.threads[index].state.wrapping_add(u64::from(offset));
         if offsets.cframe == ABSENT {
-            return self.state_field(index, offsets.frame).ok_or(Walked::Broken);
+            return read(field(offsets.frame)).ok_or(Walked::Broken);
         }
-        let cframe = self.state_field(index, offsets.cframe).ok_or(Walked::Broken)?;
-        let place = cframe.wrapping_add(u64::from(offsets.cframe_frame));
+        let record = read(field(offsets.cframe)).ok_or(Walked::Broken)?;
+        let place = record.wrapping_add(u64::from(offsets.cframe_frame));
         visited.push(place);
-        self.threads[index].memory.record = place;
-        self.copied.thread_bytes(index, place, 8).map(word).ok_or(Walked::MissingRecord(place))
+        let before = match moment {
+            Moment::First => self.copied.record_before(index, place),
+            Moment::Again => None,
+        };
+        before.or_else(|| read(place)).ok_or(Walked::MissingRecord(place))
     }
 
-    /// Whether the innermost frame at the end of the copy lies below the one at its start, in the same chunk:
-    /// then the latter has been left, and from 3.11 on nothing in it says so.
-    fn has_shrunk(&self, index: usize, innermost: u64) -> bool {
-        let Some(last) = self.innermost_again(index) else { return false };
-        let in_chunk = |chunk: &super::Chunk, address: u64| address.wrapping_sub(chunk.address) < chunk.size;
-        let chunks = &self.threads[index].memory.chunks;
-        last < innermost && chunks.iter().any(|chunk| in_chunk(chunk, innermost) && in_chunk(chunk, last))
+    /// Has the next copy hold a frame that this one lacks, if it is one.
+    fn learn_missing(&mut self, memory: &dyn Memory, index: usize, address: u64) {
+        if self.is_entry(memory, address) {
+            self.threads[index].memory.c_stack.touch(address);
+        } else if self.is_frame(memory, address) {
+            let frame_size = u64::from(self.layout.offsets.frame.head_size);
+            Self::expect(&mut self.threads[index], address, frame_size);
+        } else {
+            return;
+        }
+        // A miss is likely to be followed by others down the same stack: find them all now.
+        self.chase(memory, index, address);
     }
 
-    /// The innermost frame as it was at the end of the copy, where it was read from the same place.
-    fn innermost_again(&self, index: usize) -> Option<u64> {
-        self.copied.head_again(index, self.head_place(index)?).filter(|address| *address != 0)
+    /// Whether one of the interpreter's own entry records lies at an address, as far as one byte can tell.
+    fn is_entry(&mut self, memory: &dyn Memory, address: u64) -> bool {
+        let owner = self.layout.offsets.frame.owner;
+        if owner == ABSENT || self.single_reads_left == 0 {
+            return false;
+        }
+        self.single_reads_left -= 1;
+        let mut byte = [0];
+        memory.read(address.wrapping_add(u64::from(owner)), &mut byte).is_ok()
+            && OWNERS_ENTRY.contains(&byte[0])
+    }
+
+    /// Whether a frame with a code object lies at an address; `true` as long as no code object is known that
+    /// others could be compared with.
+    fn is_frame(&mut self, memory: &dyn Memory, address: u64) -> bool {
+        if self.code_type == 0 {
+            return true;
+        }
+        if self.single_reads_left < 2 {
+            return false;
+        }
+        self.single_reads_left -= 2;
+        let offsets = &self.layout.offsets;
+        let code = memory.read_u64(address.wrapping_add(u64::from(offsets.frame.code)));
+        code.is_ok_and(|code| {
+            memory.read_u64((code & !7).wrapping_add(u64::from(offsets.object.ob_type))) == Ok(self.code_type)
+        })
     }
 
     /// Follows the stack by single reads from a missing frame on, to learn all that the next copy needs.
@@ -277,6 +371,8 @@ impl StackReader {
             }
             None => 0,
         };
+        let learns_callers = !self.layout.has_chunks();
+        let has_records = self.layout.offsets.thread.cframe != ABSENT;
         let thread = &mut self.threads[index];
         if thread.memory.outside.wants_to_know() {
             // Frames in chunks are no news; what `expect` would do for them, `settle` does.
@@ -288,6 +384,11 @@ impl StackReader {
                 stack.iter().map(|(address, _)| *address).filter(|address| !in_chunk(*address)).collect();
             outside.iter().for_each(|address| thread.memory.outside.touch(*address));
         }
+        if learns_callers && !thread.mended {
+            for pair in stack.windows(2).take(CALLERS_LEARNT) {
+                thread.memory.outside.learn_caller(pair[0].0, pair[0].1, pair[1].0);
+            }
+        }
         let same = |((_, new), old): &(&(u64, Frame), &Frame)| new == *old;
         thread.unchanged = stack.iter().rev().zip(&thread.frames).take_while(same).count();
         thread.frames.truncate(thread.unchanged);
@@ -298,7 +399,11 @@ impl StackReader {
         };
         thread.outcome = Outcome::Valid;
         thread.memory.outside.age();
-        visited.iter().for_each(|address| Self::expect(thread, *address, frame_size));
+        thread.memory.c_stack.age();
+        if has_records {
+            thread.memory.record = visited.first().copied().unwrap_or(0);
+        }
+        visited.iter().for_each(|address| thread.memory.c_stack.touch(*address));
         Self::settle(thread, stack.first().map_or(0, |(address, _)| *address), frame_size);
     }
 }

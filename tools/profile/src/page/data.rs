@@ -243,7 +243,7 @@ impl Names {
     fn of_used(functions: &[Function], nodes: &[(StackNode, u32)]) -> Names {
         let by_id: HashMap<FunctionId, &Function> =
             functions.iter().map(|function| (function.id, function)).collect();
-        let outside = Function { name: "(no Python code)".into(), ..Function::default() };
+        let outside = Function { name: "(no Python on the stack)".into(), ..Function::default() };
         let mut names =
             Names { functions: vec![], function_index: HashMap::new(), files: vec![], file_of: vec![] };
         let mut file_index = HashMap::new();

@@ -78,8 +78,22 @@ class Recording {
     for (let thread = this.threads.length - 1; thread >= 0; thread -= 1) {
       if (this.threadStart[thread] > this.threadStart[thread + 1]) this.threadStart[thread] = this.threadStart[thread + 1];
     }
-    this.threadLabel = this.threads.map((thread) => thread.name || `thread ${thread.os_tid}`);
-    this.processLabel = this.processes.map((process) => `${commandName(process.command)} (${process.pid})`);
+    this.threadLabel = this.threads.map((thread, index) => this.labelOfThread(thread, index));
+    // Children that fork has made share their parent's command line: the report knows what each mostly ran.
+    const told = this.meta.report?.processes;
+    const busiest = new Map((Array.isArray(told) ? told : []).map((process) => [process.pid, process.busiest_function]));
+    this.processLabel = this.processes.map((process) => {
+      const does = (busiest.get(process.pid) ?? "").split(".<locals>")[0];
+      return `${commandName(process.command)} (${process.pid})${does ? ` ${does}` : ""}`;
+    });
+  }
+
+  /** A thread that never ran Python and was given no name has only that of the program. */
+  labelOfThread(thread, index) {
+    const program = (this.processes[this.threadProcess[index]]?.command[0] ?? "").split("/").pop().slice(0, 15);
+    const nodes = this.rowNode.subarray(this.threadStart[index], this.threadStart[index + 1]);
+    if (thread.name === program && !nodes.some((node) => node > 1)) return `C thread ${thread.os_tid}`;
+    return thread.name || `thread ${thread.os_tid}`;
   }
 
   /**
@@ -321,7 +335,7 @@ function kindOfFile(file) {
 
 /** The part of a file's name that tells what it is: `json/decoder.py`. */
 function shortFile(file) {
-  const library = /[\\/](?:site-packages|dist-packages|lib(?:64)?[\\/]python\d[^\\/]*)[\\/](.*)$/.exec(file);
+  const library = /.*[\\/](?:site|dist)-packages[\\/](.*)$/.exec(file) ?? /[\\/]lib(?:64)?[\\/]python\d[^\\/]*[\\/](.*)$/.exec(file);
   if (library) return library[1];
   const parts = file.split(/[\\/]/);
   return parts.length > 2 ? parts.slice(-2).join("/") : file;

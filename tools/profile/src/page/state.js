@@ -22,7 +22,7 @@ function initialChoices(recording) {
 }
 
 /**
- * Every state but lost samples; where threads that sleep or wait for a lock make up most of the samples, they
+ * Every state but lost samples; where threads that sleep or wait for a lock make up a third of the samples, they
  * would hide the rest of the graph, so it starts without them. The chips show what is left out.
  */
 function defaultStates(recording) {
@@ -38,7 +38,7 @@ function defaultStates(recording) {
     ticks += recording.rowTicks[row];
     if ((idle >> state) & 1) idleTicks += recording.rowTicks[row];
   }
-  return idleTicks > ticks / 2 && idleTicks < ticks ? all & ~idle : all;
+  return idleTicks > ticks / 3 && idleTicks < ticks ? all & ~idle : all;
 }
 
 class Choices {

@@ -51,7 +51,7 @@ function warningsOf(recording) {
   }
   if (meta.dropped > 0) list.push(`The first ${formatTime(recording.moment(0))} are not shown: the recording reached its size limit and forgot its oldest ${formatCount(meta.dropped)} samples.`);
   const { taken, lost } = meta.samples;
-  if (lost > 0.01 * (taken + lost)) list.push(`${formatShare(lost, taken + lost)} of the samples were lost; rare functions may be missing.`);
+  if (lost > 0.01 * (taken + lost)) list.push(`${formatShare(lost, taken + lost)} of the samples are missing, since naja had no core in time or a stack could not be read. Shares rest on the others; rare functions may be absent.`);
   if (meta.folded_below_ticks > 0) {
     list.push(`To keep this page small, stacks seen for less than ${formatTime(recording.seconds(meta.folded_below_ticks))} in all are counted at their callers.`);
   }

@@ -376,7 +376,7 @@ fn check_against(browser: &Browser, truth: &Truth) {
         let own = truth.own.get(name).copied().unwrap_or(0);
         assert_eq!(functions.get(name), Some(&(*total, own)), "{name}");
     }
-    let outside = usize::from(functions.contains_key("(no Python code)"));
+    let outside = usize::from(functions.contains_key("(no Python on the stack)"));
     assert_eq!(functions.len(), truth.total.len() + outside);
 }
 
@@ -462,8 +462,14 @@ fn everything_can_be_done_with_the_keyboard() {
     browser.wait_for("const { group, invert, lines, flip } = naja.choices.values; return group === 'none' && !invert && !lines && !flip");
     browser.keys("tt");
     browser.wait_for("return naja.choices.values.thread === 1 && naja.sums.ticks === 750");
-    browser.keys("0s");
-    browser.wait_for("return naja.choices.values.thread === null && naja.presetButtons[1].button.getAttribute('aria-pressed') === 'true'");
+    browser.keys("0");
+    browser.wait_for("return naja.choices.values.thread === null");
+    // From the set of states that the page starts with to the next one.
+    let pressed =
+        "naja.presetButtons.findIndex(({ button }) => button.getAttribute('aria-pressed') === 'true')";
+    let first = browser.run(&format!("return {pressed}")).as_u64().expect("a set of states is pressed");
+    browser.keys("s");
+    browser.wait_for(&format!("return {pressed} === {}", (first + 1) % 4));
     // The table, and its order.
     browser.keys(&format!("0r3{}{}", key::DOWN, key::ENTER));
     browser.wait_for("return naja.choices.values.sort === 'total' && naja.choices.values.selected !== null");
