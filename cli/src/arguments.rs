@@ -5,6 +5,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use naja_dates::command::DatesArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     View(ViewArguments),
     Sql(SqlArguments),
+    Dates(DatesArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
     /// Print which naja this is, and where its program and its package lie

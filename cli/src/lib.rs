@@ -50,6 +50,9 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Sql(options) }) => {
             naja_profile::query::sql(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Dates(options) }) => {
+            naja_dates::command::dates(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Completions(options) }) => {
             let mut text = Vec::new();
             clap_complete::generate(options.shell, &mut tree, "naja", &mut text);
