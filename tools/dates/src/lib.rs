@@ -1,6 +1,6 @@
 //! Dates: understands what people write for a date, computes with it, and repeats it by rules.
 //!
-//! Plain data in, plain data out: no Python, and no printing except in `command`. Years run from 1 to 9999 and the
+//! Plain data in, plain data out: no Python, and no printing except in [`command`]. Years run from 1 to 9999 and the
 //! calendar is the Gregorian one throughout, as in Python's `datetime`. Start at [`parser::parse`].
 
 pub mod calendar;

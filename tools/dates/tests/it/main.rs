@@ -3,5 +3,8 @@
 mod easter;
 mod find;
 mod hostile;
+mod iso;
+mod parser;
+mod relative;
 mod rrule;
 mod zone;
