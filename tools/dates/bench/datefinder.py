@@ -2,7 +2,7 @@
 
 Run it with the Python that has naja installed: `python tools/dates/bench/datefinder.py`. It makes an environment with
 the original under `.cache`, asks both in programs of their own, and writes `datefinder.md` and `datefinder.json` beside
-itself. What counts as found is written in `corpus/README.md`. Of the held-out half it shows totals only; `--show`
+itself, and the timed cases into `results.json`, which other scripts share. What counts as found is written in `corpus/README.md`. Of the held-out half it shows totals only; `--show`
 prints the mistakes of naja on the development half.
 """
 
@@ -94,12 +94,29 @@ def newspaper():
     return text, planted
 
 
+# Texts of one part over and over, in which a careless search looks everywhere from everywhere.
+HARD = ["1", "a", " ", "-", "1/", "12:00 est ", "1 May ", "May 1 2014 ", "1-1-", "on ", "1 to ", "3 days ago ", "10:10:10 2014 a.m."]
+
 CALLS = {
     "find_dates": lambda module, text: list(module.find_dates(text)),
     "find_dates(strict)": lambda module, text: list(module.find_dates(text, strict=True)),
     "extract": lambda module, text: list(module.extract(text)),
     "find_dates_legacy": lambda module, text: list(module.find_dates_legacy(text)),
 }
+
+
+def hardest(module, part):
+    """The longest of three kinds of search on one hard text; of each, the quickest of three runs."""
+    text = (part * SIZE)[:SIZE]
+    longest = 0
+    for call in ("find_dates", "find_dates(strict)", "extract"):
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            CALLS[call](module, text)
+            times.append(time.perf_counter() - start)
+        longest = max(longest, min(times))
+    return longest
 
 
 def work(name):
@@ -116,6 +133,8 @@ def work(name):
         if question["what"] == "corpus":
             records = [json.loads(record) for record in open(question["path"], encoding="utf-8")]
             answer = list(answers(module, question["engine"], records))
+        elif question["what"] == "hard":
+            answer = [hardest(module, part) for part in HARD]
         else:
             call = CALLS[question["call"]]
             start = time.perf_counter()
@@ -304,7 +323,22 @@ def report(results):
         lines.append(
             f"| {row['case']} | {cells[0]} | {cells[1]} | {row['ratio']} | {row['naja_found']} | {row['peer_found']} |"
         )
+    part, seconds = max(results["hard"].items(), key=lambda item: item[1])
+    lines += [
+        "",
+        f"Hard texts: {len(results['hard'])} of {SIZE // 1000} KB, each one part over and over; the slowest search of naja's takes "
+        f"{seconds * 1e3:.0f} ms, on {part!r}.",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def write_cases(cases):
+    """Puts the cases into the results of the whole tool, in the place of earlier ones of this script."""
+    path = HERE / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cases": []}
+    others = [case for case in results["cases"] if case.get("original") != "datefinder"]
+    results["cases"] = others + [{"original": "datefinder", "unit": "s", **case} for case in cases]
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def main():
@@ -335,8 +369,10 @@ def main():
         "quality": quality,
         "same_as_older": same_dates(workers["naja"], workers["original"]),
         "planted": newspaper()[1],
+        "hard": dict(zip(HARD, workers["naja"].ask(what="hard"))),
         "cases": measure(workers["naja"], workers["original"]),
     }
+    write_cases(results["cases"])
     (HERE / "datefinder.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report(results)
     (HERE / "datefinder.md").write_text(text, encoding="utf-8")
