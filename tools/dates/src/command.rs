@@ -20,7 +20,7 @@ pub struct DatesArguments {
 /// The commands of `naja dates`.
 #[derive(Debug, clap::Subcommand)]
 pub enum DatesCommand {
-    /// `naja dates find`.
+    /// Find the dates in a text
     Find(find::FindArguments),
 }
 
