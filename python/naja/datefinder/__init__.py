@@ -7,7 +7,8 @@ dates are found by rules that were measured on a labelled corpus.
 import os
 
 from .date_fragment import DateFragment
-from .extraction import (
+from .older import DateFinder, find_dates_legacy
+from .v2 import (
     AbsoluteValue,
     DurationValue,
     IntervalValue,
@@ -17,7 +18,6 @@ from .extraction import (
     find_complete,
     find_dates_compat,
 )
-from .older import DateFinder, find_dates_legacy
 
 __version__ = "1.0.0"
 
@@ -34,6 +34,9 @@ __all__ = [
     "DurationValue",
     "IntervalValue",
 ]
+
+# Where the original has it, and so where its pickles look.
+DateFinder.__module__ = __name__
 
 _ENGINES = ("legacy", "v2", "compat")
 

@@ -3,7 +3,7 @@ from datetime import datetime
 from typing import Any, Literal, overload
 
 from .date_fragment import DateFragment as DateFragment
-from .extraction import (
+from .v2 import (
     AbsoluteValue as AbsoluteValue,
     DurationValue as DurationValue,
     IntervalValue as IntervalValue,

@@ -6,7 +6,7 @@ from naja._native import dates as _dates
 from naja.dateutil import parser, tz
 
 from .constants import STRIP_CHARS, TIMEZONE_REPLACEMENTS
-from .extraction import as_utf8
+from .v2 import as_utf8
 
 _find = _dates.find
 

@@ -2,13 +2,14 @@
 
 Run it with the Python that has naja installed: `python tools/dates/bench/datefinder.py`. It makes an environment with
 the original under `.cache`, asks both in programs of their own, and writes `datefinder.md` and `datefinder.json` beside
-itself. What counts as found is written in `corpus/README.md`. Of the held-out half it shows totals only; `--show`
+itself, and the timed cases into `results.json`, which other scripts share. What counts as found is written in `corpus/README.md`. Of the held-out half it shows totals only; `--show`
 prints the mistakes of naja on the development half.
 """
 
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import platform
 import random
@@ -94,12 +95,29 @@ def newspaper():
     return text, planted
 
 
+# Texts of one part over and over, in which a careless search looks everywhere from everywhere.
+HARD = ["1", "a", " ", "-", "1/", "12:00 est ", "1 May ", "May 1 2014 ", "1-1-", "on ", "1 to ", "3 days ago ", "10:10:10 2014 a.m."]
+
 CALLS = {
     "find_dates": lambda module, text: list(module.find_dates(text)),
     "find_dates(strict)": lambda module, text: list(module.find_dates(text, strict=True)),
     "extract": lambda module, text: list(module.extract(text)),
     "find_dates_legacy": lambda module, text: list(module.find_dates_legacy(text)),
 }
+
+
+def hardest(module, part):
+    """The longest of three kinds of search on one hard text; of each, the quickest of three runs."""
+    text = (part * SIZE)[:SIZE]
+    longest = 0
+    for call in ("find_dates", "find_dates(strict)", "extract"):
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            CALLS[call](module, text)
+            times.append(time.process_time() - start)
+        longest = max(longest, min(times))
+    return longest
 
 
 def work(name):
@@ -116,6 +134,8 @@ def work(name):
         if question["what"] == "corpus":
             records = [json.loads(record) for record in open(question["path"], encoding="utf-8")]
             answer = list(answers(module, question["engine"], records))
+        elif question["what"] == "hard":
+            answer = [hardest(module, part) for part in HARD]
         else:
             call = CALLS[question["call"]]
             start = time.perf_counter()
@@ -269,7 +289,7 @@ def report(results):
     lines = [
         "# naja's datefinder beside datefinder 1.0",
         "",
-        f"Written by `bench/datefinder.py`: {results['machine']}. Against {results['original']}.",
+        f"Written by `bench/datefinder.py`: {results['machine']}, load average {results['load']}. Against {results['original']}.",
         "",
         "## What is found",
         "",
@@ -304,7 +324,22 @@ def report(results):
         lines.append(
             f"| {row['case']} | {cells[0]} | {cells[1]} | {row['ratio']} | {row['naja_found']} | {row['peer_found']} |"
         )
+    part, seconds = max(results["hard"].items(), key=lambda item: item[1])
+    lines += [
+        "",
+        f"Hard texts: {len(results['hard'])} of {SIZE // 1000} KB, each one part over and over; the slowest search of naja's takes "
+        f"{seconds * 1e3:.0f} ms of processor time, on {part!r}.",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def write_cases(cases):
+    """Puts the cases into the results of the whole tool, in the place of earlier ones of this script."""
+    path = HERE / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cases": []}
+    others = [case for case in results["cases"] if case.get("original") != "datefinder"]
+    results["cases"] = others + [{"original": "datefinder", "unit": "s", **case} for case in cases]
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def main():
@@ -330,13 +365,16 @@ def main():
             if arguments.show and half == "development" and worker == "naja":
                 print(case, *(f"  wrong  {row}" for row in wrong), *(f"  missed {row}" for row in missed), sep="\n")
     results = {
-        "machine": f"{platform.machine()}, {platform.system()}, CPython {platform.python_version()}",
+        "machine": f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores, CPython {platform.python_version()}",
+        "load": round(os.getloadavg()[0], 1),
         "original": ", ".join(ORIGINAL),
         "quality": quality,
         "same_as_older": same_dates(workers["naja"], workers["original"]),
         "planted": newspaper()[1],
+        "hard": dict(zip(HARD, workers["naja"].ask(what="hard"))),
         "cases": measure(workers["naja"], workers["original"]),
     }
+    write_cases(results["cases"])
     (HERE / "datefinder.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report(results)
     (HERE / "datefinder.md").write_text(text, encoding="utf-8")

@@ -32,7 +32,7 @@ pub struct DatesArguments {
 /// The commands below `naja dates`.
 #[derive(Debug, clap::Subcommand)]
 pub enum DatesCommand {
-    /// `naja dates find`.
+    /// Find the dates in a text
     Find(find::FindArguments),
     /// `naja dates rule`.
     Rule(rule::RuleArguments),

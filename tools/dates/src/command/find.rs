@@ -104,13 +104,7 @@ fn options(arguments: &FindArguments) -> Result<Options, Failure> {
 fn moment(text: &str) -> Option<Moment> {
     let (day, time) = iso::datetime(text.as_bytes(), None).ok()?;
     let (year, month, day) = day;
-    let narrow = |part: i64| u8::try_from(part).ok();
-    Moment::on(i32::try_from(year).ok()?, narrow(month.into())?, narrow(day.into())?)?.at(
-        time.hour,
-        time.minute,
-        time.second,
-        time.microsecond,
-    )
+    Moment::on(year, month, day)?.at(time.hour, time.minute, time.second, time.microsecond)
 }
 
 fn now() -> Moment {

@@ -158,6 +158,10 @@ fn range_word(text: &str, at: usize) -> Option<usize> {
     Some(at + word + sign.len_utf8())
 }
 
+/// What the original's regular expressions take for a part of a word; fractions such as `½` are none.
 fn is_in_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
+    letter == '_'
+        || letter.is_alphabetic()
+        || tokens::is_decimal(letter)
+        || matches!(letter, '\u{300}'..='\u{36f}')
 }

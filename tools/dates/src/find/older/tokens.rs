@@ -2,6 +2,8 @@
 //!
 //! No part looks at what stands around it: the `on` of `second` is a part. That is what the engine does.
 
+use crate::parser::{Class, English, Vocabulary};
+
 /// A kind of part; named as in the original, whose users read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
@@ -155,6 +157,7 @@ pub(super) fn token(text: &str, at: usize, captures: &mut Vec<Capture>) -> Optio
             .or_else(|| digits(text, at, captures)),
         '-' | ':' => iso(text, at, captures).or_else(|| delimiters(text, at, captures)),
         'a'..='z' | 'A'..='Z' => word(text, at, captures),
+        _ if is_decimal(first) => time(text, at, captures).or_else(|| digits(text, at, captures)),
         _ => delimiters(text, at, captures),
     }
 }
@@ -165,6 +168,18 @@ fn add(captures: &mut Vec<Capture>, group: Group, start: usize, end: usize) {
 
 fn digits_at(text: &str, at: usize, most: usize) -> usize {
     text.as_bytes()[at..].iter().take(most).take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// The place behind at most so many digits of any script, as the original counts digits outside of stamps.
+fn decimals_end(text: &str, at: usize, most: usize) -> usize {
+    let digits = text[at..].chars().take(most).take_while(|letter| is_decimal(*letter));
+    at + digits.map(char::len_utf8).sum::<usize>()
+}
+
+/// A digit of any script.
+pub(super) fn is_decimal(letter: char) -> bool {
+    let english = English { year: 2000 };
+    letter.is_ascii_digit() || (!letter.is_ascii() && matches!(english.class(letter), Class::Digit(Some(_))))
 }
 
 fn byte(text: &str, at: usize) -> u8 {
@@ -257,8 +272,8 @@ fn two_digits(text: &str, at: usize) -> Option<u8> {
 
 /// `10:11`, `10:11:12.5 pm EST`, `11 am`.
 fn time(text: &str, at: usize, captures: &mut Vec<Capture>) -> Option<usize> {
-    let hours = at + digits_at(text, at, 2);
-    let minutes = if byte(text, hours) == b':' { digits_at(text, hours + 1, 2) } else { 0 };
+    let hours = decimals_end(text, at, 2);
+    let minutes = if byte(text, hours) == b':' { decimals_end(text, hours + 1, 2) - hours - 1 } else { 0 };
     let period = period(text, skip_space(text, hours));
     if minutes == 0 && period.is_none() {
         return None;
@@ -272,10 +287,11 @@ fn time(text: &str, at: usize, captures: &mut Vec<Capture>) -> Option<usize> {
         add(captures, Group::Minutes, hours + 1, next);
         for (signs, group, most) in [(":", Group::Seconds, 2), (".,", Group::Microseconds, 6)] {
             let sign = byte(text, next);
-            let digits = if signs.as_bytes().contains(&sign) { digits_at(text, next + 1, most) } else { 0 };
-            if digits > 0 {
-                add(captures, group, next + 1, next + 1 + digits);
-                next += 1 + digits;
+            let end =
+                if signs.as_bytes().contains(&sign) { decimals_end(text, next + 1, most) } else { next + 1 };
+            if end > next + 1 {
+                add(captures, group, next + 1, end);
+                next = end;
             }
         }
         next = skip_space(text, next);
@@ -330,7 +346,7 @@ fn year(text: &str, at: usize, captures: &mut Vec<Capture>) -> Option<usize> {
 }
 
 fn digits(text: &str, at: usize, captures: &mut Vec<Capture>) -> Option<usize> {
-    let end = at + digits_at(text, at, usize::MAX);
+    let end = decimals_end(text, at, usize::MAX);
     add(captures, Group::Digits, at, end);
     match ["st", "th", "rd", "nd"].iter().find_map(|suffix| starts_with(text, end, suffix)) {
         Some(behind) => {

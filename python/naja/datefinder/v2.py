@@ -1,4 +1,4 @@
-"""Dates with their kind, their place and how sure they are."""
+"""Dates with their kind, their place and how sure they are; the module is named as in datefinder 1.0."""
 
 import datetime as _datetime
 import re as _re
