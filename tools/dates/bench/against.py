@@ -22,6 +22,8 @@ import time
 import typing
 import warnings
 
+import rules_and_zones
+
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "dates"
 ORIGINAL = "python-dateutil==4.0.0"
@@ -130,6 +132,7 @@ CASES = [
     many("%Y-%m-%d %H:%M:%S"),
     many("%d %b %Y"),
     many("%Y-%m-%dT%H:%M:%S", as_array=True),
+    *(Case(*row) for row in rules_and_zones.CASES),
 ]
 
 SIDES = {}
@@ -187,6 +190,7 @@ def measure(case, runs):
 def result(name, unit, ours, theirs, target, at_most=None):
     one, other = statistics.median(ours), statistics.median(theirs)
     return {
+        "original": "python-dateutil",
         "case": name,
         "unit": unit,
         "naja": one,
@@ -287,10 +291,10 @@ def main():
     runs = 3 if arguments.short else 7
     warnings.simplefilter("ignore")
     install()
-    kept = {}
     stored = HERE / "results.json"
-    if stored.is_file():
-        kept = {one["case"]: one for one in json.loads(stored.read_text())}
+    cases = json.loads(stored.read_text())["cases"] if stored.is_file() else []
+    others = [one for one in cases if one["original"] != "python-dateutil"]
+    kept = {one["case"]: one for one in cases if one["original"] == "python-dateutil"}
 
     def is_chosen(name):
         return not arguments.words or any(word in name for word in arguments.words)
@@ -309,8 +313,11 @@ def main():
             print(f"{one['case']}: {one['ratio']:.1f}", file=sys.stderr)
     names = {one["case"] for one in results}
     results += [one for name, one in kept.items() if name not in names]
-    stored.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    stored.write_text(json.dumps({"cases": results + others}, indent=1, ensure_ascii=False) + "\n")
     (HERE / "results.md").write_text(page(results))
+    if not arguments.words:
+        # Quality and speed of finding dates in texts, which have pages of their own.
+        subprocess.run([sys.executable, HERE / "datefinder.py"], check=True)
 
 
 if __name__ == "__main__":

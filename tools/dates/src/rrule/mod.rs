@@ -12,7 +12,7 @@ mod text;
 mod walk;
 
 pub use calendar::{Civil, LAST_YEAR, Moment, SECONDS_PER_DAY, civil, days_in_month, moment};
-pub use error::RuleError;
+pub use error::{RuleError, TextError};
 pub use rule::{Frequency, Parts, Rule, WeekdayPart};
-pub use text::{Property, RuleText, TextError, parse_rule, properties, weekday_name};
+pub use text::{Property, RuleText, parse_rule, properties, weekday_name};
 pub use walk::{Progress, Walker};

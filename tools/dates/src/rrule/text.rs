@@ -3,8 +3,7 @@
 //! Dates inside the text stay text: how they are read is the caller's choice. Start at [`properties`] for lines and
 //! [`parse_rule`] for one rule.
 
-use std::fmt;
-
+use super::error::TextError;
 use super::rule::{Frequency, Parts, WeekdayPart};
 
 const WEEKDAYS: [&str; 7] = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
@@ -33,40 +32,6 @@ pub struct Property {
     /// What stands after the colon.
     pub value: String,
 }
-
-/// Why a rule's text cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TextError {
-    /// Nothing there.
-    Empty,
-    /// A line that should be a rule begins with another property's name.
-    NotARule(String),
-    /// A part without exactly one `=`.
-    NotAPart(String),
-    /// A part that iCalendar does not know.
-    UnknownPart(String),
-    /// A value that its part cannot have.
-    InvalidValue {
-        /// The part.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-}
-
-impl fmt::Display for TextError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => out.write_str("empty string"),
-            Self::NotARule(name) => write!(out, "unknown parameter name: '{name}'"),
-            Self::NotAPart(part) => write!(out, "'{part}' is not of the form NAME=VALUE"),
-            Self::UnknownPart(name) => write!(out, "unknown parameter '{name}'"),
-            Self::InvalidValue { name, value } => write!(out, "invalid '{name}': {value}"),
-        }
-    }
-}
-
-impl std::error::Error for TextError {}
 
 /// Splits a text, in capitals, into properties: at white space, or, with `unfold`, at line ends, where a line that
 /// begins with a space goes on with the line before.
