@@ -7,7 +7,8 @@ use naja_dates::find::{First, Found, Moment, Options, Search, Value, find, hosti
 
 /// Thursday, 19 March 2026, noon.
 fn options() -> Options {
-    Options::new(Moment::on(2026, 3, 19).unwrap().at(12, 0, 0, 0).unwrap())
+    let day = Moment::on(2026, 3, 19).expect("the calendar has this day");
+    Options::new(day.at(12, 0, 0, 0).expect("noon is a time"))
 }
 
 /// `text = value` of each date, without durations.
@@ -169,8 +170,8 @@ fn a_text_in_pieces_gives_what_the_whole_gives() {
 /// The records of one half of the labelled corpus.
 fn corpus(half: &str) -> Vec<serde_json::Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("bench/corpus/{half}.jsonl"));
-    let lines = std::fs::read_to_string(path).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let lines = std::fs::read_to_string(path).expect("the corpus is there");
+    lines.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 /// A floor under what `bench/datefinder.md` says in full.
