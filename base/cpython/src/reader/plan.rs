@@ -251,11 +251,10 @@ impl StackReader {
         let chunk_range =
             |chunk: &Chunk| Range { address: chunk.address, len: chunk.used.min(chunk.size) as usize };
         let mut chunks = thread.memory.chunks.iter().rev();
-        let mut resting_half = None;
         if let Some(newest) = chunks.next() {
             let (moving, resting) = newest.halves(frame_size);
             copied.push(moving, Role::Chunk(index));
-            resting_half = Some(resting);
+            copied.push(resting, Role::Chunk(index));
         }
         push_c_stack(copied);
         let outside = &thread.memory.outside;
@@ -264,10 +263,12 @@ impl StackReader {
         let resting_first = copied.ranges.len();
         outside.resting_ranges(frame_size, &mut |range| copied.push(range, Role::Outside(index)));
         let (moving, resting) = ((moving_first, resting_first), (resting_first, copied.ranges.len()));
-        let resting_chunks = resting_half.into_iter().chain(chunks.map(chunk_range));
-        resting_chunks.for_each(|range| copied.push(range, Role::Chunk(index)));
+        chunks.for_each(|chunk| copied.push(chunk_range(chunk), Role::Chunk(index)));
         let end = copied.ranges.len();
-        if thread.memory.steady < STEADY_SAMPLES {
+        let is_steady = thread.memory.steady >= STEADY_SAMPLES;
+        if has_records && is_steady && thread.memory.record != 0 {
+            copied.push(Range { address: thread.memory.record, len: 8 }, Role::CStack(index));
+        } else if !is_steady || self.layout.has_chunks() {
             let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
             let address = thread.state.wrapping_add(u64::from(head));
             copied.push(Range { address, len: 8 }, Role::State(index));
