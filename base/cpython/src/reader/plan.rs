@@ -265,10 +265,7 @@ impl StackReader {
         let (moving, resting) = ((moving_first, resting_first), (resting_first, copied.ranges.len()));
         chunks.for_each(|chunk| copied.push(chunk_range(chunk), Role::Chunk(index)));
         let end = copied.ranges.len();
-        let is_steady = thread.memory.steady >= STEADY_SAMPLES;
-        if has_records && is_steady && thread.memory.record != 0 {
-            copied.push(Range { address: thread.memory.record, len: 8 }, Role::CStack(index));
-        } else if !is_steady || self.layout.has_chunks() {
+        if thread.memory.steady < STEADY_SAMPLES || self.layout.has_chunks() {
             let head = if has_records { offsets.thread.cframe } else { offsets.thread.frame };
             let address = thread.state.wrapping_add(u64::from(head));
             copied.push(Range { address, len: 8 }, Role::State(index));

@@ -103,7 +103,7 @@ impl StackReader {
         // The record that names the innermost frame, or that frame, has been left while the rest was copied:
         // what took its place belongs to the same moment as the rest.
         if !matches!(walked, Walked::Rooted)
-            && let Some(innermost) = self.innermost_again(index, &mut visited)
+            && let Ok(innermost) = self.innermost(index, Moment::Again, &mut visited)
             && innermost != 0
             && first.ok() != Some(innermost)
         {
@@ -259,27 +259,12 @@ impl StackReader {
             return false;
         }
         let [(innermost, _), (caller, _), ..] = stack else { return false };
-        let Some(last) = self.innermost_last(index).filter(|last| *last != 0) else { return false };
+        let Ok(last) = self.innermost(index, Moment::Again, &mut Vec::new()) else { return false };
         let in_chunk = |chunk: &super::Chunk, address: u64| address.wrapping_sub(chunk.address) < chunk.size;
         let chunks = &self.threads[index].memory.chunks;
         last < *innermost
             && last != *caller
             && chunks.iter().any(|chunk| in_chunk(chunk, *innermost) && in_chunk(chunk, last))
-    }
-
-    /// Likewise, from where the state named it then.
-    fn innermost_again(&self, index: usize, visited: &mut Vec<u64>) -> Option<u64> {
-        self.innermost(index, Moment::Again, visited).ok().or_else(|| self.innermost_last(index))
-    }
-
-    /// The innermost frame as it was after everything else had been copied, where that was copied.
-    fn innermost_last(&self, index: usize) -> Option<u64> {
-        let record = self.threads[index].memory.record;
-        let at_record = (record != 0).then(|| self.copied.thread_bytes_again(index, record, 8)).flatten();
-        match at_record {
-            Some(bytes) => Some(word(bytes)),
-            None => self.innermost(index, Moment::Again, &mut Vec::new()).ok(),
-        }
     }
 
     /// Has the next copy hold a frame that this one lacks, if it is one.
