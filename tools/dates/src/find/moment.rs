@@ -1,7 +1,8 @@
 //! A day and a time of day in the Gregorian calendar, without a zone.
 //!
-//! Every [`Moment`] is a real one: years 1 to 9999, no 30 February, no second 60. Days are counted from
-//! 1970-01-01, as everywhere in this module.
+//! Every [`Moment`] is a real one: years 1 to 9999, no 30 February, no second 60.
+
+use crate::calendar;
 
 /// A day and a time of day; ordered as time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,10 +45,9 @@ impl Moment {
 
     /// The moment so many seconds later, or nothing outside of the years 1 to 9999.
     pub fn plus_seconds(self, seconds: i64) -> Option<Self> {
-        let of_day = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
-        let total = (self.days() * 86_400 + of_day).checked_add(seconds)?;
+        let total = self.seconds().checked_add(seconds)?;
         let of_day = total.rem_euclid(86_400);
-        let moment = Self::from_days(total.div_euclid(86_400))?;
+        let moment = Self::from_ordinal(total.div_euclid(86_400))?;
         let narrow = |part: i64| u8::try_from(part).ok();
         moment.at(narrow(of_day / 3600)?, narrow(of_day / 60 % 60)?, narrow(of_day % 60)?, self.microsecond)
     }
@@ -62,52 +62,33 @@ impl Moment {
 
     /// Monday is 0.
     pub fn weekday(self) -> u8 {
-        u8::try_from((self.days() + 3).rem_euclid(7)).expect("a remainder by seven")
+        u8::try_from(calendar::weekday(self.ordinal())).expect("a remainder by seven")
     }
 
     /// Seconds from another moment to this one, microseconds left aside.
     pub fn seconds_since(self, earlier: Self) -> i64 {
-        let count = |moment: Self| {
-            moment.days() * 86_400
-                + i64::from(moment.hour) * 3600
-                + i64::from(moment.minute) * 60
-                + i64::from(moment.second)
-        };
-        count(self) - count(earlier)
+        self.seconds() - earlier.seconds()
     }
 
-    /// Days since 1970-01-01. Source: Howard Hinnant, "chrono-compatible low-level date algorithms".
-    fn days(self) -> i64 {
-        let (month, day) = (i64::from(self.month), i64::from(self.day));
-        let year = i64::from(self.year) - i64::from(month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    /// Seconds from the day before 1 January of year 1, microseconds left aside.
+    fn seconds(self) -> i64 {
+        self.ordinal() * 86_400
+            + i64::from(self.hour) * 3600
+            + i64::from(self.minute) * 60
+            + i64::from(self.second)
     }
 
-    fn from_days(days: i64) -> Option<Self> {
-        let days = days + 719_468;
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let month = (shifted + 2) % 12 + 1;
-        let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2);
-        Self::on(
-            i32::try_from(year).ok()?,
-            u8::try_from(month).ok()?,
-            u8::try_from(day_of_year - (153 * shifted + 2) / 5 + 1).ok()?,
-        )
+    fn ordinal(self) -> i64 {
+        calendar::ordinal(self.year.into(), self.month.into(), self.day.into())
+    }
+
+    fn from_ordinal(ordinal: i64) -> Option<Self> {
+        let (year, month, day) = calendar::from_ordinal(ordinal)?;
+        Self::on(i32::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
     }
 }
 
 /// The number of days of a month of 1 to 12.
 pub(super) fn days_of_month(year: i32, month: u8) -> u8 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+    u8::try_from(calendar::days_in_month(year.into(), month.into())).expect("a month has at most 31 days")
 }
