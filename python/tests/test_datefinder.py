@@ -7,11 +7,11 @@ import json
 import logging
 import pathlib
 import random
-import subprocess
 import sys
 import warnings
 
 import pytest
+from originals import importable
 
 import naja.datefinder as datefinder
 from naja.datefinder import cli
@@ -100,20 +100,10 @@ def test_the_command_line_writes_what_the_package_finds(capsys, monkeypatch):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """datefinder itself, from a folder that only this process looks into."""
-    folder = str(tmp_path_factory.mktemp("original"))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, *ORIGINAL]
-    if subprocess.run(command, capture_output=True).returncode:
-        print(f"not tested: {ORIGINAL[0]} could not be installed")
-        pytest.skip(f"{ORIGINAL[0]} could not be installed")
+    """datefinder itself."""
     logging.getLogger("datefinder").disabled = True
-    sys.path.insert(0, folder)
-    try:
+    with importable(tmp_path_factory.mktemp("original"), *ORIGINAL, forget=("datefinder", "dateutil", "regex")):
         yield importlib.import_module("datefinder")
-    finally:
-        sys.path.remove(folder)
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("datefinder", "dateutil", "regex")]:
-            del sys.modules[name]
 
 
 def same(original, text, **options):

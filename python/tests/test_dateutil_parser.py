@@ -6,7 +6,6 @@ had, the tests here are skipped, and say so. Seeds are fixed, and a failure show
 
 import datetime
 import importlib
-import pathlib
 import pickle
 import random
 import subprocess
@@ -14,6 +13,7 @@ import sys
 import warnings
 
 import pytest
+from originals import importable
 
 from naja.dateutil import easter, parser, relativedelta, utils
 
@@ -22,23 +22,11 @@ SEED = 20261121
 ROUNDS = 4000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """The original's modules, from a folder that only this process looks into."""
-    folder = pathlib.Path(tmp_path_factory.mktemp("original"))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), ORIGINAL]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"not tested: {ORIGINAL} could not be installed")
-        pytest.skip(f"{ORIGINAL} could not be installed: {done.stderr.strip()[-200:]}")
-    sys.path.insert(0, str(folder))
-    try:
-        names = ("parser", "relativedelta", "easter")
-        yield {name: importlib.import_module("dateutil." + name) for name in names}
-    finally:
-        sys.path.remove(str(folder))
-        for name in [name for name in sys.modules if name.partition(".")[0] == "dateutil"]:
-            del sys.modules[name]
+    """The original's modules."""
+    with importable(tmp_path_factory.mktemp("original"), ORIGINAL, forget=("dateutil",)):
+        yield {name: importlib.import_module("dateutil." + name) for name in ("parser", "relativedelta", "easter")}
 
 
 def outcome(call, *args, **kwargs):

@@ -7,14 +7,12 @@ had, the tests that ask it are skipped, and say so. Seeds are fixed, and a failu
 import datetime
 import importlib
 import itertools
-import pathlib
 import pickle
 import random
-import subprocess
-import sys
 import warnings
 
 import pytest
+from originals import importable
 
 from naja.dateutil import rrule, tz
 
@@ -26,20 +24,9 @@ INSTANTS = 40
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """The original's modules, from a folder that only this process looks into."""
-    folder = pathlib.Path(tmp_path_factory.mktemp("original"))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), ORIGINAL]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"not tested: {ORIGINAL} could not be installed")
-        pytest.skip(f"{ORIGINAL} could not be installed: {done.stderr.strip()[-200:]}")
-    sys.path.insert(0, str(folder))
-    try:
+    """The original's modules."""
+    with importable(tmp_path_factory.mktemp("original"), ORIGINAL, forget=("dateutil",)):
         yield {name: importlib.import_module("dateutil." + name) for name in ("rrule", "tz")}
-    finally:
-        sys.path.remove(str(folder))
-        for name in [name for name in sys.modules if name.partition(".")[0] == "dateutil"]:
-            del sys.modules[name]
 
 
 def outcome(call):
