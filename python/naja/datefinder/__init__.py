@@ -75,7 +75,7 @@ def find_dates(
         return
     for date, matched, place in find_complete(
         text,
-        reference_dt=base_date,
+        base_date,
         strict=strict,
         first=first,
         two_digit_year_pivot=two_digit_year_pivot,

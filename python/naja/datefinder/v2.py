@@ -89,7 +89,17 @@ def as_utf8(text):
     return text
 
 
-def _settings(reference, locales, strict, first, pivot, month_only, compact, multiline):
+def _settings(
+    reference,
+    *,
+    strict,
+    first,
+    two_digit_year_pivot,
+    allow_month_only,
+    allow_compact_numeric,
+    allow_multiline,
+    locales=None,
+):
     # A table, for `extract`'s and `find_dates`' options are the same.
     parts = (reference.year, reference.month, reference.day, reference.hour)
     return {
@@ -97,10 +107,10 @@ def _settings(reference, locales, strict, first, pivot, month_only, compact, mul
         "locales": list(locales or ()),
         "strict": bool(strict),
         "first": first,
-        "pivot": 68 if pivot is None else pivot,
-        "month_only": bool(month_only),
-        "compact": bool(compact),
-        "multiline": bool(multiline),
+        "pivot": 68 if two_digit_year_pivot is None else two_digit_year_pivot,
+        "month_only": bool(allow_month_only),
+        "compact": bool(allow_compact_numeric),
+        "multiline": bool(allow_multiline),
     }
 
 
@@ -133,13 +143,13 @@ def extract(
         reference = reference_dt.astimezone(utc)
     settings = _settings(
         reference,
-        locales,
-        strict,
-        first,
-        two_digit_year_pivot,
-        allow_month_only,
-        allow_compact_numeric,
-        allow_multiline,
+        locales=locales,
+        strict=strict,
+        first=first,
+        two_digit_year_pivot=two_digit_year_pivot,
+        allow_month_only=allow_month_only,
+        allow_compact_numeric=allow_compact_numeric,
+        allow_multiline=allow_multiline,
     )
     matches = _matches(_find.extract(as_utf8(text), settings, utc))
     return matches if stream else list(matches)
@@ -160,29 +170,12 @@ def _filled(kind, values):
     return made
 
 
-def find_complete(
-    text,
-    *,
-    reference_dt,
-    strict,
-    first,
-    two_digit_year_pivot,
-    allow_month_only,
-    allow_compact_numeric,
-    allow_multiline,
-):
-    """The dates that `extract` finds, as tuples of a date, its text and its place; naive where no zone is written."""
-    settings = _settings(
-        reference_dt or _datetime.datetime.now(),
-        None,
-        strict,
-        first,
-        two_digit_year_pivot,
-        allow_month_only,
-        allow_compact_numeric,
-        allow_multiline,
-    )
-    return _find.find_strict(as_utf8(text), settings)
+def find_complete(text, reference_dt, **options):
+    """The dates that `extract` finds, as tuples of a date, its text and its place; naive where no zone is written.
+
+    `options` are those of `extract` after the zone, each of them.
+    """
+    return _find.find_strict(as_utf8(text), _settings(reference_dt or _datetime.datetime.now(), **options))
 
 
 def find_dates_compat(
