@@ -118,8 +118,8 @@ struct ThreadMemory {
     c_stack: Outside,
     /// Where the record lay that named the innermost frame of the last valid stack (3.11 and 3.12); 0 when unknown.
     record: u64,
-    /// Valid samples since the innermost frame of a copy led to no stack; the copy of what names it is made a
-    /// second time only where that has happened lately.
+    /// Valid samples since the innermost frame of a copy led to no stack. Up to 3.10 the thread state is copied a
+    /// second time, after the frames, only where that has happened lately; later versions always need it.
     steady: u32,
     /// The outermost frame, where it is known.
     root: u64,
