@@ -292,6 +292,31 @@ asyncio.run(start())
     assert!(run.names("waits").iter().any(|name| name.contains("select")), "{:?}", run.names("waits"));
 }
 
+/// Work and waiting that are shorter than the kernel's tick, after which alone it brings a process's clock up to date.
+#[test]
+fn short_bursts_of_work_are_told_from_the_waiting_between_them() {
+    let program = "import time
+def burst(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end: pass
+for working, waiting in (0.003, 0.010), (0.010, 0.003), (0.002, 0.002):
+    worked, begin = 0, time.perf_counter()
+    while time.perf_counter() < begin + 1.5:
+        before = time.perf_counter()
+        burst(working)
+        worked += time.perf_counter() - before
+        time.sleep(waiting)
+    print(worked / (time.perf_counter() - begin))
+";
+    let Some(run) = Run::of_program(program) else { return };
+    let printed = String::from_utf8_lossy(&run.output.stdout).into_owned();
+    let shares: Vec<f64> = printed.lines().map(|line| line.parse().expect("a share")).collect();
+    let worked = shares.iter().sum::<f64>() / shares.len() as f64;
+    let (running, sleeping) = (run.share("python") + run.share("native"), run.share("sleep"));
+    let seen = running / (running + sleeping);
+    assert!((seen - worked).abs() < 0.05, "worked {worked} of the time ({printed}), seen {seen}");
+}
+
 #[test]
 fn python_that_is_run_by_subprocess_is_followed() {
     let program = "import subprocess, sys

@@ -16,10 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wakes = (seconds * rate) as u64;
     let interval_ns = (1e9 / rate) as u64;
     timer::wake_precisely()?;
+    let mut alarms = timer::Alarms::new()?;
     let cpu_ns = || timer::process_cpu_ns(std::process::id()).ok_or("no clock of this process");
     let (start_ns, used_ns) = (timer::now_ns(), cpu_ns()?);
     for wake in 1..=wakes {
-        timer::sleep_until(start_ns + wake * interval_ns);
+        alarms.sleep_until(start_ns + wake * interval_ns, start_ns + (wake + 1) * interval_ns);
     }
     println!("{:.3}", (cpu_ns()? - used_ns) as f64 / 1e3 / wakes as f64);
     Ok(())

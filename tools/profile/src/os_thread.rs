@@ -58,11 +58,22 @@ impl OsThread {
         })
     }
 
-    /// Whether the thread may have run since this was last asked; `false` only when it certainly has not.
+    /// Whether the thread may have run since [`OsThread::has_run`] was last asked; `false` only when it certainly has
+    /// not.
     ///
     /// Cost: one read of some 0.8 µs.
+    pub(crate) fn may_have_run(&mut self) -> bool {
+        if matches!(self.activity, Activity::Call { .. }) && !self.changed {
+            self.refresh_times();
+        }
+        self.changed || !matches!(self.activity, Activity::Call { .. })
+    }
+
+    /// The same, and from now on what happens later is asked for.
     pub(crate) fn has_run(&mut self) -> bool {
-        self.refresh_times();
+        if matches!(self.activity, Activity::Call { .. }) {
+            self.refresh_times();
+        }
         std::mem::take(&mut self.changed) || !matches!(self.activity, Activity::Call { .. })
     }
 
@@ -101,11 +112,6 @@ impl OsThread {
             _ => Activity::Unknown,
         };
         self.activity
-    }
-
-    /// Notes that it runs, which is known from elsewhere.
-    pub(crate) fn is_known_to_run(&mut self) {
-        self.activity = Activity::Running;
     }
 
     /// What was seen at the last look.

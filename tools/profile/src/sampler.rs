@@ -57,6 +57,24 @@ pub struct Control {
     pub stopped: AtomicBool,
 }
 
+/// Sleeps until a moment; `false` when the program ended meanwhile.
+fn sleep(alarms: Option<&mut timer::Alarms>, moment_ns: u64, following_ns: u64, control: &Control) -> bool {
+    let mut alarms = alarms;
+    loop {
+        let now = timer::now_ns();
+        if now >= moment_ns {
+            return true;
+        }
+        match &mut alarms {
+            Some(alarms) if moment_ns <= now + SLEEP_MAX_NS => alarms.sleep_until(moment_ns, following_ns),
+            _ => timer::sleep_until(moment_ns.min(now + SLEEP_MAX_NS)),
+        }
+        if control.ended.load(Ordering::Acquire) {
+            return false;
+        }
+    }
+}
+
 /// Observes one program and all its children.
 pub struct Sampler {
     options: SamplerOptions,
@@ -118,11 +136,13 @@ impl Sampler {
     pub fn run(mut self, control: &Control) -> Observation {
         // Without it every wake-up is some 50 µs late; the samples are good all the same.
         let _ = timer::wake_precisely();
-        let mut next: Tick = 0;
+        // Without them a wake costs more.
+        let mut alarms = timer::Alarms::new().ok();
+        let (mut next, mut moment): (Tick, _) = (0, self.moment(0));
         while !control.ended.load(Ordering::Acquire) {
-            let moment = self.moment(next);
-            if !self.sleep(moment, control) {
-                continue;
+            let following = self.moment(next + 1);
+            if !sleep(alarms.as_mut(), moment, following, control) {
+                break;
             }
             let now = timer::now_ns();
             // A sample that comes a little late is still its own tick's, as its moment was drawn before it was
@@ -135,6 +155,7 @@ impl Sampler {
                 self.ticks_missed += tick - next;
             }
             self.sample(tick, now);
+            moment = if tick == next { following } else { self.moment(tick + 1) };
             next = tick + 1;
         }
         self.finish(next)
@@ -147,20 +168,6 @@ impl Sampler {
         self.random ^= self.random << 17;
         let inside = (u128::from(self.random) * u128::from(self.options.interval_ns)) >> 64;
         self.options.start_ns + tick * self.options.interval_ns + inside as u64
-    }
-
-    /// Sleeps until a moment; `false` when the program ended meanwhile.
-    fn sleep(&self, moment_ns: u64, control: &Control) -> bool {
-        loop {
-            let now = timer::now_ns();
-            if now >= moment_ns {
-                return true;
-            }
-            timer::sleep_until(moment_ns.min(now + SLEEP_MAX_NS));
-            if control.ended.load(Ordering::Acquire) {
-                return false;
-            }
-        }
     }
 
     fn sample(&mut self, tick: Tick, now_ns: u64) {
