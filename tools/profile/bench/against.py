@@ -72,7 +72,11 @@ def loop_shares(by_naja, by_spy):
 
 
 def slow_down(short):
-    """The same work with and without naja, in turn, the target on one core and the sampler on another."""
+    """The same work with and without naja, in turn, the target on one core and the sampler on another.
+
+    Within one process, by stopping naja and letting it go on: what differs between two processes, where their memory
+    lies and what else the machine does meanwhile, is then the same on both sides. And by whole runs of their own.
+    """
     naja, python = measure.naja_program(), measure.interpreter(12)
     pairs = 6 if short else 24
     for depth, target in ((0, 1.02), (200, 1.03)):
@@ -93,6 +97,11 @@ def slow_down(short):
         name = f"the target's slow-down at 1,000 Hz, CPython 3.12, {depth_text(depth)}"
         yield Result.median_at_most(f"{name}, its processor time", "", cpu, target, f"{pairs} pairs; {free}")
         yield Result.median_at_most(f"{name}, wall time", "", wall, target, f"{pairs} pairs; {free}")
+        within = measure.naja_run(naja, python, [WORK, depth, "pairs", 20 if short else 200, TARGET_CORE], 1000, SAMPLER_CORE)
+        walls, cpus = zip(*within["printed"]["ratios"])
+        note = f"{len(walls)} pairs of stretches of 0.1 s, naja going on or stopped"
+        yield Result.median_at_most(f"{name}, within one process, its processor time", "", cpus, target, note)
+        yield Result.median_at_most(f"{name}, within one process, wall time", "", walls, target, note)
         yield py_spy_slow_down(name, python, depth, once["rounds"], short)
 
 

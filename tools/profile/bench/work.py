@@ -2,13 +2,16 @@
 
     work.py DEPTH rounds COUNT [CORE]     the same work each time; how long it took
     work.py DEPTH seconds COUNT [CORE]    as much work as fits in
+    work.py DEPTH pairs COUNT [CORE]      stretches of the same work, the parent, a sampler, stopped or going on in turn
 
 Prints one line of JSON: rounds, wall and processor seconds, and the share of `loop` in the work by the
-program's own clock. Runs on every Python from 3.8 on.
+program's own clock; for pairs, the time of the stretch that was sampled over that of the other, wall and processor.
+Runs on every Python from 3.8 on.
 """
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -63,11 +66,40 @@ def main():
             work()
             done += 1
 
+    ratios = []
+
+    def stretch(number_of_rounds, signal_number):
+        os.kill(os.getppid(), signal_number)
+        # What the change itself costs is not measured.
+        settled = clock() + 0.01
+        while clock() < settled:
+            work()
+        wall, cpu = clock(), time.process_time()
+        for _ in range(number_of_rounds):
+            work()
+        return clock() - wall, time.process_time() - cpu
+
+    def pairs():
+        nonlocal done
+        begin, length = clock(), 0
+        while clock() < begin + 0.1:
+            work()
+            length += 1
+        for pair in range(int(count)):
+            order = [signal.SIGSTOP, signal.SIGCONT]
+            found = {each: stretch(length, each) for each in (order if pair % 2 else reversed(order))}
+            ratios.append([on / off for on, off in zip(found[signal.SIGCONT], found[signal.SIGSTOP])])
+            done += 2 * length
+        os.kill(os.getppid(), signal.SIGCONT)
+
     wall, cpu = clock(), time.process_time()
-    deep(depth, rounds if unit == "rounds" else seconds)
+    deep(depth, {"rounds": rounds, "seconds": seconds, "pairs": pairs}[unit])
     wall, cpu = clock() - wall, time.process_time() - cpu
     share = took[1] / sum(took)
-    print(json.dumps({"rounds": done, "wall_s": wall, "cpu_s": cpu, "loop_share": share}), flush=True)
+    told = {"rounds": done, "wall_s": wall, "cpu_s": cpu, "loop_share": share}
+    if ratios:
+        told["ratios"] = ratios
+    print(json.dumps(told), flush=True)
 
 
 main()
