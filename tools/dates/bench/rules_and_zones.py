@@ -31,12 +31,12 @@ def distant_between(side):
 
 def conversion(side):
     zone, instant = side.tz.gettz(NEW_YORK), SUMMER.replace(tzinfo=side.tz.UTC)
-    return lambda: instant.astimezone(zone).replace(tzinfo=None)
+    return lambda: instant.astimezone(zone)
 
 
 def conversion_by_zoneinfo(side):
     zone, instant = zoneinfo.ZoneInfo(NEW_YORK), SUMMER.replace(tzinfo=datetime.timezone.utc)
-    return lambda: instant.astimezone(zone).replace(tzinfo=None)
+    return lambda: instant.astimezone(zone)
 
 
 def offset(side):

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::rrule::{Progress, Rule, Walker, moment, parse_rule, properties};
-use crate::zone::{PosixZone, TzifData, Zone};
+use crate::zone::{PosixZone, TzifData, Years, Zone};
 
 /// A fuzz target: its name, which is its folder in the corpus, and what it runs.
 pub type Entry = (&'static str, fn(&[u8]));
@@ -46,12 +46,19 @@ fn follow(start: i64, parts: &crate::rrule::Parts) {
 pub fn tz_string(input: &[u8]) {
     let Ok(zone) = PosixZone::read(&String::from_utf8_lossy(input)) else { return };
     let Some(rule) = zone.daylight else { return };
-    for year in [1, 1970, 2024, 9999] {
+    // What was worked out before says the same.
+    let (known, none) = (rule.years(), Years::default());
+    for year in [1, 1970, 2024, 2069, 9999] {
         let (start, end) = rule.changes(year);
         for time in [start, end, start.midpoint(end)] {
-            rule.holds_at(time, year);
-            rule.holds_at_wall(time, year, false, i64::MIN);
-            rule.holds_at_wall(time, year, true, start);
+            let both = |years| {
+                let walls = [(false, i64::MIN), (true, start)];
+                (
+                    rule.holds_at(time, year, years),
+                    walls.map(|(fold, since)| rule.holds_at_wall(time, year, fold, since, years)),
+                )
+            };
+            assert_eq!(both(&known), both(&none), "{rule:?} at {time}");
         }
     }
 }

@@ -54,6 +54,8 @@ class tzutc(_dates.tzutc, metaclass=_TzSingleton):
     """UTC. There is one instance, ``UTC``."""
 
     __hash__ = None
+    # ``datetime`` looks it up by a new string each time, which is compared class by class: found here it is found first.
+    utcoffset = _dates.tzutc.utcoffset
 
 
 UTC = tzutc()
@@ -63,6 +65,7 @@ class tzoffset(_dates.tzoffset, metaclass=_TzOffsetFactory):
     """A fixed distance from UTC, in seconds or as a ``timedelta``, under a name that may be ``None``."""
 
     __hash__ = None
+    utcoffset = _dates.tzoffset.utcoffset
 
 
 class tzlocal(_tzinfo):
@@ -323,6 +326,14 @@ class _Gettz:
         self._cache_lock = _thread.allocate_lock()
 
     def __call__(self, name=None):
+        kept = self.__kept
+        try:
+            zone = kept[name]
+            kept.move_to_end(name)
+            return zone
+        except KeyError:
+            # Never found, found long ago, or dropped by another thread this moment.
+            pass
         zone = self.__instances.get(name)
         if zone is None:
             zone = self.nocache(name=name)
@@ -331,7 +342,7 @@ class _Gettz:
                 return zone
             zone = self.__instances.setdefault(name, zone)
         with self._cache_lock:
-            self.__kept[name] = self.__kept.pop(name, zone)
+            self.__kept[name] = zone
             if len(self.__kept) > self.__kept_size:
                 self.__kept.popitem(last=False)
         return zone

@@ -4,21 +4,25 @@
 //! Start at [`parse_many`].
 
 use naja_dates::calendar::ordinal;
-use naja_dates::parser::{English, FormatError, Layout, Options, Parsed, Tokens, format_of};
+use naja_dates::parser::{English, FormatError, Layout, Options, Parsed, Tokens, Whole, format_of};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyList, PyString, PyTimeAccess, PyTzInfoAccess,
+    PyDateAccess, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyList, PySlice, PyString, PyTimeAccess,
+    PyTzInfoAccess,
 };
 
 use crate::info::Info;
-use crate::naive::{self, Naive};
+use crate::naive;
 use crate::parse::{Moment, Request, default_info, parser_error};
 
 /// How many shapes are kept; a column with more is parsed text by text.
 const LAYOUTS: usize = 8;
+
+/// Rows of an array that are copied at a time.
+const BLOCK_ROWS: usize = 4096;
 
 /// The ordinal of 1 January 1970.
 const EPOCH_DAY: i64 = 719_163;
@@ -66,13 +70,27 @@ impl<'a, 'py> Reader<'a, 'py> {
         })
     }
 
-    /// What a text says, by a layout.
+    /// The whole date that a text says, by a layout that was learnt before.
     #[inline]
+    fn whole(&mut self, text: &[u8]) -> Option<Whole> {
+        let english = self.english.as_ref().filter(|_| self.is_plain)?;
+        for at in 0..self.layouts.len() {
+            if let Some(whole) = self.layouts[at].read_whole(text, english) {
+                if at > 0 {
+                    // The next text is likely to have the same shape.
+                    self.layouts.swap(0, at);
+                }
+                return Some(whole);
+            }
+        }
+        None
+    }
+
+    /// What a text says, by a layout, which it may be the first of.
     fn by_layout(&mut self, text: &[u8]) -> Option<Parsed> {
         let english = self.english?;
         for at in 0..self.layouts.len() {
             if let Some(parsed) = self.layouts[at].read(text, &english) {
-                // The next text is likely to have the same shape.
                 self.layouts.swap(0, at);
                 return Some(parsed);
             }
@@ -90,14 +108,15 @@ impl<'a, 'py> Reader<'a, 'py> {
     fn read(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if let Ok(string) = object.cast::<PyString>()
             && let Ok(text) = string.to_str()
-            && let Some(parsed) = self.by_layout(text.as_bytes())
         {
-            if self.is_plain
-                && let Some(naive) = Naive::whole(&parsed)
+            if let Some(whole) = self.whole(text.as_bytes())
+                && whole.offset_s.is_none()
             {
-                return naive.alone(object.py());
+                return datetime_of(object.py(), &whole);
             }
-            return self.moment(object, &parsed);
+            if let Some(parsed) = self.by_layout(text.as_bytes()) {
+                return self.moment(object, &parsed);
+            }
         }
         self.request.parse_into(object, self.info, &mut self.tokens)
     }
@@ -106,6 +125,13 @@ impl<'a, 'py> Reader<'a, 'py> {
         self.request.check(object, parsed)?;
         Moment { timestr: object, info: self.info, parsed }.build(&self.request)
     }
+}
+
+/// The `datetime` of a text without a zone.
+#[inline]
+fn datetime_of<'py>(py: Python<'py>, whole: &Whole) -> PyResult<Bound<'py, PyAny>> {
+    let &Whole { year, month, day, hour, minute, second, microsecond, .. } = whole;
+    PyDateTime::new(py, year.into(), month, day, hour, minute, second, microsecond, None).map(Bound::into_any)
 }
 
 /// Parse every string of a list, of a numpy array or of anything that can be iterated over.
@@ -186,30 +212,40 @@ fn parse_list<'py>(
 ) -> PyResult<Answer<'py>> {
     let py = values.py();
     let failed = PyDict::new(py);
-    // A list that is only looked at costs less than an iterator over it; it may change while texts are parsed.
-    let list = values.cast_exact::<PyList>().ok();
-    let mut iterator = if list.is_none() { Some(values.try_iter()?) } else { None };
-    let mut next = |row: usize| match (list, &mut iterator) {
-        (Some(list), _) => list.get_item(row).ok().map(Ok),
-        (None, Some(iterator)) => iterator.next(),
-        (None, None) => None,
-    };
-    let mut moments = Vec::with_capacity(list.map_or(0, |list| list.len()));
-    let mut row = 0;
-    while let Some(value) = next(row) {
-        moments.push(match reader.read(&value?) {
-            Ok(moment) => moment,
-            Err(error) => {
-                note(error, row, errors, &failed)?;
-                py.None().into_bound(py)
-            }
-        });
+    let mut read = |row: usize, value: PyResult<Bound<'py, PyAny>>| {
         if row % 65_536 == 65_535 {
             py.check_signals()?;
         }
-        row += 1;
+        match reader.read(&value?) {
+            Ok(moment) => Ok(moment),
+            Err(error) => note(error, row, errors, &failed).map(|()| py.None().into_bound(py)),
+        }
+    };
+    // A list that is only looked at costs less than an iterator over it, and its length is known.
+    let moments = match values.cast_exact::<PyList>() {
+        Ok(list) => {
+            let moments = (0..list.len()).map(|row| Answered(read(row, list.get_item(row))));
+            PyList::new(py, moments)?
+        }
+        Err(_) => {
+            let moments = values.try_iter()?.enumerate().map(|(row, value)| read(row, value));
+            PyList::new(py, moments.collect::<PyResult<Vec<_>>>()?)?
+        }
+    };
+    Ok((moments.into_any(), failed))
+}
+
+/// A row's answer, on its way into a list.
+struct Answered<'py>(PyResult<Bound<'py, PyAny>>);
+
+impl<'py> IntoPyObject<'py> for Answered<'py> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, _: Python<'py>) -> PyResult<Self::Output> {
+        self.0
     }
-    Ok((PyList::new(py, moments)?.into_any(), failed))
 }
 
 fn parse_array<'py>(
@@ -259,54 +295,45 @@ fn parse_characters<'py>(
     if width == 0 {
         return Err(PyValueError::new_err("an array of empty strings has no dates"));
     }
-    let characters = PyBuffer::<u32>::get(&native.call_method1("view", ("u4",))?)?.to_vec(py)?;
     let mut times = Vec::with_capacity(rows);
+    let mut block = vec![0_u32; BLOCK_ROWS.min(rows) * width];
     let mut bytes: Vec<u8> = Vec::with_capacity(width);
-    for (row, characters) in characters.chunks_exact(width).enumerate() {
-        let end = characters.iter().rposition(|character| *character != 0).map_or(0, |last| last + 1);
-        let characters = &characters[..end];
-        bytes.clear();
-        // Beyond ASCII no layout fits, so that what is cut off here does not matter.
-        bytes.extend(characters.iter().map(|code| *code as u8));
-        let is_ascii = characters.iter().all(|code| *code < 128);
-        let parsed = if is_ascii && reader.is_plain { reader.by_layout(&bytes) } else { None };
-        times.push(match parsed.and_then(|parsed| time_of(&parsed)) {
-            Some(time) => time,
-            None => {
-                let text: String =
-                    characters.iter().map(|code| char::from_u32(*code).unwrap_or('\u{fffd}')).collect();
-                row_time(reader, PyString::new(py, &text).as_any(), row, errors, failed)?
-            }
-        });
-        if row % 65_536 == 65_535 {
-            py.check_signals()?;
+    while times.len() < rows {
+        // Copied, since another thread may write into the array; in blocks that stay in the processor's cache.
+        let next = rows.min(times.len() + BLOCK_ROWS);
+        let part = native.get_item(PySlice::new(py, times.len() as isize, next as isize, 1))?;
+        let block = &mut block[..(next - times.len()) * width];
+        PyBuffer::<u32>::get(&part.call_method1("view", ("u4",))?)?.copy_to_slice(py, block)?;
+        for characters in block.chunks_exact(width) {
+            let end = characters.iter().rposition(|character| *character != 0).map_or(0, |last| last + 1);
+            let characters = &characters[..end];
+            bytes.clear();
+            // Beyond ASCII no layout fits, so that what is cut off here does not matter.
+            bytes.extend(characters.iter().map(|code| *code as u8));
+            let is_ascii = characters.iter().fold(0, |all, code| all | code) < 128;
+            let whole = if is_ascii { reader.whole(&bytes) } else { None };
+            times.push(match whole.as_ref().and_then(time_of) {
+                Some(time) => time,
+                None => {
+                    let text: String =
+                        characters.iter().map(|code| char::from_u32(*code).unwrap_or('\u{fffd}')).collect();
+                    row_time(reader, PyString::new(py, &text).as_any(), times.len(), errors, failed)?
+                }
+            });
         }
+        py.check_signals()?;
     }
     Ok(times)
 }
 
-/// Microseconds since 1970, where the text has the whole date and no zone but an offset.
-fn time_of(parsed: &Parsed) -> Option<i64> {
-    let (year, month, day) = (parsed.year?, parsed.month?, parsed.day?);
-    let hour = parsed.hour.unwrap_or(0);
-    let minute = parsed.minute.unwrap_or(0);
-    let second = parsed.second.unwrap_or(0);
-    let is_valid = (1..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=naja_dates::calendar::days_in_month(year, month)).contains(&day)
-        && (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0..60).contains(&second);
-    // The name of a zone may be one of local time's.
-    if !is_valid
-        || parsed.zone_name.is_some()
-        || parsed.zone_offset.is_some_and(|offset| offset.abs() >= 86_400)
-    {
-        return None;
-    }
-    let seconds = (hour * 60 + minute) * 60 + second - parsed.zone_offset.unwrap_or(0);
-    let days = ordinal(year, month, day) - EPOCH_DAY;
-    Some(days * DAY_MICROSECONDS + seconds * 1_000_000 + parsed.microsecond.unwrap_or(0))
+/// Microseconds since 1970, in UTC where the text has an offset that a `datetime` can have.
+#[inline]
+fn time_of(whole: &Whole) -> Option<i64> {
+    let offset = whole.offset_s.unwrap_or(0);
+    let time_of_day = (i64::from(whole.hour) * 60 + i64::from(whole.minute)) * 60 + i64::from(whole.second);
+    let days = ordinal(whole.year.into(), whole.month.into(), whole.day.into()) - EPOCH_DAY;
+    (offset.abs() < 86_400)
+        .then(|| days * DAY_MICROSECONDS + (time_of_day - offset) * 1_000_000 + i64::from(whole.microsecond))
 }
 
 fn row_time<'py>(

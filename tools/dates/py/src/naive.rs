@@ -131,41 +131,6 @@ impl Naive {
         }
     }
 
-    /// The parts of a text that has the whole date and no zone.
-    #[inline]
-    pub(crate) fn whole(parsed: &Parsed) -> Option<Naive> {
-        if parsed.zone_name.is_some() || parsed.zone_offset.is_some() {
-            return None;
-        }
-        Some(Naive {
-            year: part(Some(parsed.year?), 1)?,
-            month: part(Some(parsed.month?), 1)?,
-            day: part(Some(parsed.day?), 1)?,
-            hour: part(parsed.hour, 0)?,
-            minute: part(parsed.minute, 0)?,
-            second: part(parsed.second, 0)?,
-            microsecond: part(parsed.microsecond, 0)?,
-            fold: false,
-        })
-        .filter(Naive::is_valid)
-    }
-
-    fn is_valid(&self) -> bool {
-        (1..=9999).contains(&self.year)
-            && (1..=12).contains(&self.month)
-            && (1..=days_in_month(self.year.into(), self.month.into())).contains(&self.day.into())
-            && self.hour < 24
-            && self.minute < 60
-            && self.second < 60
-    }
-
-    /// The `datetime` of valid parts.
-    #[inline]
-    pub(crate) fn alone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let &Naive { year, month, day, hour, minute, second, microsecond, .. } = self;
-        PyDateTime::new(py, year, month, day, hour, minute, second, microsecond, None).map(Bound::into_any)
-    }
-
     /// The same day or the first one after it that is this weekday.
     fn on_weekday(mut self, wanted: i64) -> Option<Naive> {
         let in_range =

@@ -6,6 +6,7 @@
 
 use super::format::{Mark, Role};
 use super::grammar::with_half;
+use super::stencil::{Stencil, Whole};
 use super::vocabulary::english;
 use super::ymd::Ymd;
 use super::{English, Options, Parsed, Tokens, full_year, parse};
@@ -21,6 +22,8 @@ pub struct Layout {
     half: Option<i64>,
     /// What the pattern says; the parts without a piece are the same for every text.
     parsed: Parsed,
+    /// For texts that say a whole date.
+    stencil: Option<Stencil>,
 }
 
 impl Layout {
@@ -67,9 +70,22 @@ impl Layout {
                 _ => length <= 4,
             }
         };
-        let layout = Layout { pattern: text.as_bytes().to_vec(), pieces, options, half, parsed };
-        let is_whole = layout.pieces.iter().all(is_known);
-        (is_whole && layout.read(text.as_bytes(), vocabulary) == Some(parsed)).then_some(layout)
+        if !pieces.iter().all(is_known) {
+            return None;
+        }
+        let stencil = Stencil::of(text.as_bytes(), &pieces, options, half, &parsed);
+        let layout = Layout { pattern: text.as_bytes().to_vec(), pieces, options, half, parsed, stencil };
+        (layout.read(text.as_bytes(), vocabulary) == Some(parsed)).then_some(layout)
+    }
+
+    /// Reads a text of the same shape that says a whole date; `None` where [`Layout::read`] must be asked, so too for
+    /// a date or time that does not exist.
+    ///
+    /// Cost:   a few comparisons for each eight bytes, no memory
+    #[inline]
+    pub fn read_whole(&self, text: &[u8], vocabulary: &English) -> Option<Whole> {
+        let stencil = self.stencil.as_ref().filter(|_| text.len() == self.pattern.len())?;
+        stencil.read(text, vocabulary.year)
     }
 
     /// Reads a text of the same shape; the year has its century and UTC its offset already.
@@ -152,7 +168,7 @@ fn number(digits: &[u8]) -> Option<i64> {
         .try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
-fn microseconds(digits: &[u8]) -> Option<i64> {
+pub(super) fn microseconds(digits: &[u8]) -> Option<i64> {
     let first = &digits[..digits.len().min(6)];
     let unit = 10_i64.pow(6 - u32::try_from(first.len()).ok()?);
     digits.iter().all(u8::is_ascii_digit).then(|| number(first))?.map(|value| value * unit)

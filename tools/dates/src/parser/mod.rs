@@ -8,12 +8,14 @@
 mod format;
 mod grammar;
 mod layout;
+mod stencil;
 mod tokens;
 mod vocabulary;
 mod ymd;
 
 pub use format::{FormatError, format_of};
 pub use layout::Layout;
+pub use stencil::Whole;
 pub use tokens::Tokens;
 pub use vocabulary::{Class, English, Interrupted, Meaning, Vocabulary, full_year};
 

@@ -13,6 +13,6 @@ mod table;
 mod tzif;
 
 pub use error::ZoneError;
-pub use posix::{DayRule, PosixRule, PosixZone};
+pub use posix::{DayRule, PosixRule, PosixZone, Years};
 pub use table::{Info, Zone};
 pub use tzif::{MAGIC, TimeType, TzifData};

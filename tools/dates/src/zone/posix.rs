@@ -195,10 +195,29 @@ impl DayRule {
 }
 
 /// One change of a rule: the instant, and whether daylight saving time begins at it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Change {
     instant_s: i64,
     begins: bool,
+}
+
+/// Where one year's end is the next year's start, daylight saving time goes on: the end sorts first.
+fn sort(changes: &mut [Change]) {
+    changes.sort_unstable_by_key(|change| (change.instant_s, change.begins));
+}
+
+/// The years whose changes are worked out once.
+const WORKED_OUT: std::ops::Range<i64> = 1970..2070;
+
+/// A rule's changes in [`WORKED_OUT`], so that most questions need no calendar.
+#[derive(Clone, Debug, Default)]
+pub struct Years(Vec<Year>);
+
+#[derive(Clone, Debug)]
+struct Year {
+    /// Seconds since 1970 of the times at which no other year's changes matter.
+    alone_s: std::ops::Range<i64>,
+    changes: [Change; 2],
 }
 
 impl PosixRule {
@@ -208,32 +227,61 @@ impl PosixRule {
         (at(self.start), at(self.end))
     }
 
-    fn changes_near(&self, time_s: i64, year: i64) -> ([Change; 6], usize) {
-        let mut changes = [Change { instant_s: 0, begins: false }; 6];
+    /// A year's changes in the order of time.
+    fn sorted(&self, year: i64) -> [Change; 2] {
+        let (start, end) = self.changes(year);
+        let mut changes = [
+            Change { instant_s: start - i64::from(self.standard_s), begins: true },
+            Change { instant_s: end - i64::from(self.offset_s), begins: false },
+        ];
+        sort(&mut changes);
+        changes
+    }
+
+    /// The years in which most dates lie, worked out.
+    pub fn years(&self) -> Years {
+        let new_year = |year: i64| moment(year, 1, 1, 0) - EPOCH;
+        let year = |year: i64| Year {
+            alone_s: new_year(year) + NEW_YEAR_MARGIN_S..new_year(year + 1) - NEW_YEAR_MARGIN_S,
+            changes: self.sorted(year),
+        };
+        Years(WORKED_OUT.map(year).collect())
+    }
+
+    /// The changes that decide about a time of a year, in their order.
+    #[inline]
+    fn near<'a>(&self, time_s: i64, year: i64, years: &'a Years, room: &'a mut [Change; 6]) -> &'a [Change] {
+        let known = usize::try_from(year - WORKED_OUT.start).ok().and_then(|index| years.0.get(index));
+        match known {
+            Some(known) if known.alone_s.contains(&time_s) => &known.changes,
+            _ => self.near_new_year(time_s, year, room),
+        }
+    }
+
+    #[cold]
+    fn near_new_year<'a>(&self, time_s: i64, year: i64, room: &'a mut [Change; 6]) -> &'a [Change] {
         let new_year = moment(year, 1, 1, 0) - EPOCH;
         let next = moment(year + 1, 1, 1, 0) - EPOCH;
         let near = time_s - new_year < NEW_YEAR_MARGIN_S || next - time_s < NEW_YEAR_MARGIN_S;
         let years = if near { year - 1..=year + 1 } else { year..=year };
         let mut count = 0;
         for year in years {
-            let (start, end) = self.changes(year);
-            changes[count] = Change { instant_s: start - i64::from(self.standard_s), begins: true };
-            changes[count + 1] = Change { instant_s: end - i64::from(self.offset_s), begins: false };
+            room[count..count + 2].copy_from_slice(&self.sorted(year));
             count += 2;
         }
-        // Where one year's end is the next year's start, daylight saving time goes on: the end sorts first.
-        changes[..count].sort_unstable_by_key(|change| (change.instant_s, change.begins));
-        (changes, count)
+        sort(&mut room[..count]);
+        &room[..count]
     }
 
     /// Whether daylight saving time holds at a wall clock of a year. `fold` chooses the second of two readings, and
     /// the time after the change for a reading that does not exist. Changes up to the instant `since_s`, where the rule
-    /// took over, are past whatever the clock shows.
-    pub fn holds_at_wall(&self, wall_s: i64, year: i64, fold: bool, since_s: i64) -> bool {
+    /// took over, are past whatever the clock shows. `years` is the rule's own, or empty.
+    #[inline]
+    pub fn holds_at_wall(&self, wall_s: i64, year: i64, fold: bool, since_s: i64, years: &Years) -> bool {
         let (standard, daylight) = (i64::from(self.standard_s), i64::from(self.offset_s));
         let offset = if fold { standard.min(daylight) } else { standard.max(daylight) };
-        let (changes, count) = self.changes_near(wall_s, year);
-        let changes = &changes[..count];
+        let mut room = [Change::default(); 6];
+        let changes = self.near(wall_s, year, years, &mut room);
         let passed = |change: &&Change| change.instant_s <= since_s || change.instant_s + offset <= wall_s;
         let last = changes.iter().rev().find(passed);
         last.map_or(!changes[0].begins, |change| change.begins)
@@ -241,10 +289,11 @@ impl PosixRule {
 
     /// Whether daylight saving time holds at an instant, and the last change before, if it lies in the same year or
     /// near it: its instant, and for how long after it the wall clock shows again what it showed before. `year` is
-    /// UTC's.
-    pub fn holds_at(&self, instant_s: i64, year: i64) -> (bool, Option<(i64, i64)>) {
-        let (changes, count) = self.changes_near(instant_s, year);
-        let changes = &changes[..count];
+    /// UTC's, `years` the rule's own, or empty.
+    #[inline]
+    pub fn holds_at(&self, instant_s: i64, year: i64, years: &Years) -> (bool, Option<(i64, i64)>) {
+        let mut room = [Change::default(); 6];
+        let changes = self.near(instant_s, year, years, &mut room);
         let Some(change) = changes.iter().rev().find(|change| change.instant_s <= instant_s) else {
             return (!changes[0].begins, None);
         };

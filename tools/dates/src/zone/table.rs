@@ -2,8 +2,12 @@
 
 use super::daylight;
 use super::error::ZoneError;
-use super::posix::{PosixRule, PosixZone};
+use super::posix::{EPOCH, PosixRule, PosixZone, Years};
 use super::tzif::TzifData;
+use crate::rrule::moment;
+
+/// The years of which is known where their transitions begin.
+const INDEXED: std::ops::Range<i64> = 1900..2040;
 
 /// One offset with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,9 @@ pub struct Zone {
     after_each: Vec<u16>,
     /// The wall clocks at which each transition takes effect, for `fold` 0 and 1.
     walls_s: [Vec<i64>; 2],
+    /// How many transitions lie before each year of [`INDEXED`], by whatever clock; empty where the transitions or a
+    /// list of walls do not ascend, which no file is like that zic has written.
+    before_year: Vec<usize>,
     before: u16,
     after: After,
     fixed: bool,
@@ -33,7 +40,7 @@ pub struct Zone {
 #[derive(Clone, Debug)]
 enum After {
     Fixed(u16),
-    Rule { rule: PosixRule, standard: u16, daylight: u16 },
+    Rule { rule: PosixRule, years: Years, standard: u16, daylight: u16 },
 }
 
 impl Zone {
@@ -89,6 +96,7 @@ impl Zone {
             transitions_s: data.transitions_s.clone(),
             after_each,
             walls_s: [Vec::new(), Vec::new()],
+            before_year: Vec::new(),
             before,
             after,
             fixed,
@@ -106,6 +114,24 @@ impl Zone {
             self.walls_s[1].push(time.saturating_add(last.min(next)));
             last = next;
         }
+        if self.transitions_s.is_sorted() && self.walls_s.iter().all(|walls| walls.is_sorted()) {
+            let [first, second] = &self.walls_s;
+            let before = |year: i64| {
+                let new_year_s = moment(year, 1, 1, 0) - EPOCH;
+                let before = |times: &Vec<i64>| times.partition_point(|&time| time < new_year_s);
+                before(&self.transitions_s).min(before(first)).min(before(second))
+            };
+            self.before_year = INDEXED.map(before).collect();
+        }
+    }
+
+    /// How many of the ascending `times` are not after a time of a year.
+    #[inline]
+    fn passed(&self, times: &[i64], time_s: i64, year: i64) -> usize {
+        let known = usize::try_from(year - INDEXED.start).ok().and_then(|index| self.before_year.get(index));
+        let Some(&before) = known else { return times.partition_point(|&time| time <= time_s) };
+        // A year has few, and to count them is quicker than to search among those of two centuries.
+        before + times[before..].iter().take_while(|&&time| time <= time_s).count()
     }
 
     fn offset(&self, info: u16) -> i64 {
@@ -145,7 +171,7 @@ impl Zone {
     pub fn after(&self) -> (usize, Option<(usize, &PosixRule)>) {
         match &self.after {
             After::Fixed(info) => (usize::from(*info), None),
-            After::Rule { rule, standard, daylight } => {
+            After::Rule { rule, standard, daylight, .. } => {
                 (usize::from(*standard), Some((usize::from(*daylight), rule)))
             }
         }
@@ -157,7 +183,7 @@ impl Zone {
     #[inline]
     pub fn at_wall(&self, wall_s: i64, year: i64, fold: bool) -> usize {
         let walls = &self.walls_s[usize::from(fold)];
-        let passed = walls.partition_point(|&wall| wall <= wall_s);
+        let passed = self.passed(walls, wall_s, year);
         usize::from(match passed.checked_sub(1) {
             _ if passed == walls.len() => self.after_wall(wall_s, year, fold),
             None => self.before,
@@ -168,10 +194,10 @@ impl Zone {
     fn after_wall(&self, wall_s: i64, year: i64, fold: bool) -> u16 {
         match &self.after {
             After::Fixed(info) => *info,
-            After::Rule { rule, daylight, .. } if rule.holds_at_wall(wall_s, year, fold, self.last_s()) => {
-                *daylight
+            After::Rule { rule, years, standard, daylight } => {
+                let holds = rule.holds_at_wall(wall_s, year, fold, self.last_s(), years);
+                if holds { *daylight } else { *standard }
             }
-            After::Rule { standard, .. } => *standard,
         }
     }
 
@@ -180,11 +206,11 @@ impl Zone {
     /// Cost: as [`Zone::at_wall`]
     #[inline]
     pub fn at(&self, instant_s: i64, year: i64) -> (usize, bool) {
-        let passed = self.transitions_s.partition_point(|&time| time <= instant_s);
+        let passed = self.passed(&self.transitions_s, instant_s, year);
         if instant_s > self.last_s() {
             match &self.after {
-                After::Rule { rule, standard, daylight } => {
-                    let (holds, change) = rule.holds_at(instant_s, year);
+                After::Rule { rule, years, standard, daylight } => {
+                    let (holds, change) = rule.holds_at(instant_s, year, years);
                     let info = if holds { *daylight } else { *standard };
                     let fold = match change {
                         // Where both change at once, the rule is heard, as in zoneinfo.
@@ -208,6 +234,7 @@ impl Zone {
 
     /// Whether at an instant, after so many transitions, the wall clock of `info` shows again what it showed before
     /// the last of them.
+    #[inline]
     fn shows_again(&self, instant_s: i64, passed: usize, info: u16) -> bool {
         let Some(index) = passed.checked_sub(1) else { return false };
         let previous = index.checked_sub(1).map_or(self.before, |index| self.after_each[index]);
@@ -250,7 +277,7 @@ impl Infos {
                     daylight_s: rule.offset_s - offset_s,
                     abbreviation: rule.abbreviation.clone(),
                 });
-                After::Rule { rule, standard, daylight }
+                After::Rule { years: rule.years(), rule, standard, daylight }
             }
         }
     }

@@ -100,6 +100,61 @@ fn layout_reads_what_parsing_reads() {
     assert!(Layout::learn("25 10:49", Options { fuzzy: true, ..Options::default() }, &ENGLISH).is_none());
 }
 
+/// Which of three numbers is what depends on the values: every pair of sizes, in every order and with both options.
+#[test]
+fn whole_dates_are_read_as_parsing_reads_them() {
+    let option = |day_first, year_first| Options { day_first, year_first, fuzzy: false };
+    let numbers = ["00", "01", "07", "12", "13", "28", "29", "31", "32", "60", "99"];
+    let mut by_stencil = 0;
+    for options in [option(false, false), option(true, false), option(false, true), option(true, true)] {
+        let mut check = |pattern: &str, make: &dyn Fn(&str, &str, &str) -> String| {
+            let Some(layout) = Layout::learn(pattern, options, &ENGLISH) else { return };
+            for one in numbers {
+                for two in numbers {
+                    for three in numbers {
+                        let text = make(one, two, three);
+                        let Some(whole) = layout.read_whole(text.as_bytes(), &ENGLISH) else { continue };
+                        by_stencil += 1;
+                        let parsed = read(&text, options).expect("what has a whole date is one");
+                        let date =
+                            (Some(whole.year.into()), Some(whole.month.into()), Some(whole.day.into()));
+                        assert_eq!(date, (parsed.year, parsed.month, parsed.day), "{text} {options:?}");
+                        let time = (whole.hour.into(), whole.minute.into(), whole.second.into());
+                        let part = |part: Option<i64>| part.unwrap_or(0);
+                        assert_eq!(
+                            time,
+                            (part(parsed.hour), part(parsed.minute), part(parsed.second)),
+                            "{text}"
+                        );
+                        assert_eq!(i64::from(whole.microsecond), part(parsed.microsecond), "{text}");
+                        assert_eq!(whole.offset_s, parsed.zone_offset, "{text}");
+                    }
+                }
+            }
+        };
+        for pattern in ["01-02-03", "13-02-03", "60-02-03", "01-13-20", "01-02-60"] {
+            check(pattern, &|one, two, three| format!("{one}-{two}-{three}"));
+        }
+        for pattern in ["1999-01-02", "1999-13-02", "1999-01-13"] {
+            check(pattern, &|one, two, three| format!("{one}{two}-{three}-05"));
+            check(pattern, &|one, two, three| format!("19{one}-{two}-{three}"));
+        }
+        check("25/09/2003 14:05", &|one, two, three| format!("{one}/09/2003 {two}:{three}"));
+        check("09/05/2003 10:36 pm", &|one, two, three| format!("09/{one}/2003 {two}:{three} pm"));
+        check("20030925T104941", &|one, two, three| format!("200309{one}T10{two}{three}"));
+        check("2003-09-25T10:49:41.250-03:00", &|one, two, three| {
+            format!("2003-09-{one}T10:{two}:41.{three}0-03:00")
+        });
+        for month in ["Sep", "sep", "SEP", "May", "Mai", "Xyz", "S*p"] {
+            check("25 Sep 2003", &|one, two, three| format!("{one} {month} {two}{three}"));
+            check("Thu Sep 25 10:36:28 2003", &|one, two, three| {
+                format!("Thu {month} {one} 10:{two}:{three} 2003")
+            });
+        }
+    }
+    assert!(by_stencil > 10_000, "{by_stencil}");
+}
+
 #[test]
 fn format_has_a_sign_for_each_part() {
     for (text, format) in [

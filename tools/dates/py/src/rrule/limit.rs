@@ -36,11 +36,18 @@ pub(crate) fn wall_us(datetime: &Bound<'_, PyDateTime>) -> i64 {
 }
 
 /// The wall clock of a `datetime` in whole seconds.
+#[inline]
 pub(crate) fn wall_moment(datetime: &Bound<'_, PyDateTime>) -> Moment {
-    let second_of_day = i64::from(datetime.get_hour()) * 3600
+    let (year, second_of_day) = (i64::from(datetime.get_year()), second_of_day(datetime));
+    moment(year, datetime.get_month(), datetime.get_day(), second_of_day)
+}
+
+/// The time of day of a `datetime` in whole seconds.
+#[inline]
+pub(crate) fn second_of_day(datetime: &Bound<'_, PyDateTime>) -> i64 {
+    i64::from(datetime.get_hour()) * 3600
         + i64::from(datetime.get_minute()) * 60
-        + i64::from(datetime.get_second());
-    moment(i64::from(datetime.get_year()), datetime.get_month(), datetime.get_day(), second_of_day)
+        + i64::from(datetime.get_second())
 }
 
 impl Limit {

@@ -13,7 +13,7 @@ mod set;
 mod text;
 mod values;
 
-pub(crate) use limit::{wall_moment, wall_us};
+pub(crate) use limit::{second_of_day, wall_moment, wall_us};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<base::RuleBase>()?;

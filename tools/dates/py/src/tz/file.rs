@@ -1,6 +1,6 @@
 //! `tzfile`: a zone of the IANA database.
 
-use naja_dates::rrule::{Civil, Moment, SECONDS_PER_DAY, civil};
+use naja_dates::rrule::{Moment, SECONDS_PER_DAY, civil};
 use naja_dates::zone::{PosixRule, TimeType, TzifData, Zone, ZoneError};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -11,7 +11,7 @@ use pyo3::types::{
 
 use super::base::ZoneBase;
 use super::{enfold, in_zone};
-use crate::rrule::wall_moment;
+use crate::rrule::{second_of_day, wall_moment};
 
 /// 1970-01-01T00:00 as a [`Moment`].
 const EPOCH: Moment = 719_163 * SECONDS_PER_DAY;
@@ -252,15 +252,23 @@ impl TzFile {
             let wall = datetime.as_any().add(&loaded.infos[index].get().utcoff)?;
             return enfold(&wall, fold.into());
         }
-        let wall = utc + i64::from(loaded.offset_s(index));
-        if !(SECONDS_PER_DAY..END).contains(&wall) {
-            return Err(PyOverflowError::new_err("date value out of range"));
+        let (mut year, mut month, mut day) = (datetime.get_year(), datetime.get_month(), datetime.get_day());
+        let mut second_of_day = second_of_day(datetime) + i64::from(loaded.offset_s(index));
+        if !(0..SECONDS_PER_DAY).contains(&second_of_day) {
+            let wall = utc + i64::from(loaded.offset_s(index));
+            if !(SECONDS_PER_DAY..END).contains(&wall) {
+                return Err(PyOverflowError::new_err("date value out of range"));
+            }
+            let civil = civil(wall);
+            (year, month, day) = (civil.year as i32, civil.month, civil.day);
+            second_of_day = wall % SECONDS_PER_DAY;
         }
-        let Civil { year, month, day, hour, minute, second } = civil(wall);
+        let second_of_day = second_of_day as u32;
+        let (hour, minute, second) =
+            ((second_of_day / 3600) as u8, (second_of_day / 60 % 60) as u8, (second_of_day % 60) as u8);
         let microsecond = datetime.get_microsecond();
-        let zone = slf.as_any().cast::<pyo3::types::PyTzInfo>()?;
-        let (year, zone) = (year as i32, Some(zone));
-        PyDateTime::new_with_fold(py, year, month, day, hour, minute, second, microsecond, zone, fold)
+        let zone = slf.as_super().as_super();
+        PyDateTime::new_with_fold(py, year, month, day, hour, minute, second, microsecond, Some(zone), fold)
             .map(Bound::into_any)
     }
 

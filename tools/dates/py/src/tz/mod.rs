@@ -24,11 +24,13 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// What `fromutc` is given, if it is a `datetime` in the zone itself.
+#[inline]
 fn in_zone<'a, 'py>(
     zone: &Bound<'py, PyAny>,
     dt: &'a Bound<'py, PyAny>,
 ) -> PyResult<&'a Bound<'py, PyDateTime>> {
-    let Ok(datetime) = dt.cast::<PyDateTime>() else {
+    let exact = dt.cast_exact::<PyDateTime>().ok();
+    let Some(datetime) = exact.or_else(|| dt.cast::<PyDateTime>().ok()) else {
         return Err(PyTypeError::new_err("fromutc() requires a datetime argument"));
     };
     match datetime.get_tzinfo() {
