@@ -18,8 +18,9 @@ const TABLE: &str = "python/naja/swap/dropins.json";
 /// The page with all of it.
 const PAGE: &str = "docs/reference/dropins.md";
 
-/// Between these lines of a tool's page stands what was measured.
-const BEGIN: &str = "<!-- measured: written by `cargo dev gen` -->";
+/// Between these lines of a tool's page stands what was measured. Behind a `;` the first may name words, separated by
+/// commas: the page then has the cases that contain one of them.
+const BEGIN: &str = "<!-- measured: written by `cargo dev gen`";
 const END: &str = "<!-- end of measured -->";
 
 /// A drop-in and what is known of it.
@@ -33,9 +34,12 @@ struct DropIn {
 /// A measured case of `results.json`.
 struct Case {
     case: String,
+    /// What naja was compared with, where that is not the original.
+    beside: Option<String>,
+    /// The peer's figure ÷ naja's.
     ratio: f64,
-    /// The rest of the line, for the page: naja's figure, the peer's, their unit.
-    figures: [String; 3],
+    /// naja's figure and the peer's, with their unit.
+    figures: [String; 2],
 }
 
 /// Every file that is written from the table, with its text.
@@ -43,14 +47,33 @@ pub(crate) fn files(checkout: &Checkout) -> Outcome<Vec<(String, String)>> {
     let dropins = all(checkout)?;
     let mut files = vec![(TABLE.to_owned(), table(&dropins)), (PAGE.to_owned(), page(&dropins))];
     for tool in original::tools(checkout)? {
-        let path = format!("docs/tools/{tool}.md");
-        let Ok(text) = step::read(&checkout.at(&path)) else { continue };
         let own: Vec<&DropIn> = dropins.iter().filter(|one| one.tool == tool).collect();
-        if let Some(text) = with_measured(&text, &measured(&own)) {
-            files.push((path, text));
+        for path in pages(checkout, &tool)? {
+            let text = step::read(&checkout.at(&path))?;
+            if let Some(text) = with_measured(&text, |words| measured(&own, words)) {
+                files.push((path, text));
+            }
         }
     }
     Ok(files)
+}
+
+/// The pages of a tool: its own, and those of its parts.
+fn pages(checkout: &Checkout, tool: &str) -> Outcome<Vec<String>> {
+    let folder = checkout.at("docs/tools");
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    let is_own = |name: &String| {
+        let rest = name.strip_prefix(tool).and_then(|rest| rest.strip_suffix(".md"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(is_own)
+        .map(|name| format!("docs/tools/{name}"))
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The drop-ins whose package is there, by import name.
@@ -91,24 +114,43 @@ fn results(checkout: &Checkout, tool: &str) -> Outcome<Vec<Value>> {
 }
 
 fn read_case(case: &Value) -> Option<Case> {
-    let text = |name: &str| match case.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
+    let text = |name: &str| case.get(name).and_then(Value::as_str);
+    let figure = |name: &str| {
+        let value = case.get(name).and_then(Value::as_f64);
+        value.map_or_else(String::new, |value| shown(value, text("unit").unwrap_or_default()))
     };
     Some(Case {
-        case: case.get("case")?.as_str()?.to_owned(),
+        case: text("case")?.to_owned(),
+        beside: text("beside").map(str::to_owned),
         ratio: case.get("ratio")?.as_f64()?,
-        figures: [text("naja"), text("peer"), text("unit")],
+        figures: [figure("naja"), figure("peer")],
     })
+}
+
+/// A figure with three digits, seconds in the unit that suits them.
+fn shown(value: f64, unit: &str) -> String {
+    let (value, unit) = match unit {
+        "s" if value < 1e-6 => (value * 1e9, "ns"),
+        "s" if value < 1e-3 => (value * 1e6, "µs"),
+        "s" if value < 1.0 => (value * 1e3, "ms"),
+        _ => (value, unit),
+    };
+    let decimals =
+        if value >= 100.0 { 0 } else { usize::from(value >= 10.0) + 2 * usize::from(value < 10.0) };
+    format!("{value:.decimals$} {unit}").trim_end().to_owned()
 }
 
 fn table(dropins: &[DropIn]) -> String {
     let entries: Vec<Value> = dropins
         .iter()
         .map(|one| {
-            let cases: Vec<Value> =
-                one.cases.iter().map(|case| json!({ "case": case.case, "ratio": case.ratio })).collect();
+            // Beside something else a ratio says nothing of what the swap gains.
+            let cases: Vec<Value> = one
+                .cases
+                .iter()
+                .filter(|case| case.beside.is_none())
+                .map(|case| json!({ "case": case.case, "ratio": case.ratio }))
+                .collect();
             json!({
                 "import": one.original.import,
                 "module": format!("naja.{}", one.original.import),
@@ -143,15 +185,20 @@ fn page(dropins: &[DropIn]) -> String {
             one.tool, one.tool
         )
         .expect("a string takes all text");
-        page.push_str(&measured(&[one]));
+        page.push_str(&measured(&[one], &[]));
     }
     page
 }
 
-/// The score and the ratios of some drop-ins, as lines of Markdown.
-fn measured(dropins: &[&DropIn]) -> String {
+/// The score and the ratios of some drop-ins, as lines of Markdown; with `words`, the cases that contain one of them.
+fn measured(dropins: &[&DropIn], words: &[&str]) -> String {
     let mut text = String::new();
     for one in dropins {
+        let is_wanted = |case: &&Case| words.is_empty() || words.iter().any(|word| case.case.contains(word));
+        let cases: Vec<&Case> = one.cases.iter().filter(is_wanted).collect();
+        if cases.is_empty() && !words.is_empty() {
+            continue;
+        }
         let Original { name, version, .. } = &one.original;
         match &one.score {
             None => writeln!(text, "{name} {version}: its own tests were not run as a whole yet."),
@@ -162,15 +209,21 @@ fn measured(dropins: &[&DropIn]) -> String {
             ),
         }
         .expect("a string takes all text");
-        if one.cases.is_empty() {
+        if cases.is_empty() {
             writeln!(text, "\nNothing was measured yet.\n").expect("a string takes all text");
             continue;
         }
-        text.push_str("\n| case | naja | original | unit | ratio |\n| --- | ---: | ---: | --- | ---: |\n");
-        for case in &one.cases {
-            let [naja, peer, unit] = &case.figures;
-            writeln!(text, "| {} | {naja} | {peer} | {unit} | {:.1} |", case.case, case.ratio)
-                .expect("a string takes all text");
+        text.push_str("\n| case | naja | beside | ratio |\n| --- | ---: | ---: | ---: |\n");
+        for case in cases {
+            let [naja, peer] = &case.figures;
+            let beside = case.beside.as_ref().map_or_else(String::new, |beside| format!(" ({beside})"));
+            writeln!(
+                text,
+                "| {} | {naja} | {peer}{beside} | {} |",
+                case.case.replace('|', "\\|"),
+                shown(case.ratio, "")
+            )
+            .expect("a string takes all text");
         }
         text.push('\n');
     }
@@ -178,30 +231,44 @@ fn measured(dropins: &[&DropIn]) -> String {
 }
 
 /// The page with its measured part replaced; nothing where it has no such part.
-fn with_measured(page: &str, measured: &str) -> Option<String> {
+fn with_measured(page: &str, measured: impl Fn(&[&str]) -> String) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
+    let (words, rest) = rest.split_once("-->")?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{measured}\n{END}{after}"))
+    let named = words.trim().trim_start_matches(';');
+    let measured =
+        measured(&named.split(',').map(str::trim).filter(|word| !word.is_empty()).collect::<Vec<_>>());
+    Some(format!("{before}{BEGIN}{words}-->\n\n{measured}\n{END}{after}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BEGIN, END, read_case, with_measured};
+    use super::{BEGIN, END, read_case, shown, with_measured};
 
     #[test]
     fn only_the_measured_part_of_a_page_is_written() {
-        let page = format!("# T\n\n{BEGIN}\nold\n{END}\n\nmore\n");
-        let expected = format!("# T\n\n{BEGIN}\n\nnew\n\n{END}\n\nmore\n");
-        assert_eq!(with_measured(&page, "new\n"), Some(expected.clone()));
-        assert_eq!(with_measured(&expected, "new\n"), Some(expected));
-        assert_eq!(with_measured("# T\n", "new\n"), None);
+        let page = format!("# T\n\n{BEGIN} -->\nold\n{END}\n\nmore\n");
+        let expected = format!("# T\n\n{BEGIN} -->\n\n[]\n\n{END}\n\nmore\n");
+        let words = |words: &[&str]| format!("{words:?}\n");
+        assert_eq!(with_measured(&page, words), Some(expected.clone()));
+        assert_eq!(with_measured(&expected, words), Some(expected));
+        assert_eq!(with_measured("# T\n", words), None);
+        let some = with_measured(&format!("{BEGIN}; rrule, New York -->\n{END}"), words);
+        assert_eq!(some, Some(format!("{BEGIN}; rrule, New York -->\n\n[\"rrule\", \"New York\"]\n\n{END}")));
     }
 
     #[test]
     fn a_case_needs_its_name_and_its_ratio() {
-        let case = read_case(&serde_json::json!({ "case": "c", "ratio": 2, "naja": 1.5, "unit": "us" }));
+        let case = read_case(&serde_json::json!({ "case": "c", "ratio": 2, "naja": 1.5e-7, "unit": "s" }));
         let case = case.expect("it has both");
-        assert_eq!((case.ratio, case.figures), (2.0, ["1.5".into(), String::new(), "us".into()]));
+        assert_eq!((case.ratio, case.figures), (2.0, ["150 ns".into(), String::new()]));
         assert!(read_case(&serde_json::json!({ "case": "c" })).is_none());
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        let figures = [0.0053, 1.25e-5, 12.34].map(|value| shown(value, "s"));
+        assert_eq!(figures, ["5.30 ms", "12.5 µs", "12.3 s"]);
+        assert_eq!([shown(457.74, "MiB"), shown(3273.4, "")], ["458 MiB", "3273"]);
     }
 }

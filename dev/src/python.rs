@@ -40,9 +40,22 @@ pub(crate) fn install(checkout: &Checkout, python: &Path, packages: &[&str]) -> 
     command
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
         .args(packages);
-    step::run_quietly(&mut command).map(|_| ()).map_err(|problem| {
-        problem.hint("pip needs the package index: is this machine connected, and is its proxy set?")
-    })
+    step::run_quietly(&mut command).map(|_| ()).map_err(|problem| without_index(checkout, python, problem))
+}
+
+/// What is said where the package index gives no answer to anything.
+pub(crate) const NO_INDEX: &str = "the package index cannot be reached";
+
+/// Tells whether pip has failed for want of the package index, or for what it was asked.
+pub(crate) fn without_index(checkout: &Checkout, python: &Path, problem: Problem) -> Problem {
+    let mut ask = checkout.command(python);
+    ask.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"])
+        .args(["--retries", "1", "pip", "--dest"])
+        .arg(checkout.at("target/index-answers"));
+    if step::succeeds(&mut ask) {
+        return problem;
+    }
+    Problem::new(NO_INDEX).hint("is this machine connected, and is its proxy set?")
 }
 
 /// Makes an environment; where Debian keeps the module `venv` in a package of its own, installs that first.

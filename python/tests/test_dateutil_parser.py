@@ -172,7 +172,7 @@ def test_parse_many_gives_what_parse_gives():
 def test_parse_many_names_the_row_of_the_first_wrong_text():
     with pytest.raises(parser.ParserError) as caught:
         parser.parse_many(["2003-09-25", "x"])
-    assert caught.value.__notes__ == ["in row 1"]
+    assert caught.value.__notes__ == ["x\n^", "in row 1"]
 
 
 def test_format_of_a_text_is_what_strptime_reads():
@@ -216,3 +216,30 @@ def test_utilities_do_what_their_names_say():
     noon = datetime.datetime(2003, 9, 25, 12)
     assert utils.within_delta(noon, noon.replace(second=1), datetime.timedelta(seconds=-1))
     assert utils.default_tzinfo(noon, datetime.timezone.utc).tzinfo is datetime.timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("call", "text", "marked"),
+    [
+        (parser.parse, "the 12th of Foober 2003", "the"),
+        (parser.parse, "12 Foober 2003", "Foober"),
+        (parser.parse, "2003-02-30 10:00", "30"),
+        (parser.parse, "25 Sep 2003 10:99", "99"),
+        (parser.parse, "10:49 25/13/2003 x\ty", "x"),
+        (parser.parse, "…" * 300 + " 2003", "…"),
+        (parser.isoparse, "2003-13-25", "13"),
+        (parser.isoparse, "20030931", "31"),
+        (parser.isoparse, "2003-09-25T10:61", "61"),
+        (parser.isoparse, "2003-09-25T10:4", "4"),
+        (parser.isoparse, "2003-09-25T10:49:41.5x", "x"),
+        (parser.isoparse, "2003-09-25T10:49+25:00", "2"),
+    ],
+)
+def test_an_error_shows_its_place_in_the_text(call, text, marked):
+    with pytest.raises(ValueError) as caught:
+        call(text)
+    (note,) = caught.value.__notes__
+    line, marks = note.split("\n")
+    start = marks.index("^")
+    assert line[start : start + marks.count("^")].startswith(marked), note
+    assert len(line) < 150

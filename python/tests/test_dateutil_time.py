@@ -143,3 +143,14 @@ def test_the_same_zone_is_the_same_object():
     assert tz.gettz("Europe/Paris") is tz.gettz("Europe/Paris")
     assert tz.gettz.nocache("Europe/Paris") is not tz.gettz("Europe/Paris")
     assert tz.gettz("x" * 300) is None
+
+
+def test_an_error_names_its_zone(tmp_path):
+    with pytest.raises(ValueError) as caught:
+        tz.tzstr("EST5EDT,garbage")
+    assert caught.value.__notes__ == ["in the TZ string 'EST5EDT,garbage'"]
+    path = tmp_path / "Nowhere"
+    path.write_bytes(b"TZif2")
+    with pytest.raises(ValueError) as caught:
+        tz.tzfile(str(path))
+    assert caught.value.__notes__ == [f"in {path}"]

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkout::Checkout;
 use crate::package;
+use crate::python;
 use crate::step::{self, Outcome, Problem, say};
 
 use environment::{Environment, Places};
@@ -199,7 +200,8 @@ fn fetch(places: &Places, original: &Original, sum: &str, folder: &Path) -> Outc
     pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"])
         .args(["--no-binary", &original.name, &exact, "--dest"])
         .arg(&downloads);
-    step::run_quietly(&mut pip).map_err(|problem| problem.hint("the package index could not be asked"))?;
+    step::run_quietly(&mut pip)
+        .map_err(|problem| python::without_index(places.checkout, &places.python, problem))?;
     let files: Vec<PathBuf> = fs::read_dir(&downloads)
         .map_err(|error| Problem::path("read", &downloads, &error))?
         .flatten()

@@ -1,4 +1,4 @@
-"""The cases of `against.py` for rrule and tz: (name, target, run, peer, calls), as its `Case` takes them."""
+"""The cases of `against.py` for rrule and tz: (name, target, run, peer, calls, beside), as its `Case` takes them."""
 
 import datetime
 import zoneinfo
@@ -59,8 +59,8 @@ CASES = [
     ("rrule: between, 20 years after the start", 150, distant_between, None, 5),
     ("rrulestr", 1, lambda side: lambda: str(side.rrule.rrulestr(TEXT)), None, 500),
     ("UTC to New York", 4, conversion, None, 20_000),
-    ("UTC to New York beside zoneinfo", 1 / 1.2, conversion, conversion_by_zoneinfo, 20_000),
+    ("UTC to New York beside zoneinfo", 1 / 1.2, conversion, conversion_by_zoneinfo, 20_000, "zoneinfo"),
     ("utcoffset in New York", 4, offset, None, 20_000),
-    ("utcoffset in New York beside zoneinfo", 1 / 1.2, offset, offset_by_zoneinfo, 20_000),
+    ("utcoffset in New York beside zoneinfo", 1 / 1.2, offset, offset_by_zoneinfo, 20_000, "zoneinfo"),
     ("gettz, found before", 1, cached, None, 10_000),
 ]

@@ -13,8 +13,13 @@ pub enum Error {
     NoDate,
     /// The vocabulary could not answer.
     Interrupted,
-    /// A text of ISO 8601 is wrong; the sentence says what is.
-    Iso(&'static str),
+    /// A text of ISO 8601 is wrong; the sentence says what is, `at` where, in bytes from its start.
+    Iso {
+        /// The original's sentence.
+        sentence: &'static str,
+        /// Where in the text, in bytes from its start.
+        at: usize,
+    },
     /// A text of ISO 8601 lacks digits: how many were expected, and the bytes that stand there instead.
     Digits {
         /// The number of digits that should stand there.
@@ -56,7 +61,7 @@ impl fmt::Display for Error {
             Error::UnknownFormat => f.write_str("Unknown string format"),
             Error::NoDate => f.write_str("String does not contain a date"),
             Error::Interrupted => f.write_str("the vocabulary has failed"),
-            Error::Iso(sentence) | Error::Impossible(sentence) => f.write_str(sentence),
+            Error::Iso { sentence, .. } | Error::Impossible(sentence) => f.write_str(sentence),
             Error::Digits { expected, at } => write!(f, "Expected {expected} digits at byte {at}"),
             Error::Number { what: IsoNumber::Week, value, .. } => write!(f, "Invalid week: {value}"),
             Error::Number { what: IsoNumber::Weekday, value, .. } => write!(f, "Invalid weekday: {value}"),

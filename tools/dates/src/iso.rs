@@ -4,7 +4,7 @@
 //! exists is for whoever makes the date to refuse. Start at [`datetime`].
 
 use crate::calendar::{from_ordinal, is_leap, ordinal, weekday};
-use crate::{Error, IsoNumber};
+use crate::{Error, IsoNumber, place};
 
 /// The offset from UTC that a text gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +59,7 @@ pub fn datetime(text: &[u8], separator: Option<u8>) -> Result<(Day, Time), Error
         Some(found) if separator.is_none_or(|wanted| wanted == *found) => {
             Ok((day, time_from(text, end + 1)?))
         }
-        Some(_) => Err(Error::Iso("String contains unknown ISO components")),
+        Some(_) => Err(wrong("String contains unknown ISO components", end)),
     }
 }
 
@@ -85,6 +85,45 @@ pub fn zone(text: &[u8], zero_is_utc: bool) -> Result<Zone, Error> {
     zone_from(text, 0, zero_is_utc)
 }
 
+/// Shows where a text is wrong; `None` where the error's own sentence says it.
+pub fn shown(text: &[u8], error: &Error) -> Option<String> {
+    let place = match *error {
+        Error::Iso { at, .. } => at..at + 1,
+        Error::Digits { expected, at } => at..at + usize::from(expected),
+        _ => return None,
+    };
+    Some(place::shown(&String::from_utf8_lossy(text), place))
+}
+
+/// Shows where the part of a text stands that the calendar does not have, by the sentence in which Python refuses it:
+/// "month must be in 1..12".
+pub fn shown_part(text: &[u8], sentence: &str) -> Option<String> {
+    let month = 4 + usize::from(text.get(4) == Some(&b'-'));
+    let day = month + 2 + usize::from(text.get(month + 2) == Some(&b'-'));
+    let hour = day_end(text)? + 1;
+    let minute = hour + 2 + usize::from(text.get(hour + 2) == Some(&b':'));
+    let second = minute + 2 + usize::from(text.get(minute + 2) == Some(&b':'));
+    let parts = [
+        ("year", 0..4),
+        ("month", month..month + 2),
+        ("day", day..day + 2),
+        ("hour", hour..hour + 2),
+        ("minute", minute..minute + 2),
+        ("second", second..second + 2),
+    ];
+    let (_, place) = parts.into_iter().find(|(name, _)| sentence.starts_with(name))?;
+    Some(place::shown(&String::from_utf8_lossy(text), place))
+}
+
+/// Where the day ends of a text that begins with one.
+fn day_end(text: &[u8]) -> Option<usize> {
+    day(text).ok().map(|(_, end)| end)
+}
+
+fn wrong(sentence: &'static str, at: usize) -> Error {
+    Error::Iso { sentence, at }
+}
+
 /// YYYY, YYYY-MM, YYYY-MM-DD or YYYYMMDD.
 #[inline]
 fn common_day(text: &[u8]) -> Option<(Day, usize)> {
@@ -106,7 +145,7 @@ fn common_day(text: &[u8]) -> Option<(Day, usize)> {
 /// YYYY-Www[-D], YYYYWww[D], YYYY-DDD or YYYYDDD.
 fn uncommon_day(text: &[u8]) -> Result<(Day, usize), Error> {
     if text.len() < 4 {
-        return Err(Error::Iso("ISO string too short"));
+        return Err(wrong("ISO string too short", text.len()));
     }
     let year = digits(text, 0, 4)?;
     let has_dash = text.get(4) == Some(&b'-');
@@ -118,7 +157,7 @@ fn uncommon_day(text: &[u8]) -> Result<(Day, usize), Error> {
         let mut day_of_week = 1;
         if text.len() > at {
             if (text[at] == b'-') != has_dash {
-                return Err(Error::Iso("Inconsistent use of dash separator"));
+                return Err(wrong("Inconsistent use of dash separator", at));
             }
             day_of_week = digits(text, at + dash, 1)?;
             at += dash + 1;
@@ -126,7 +165,7 @@ fn uncommon_day(text: &[u8]) -> Result<(Day, usize), Error> {
         week_day(year, week, day_of_week)?
     } else {
         if text.len() < at + 3 {
-            return Err(Error::Iso("Invalid ordinal day"));
+            return Err(wrong("Invalid ordinal day", at));
         }
         let value = digits(text, at, 3)?;
         at += 3;
@@ -161,22 +200,22 @@ fn in_calendar(year: i64) -> Result<(), Error> {
 #[inline]
 fn time_from(text: &[u8], start: usize) -> Result<Time, Error> {
     if text.len() < start + 2 {
-        return Err(Error::Iso("ISO time too short"));
+        return Err(wrong("ISO time too short", text.len()));
     }
     let mut time = Time::default();
     let mut at = start;
     let mut has_colon = false;
     for part in 0..3 {
         match text.get(at) {
-            None => return checked(time),
-            Some(b'-' | b'+' | b'Z' | b'z') => return with_zone(time, text, at),
+            None => return checked(time, start),
+            Some(b'-' | b'+' | b'Z' | b'z') => return with_zone(time, text, start, at),
             Some(b':') if part == 1 => {
                 has_colon = true;
                 at += 1;
             }
             Some(b':') if part == 2 && has_colon => at += 1,
             Some(_) if part == 2 && has_colon => {
-                return Err(Error::Iso("Inconsistent use of colon separator"));
+                return Err(wrong("Inconsistent use of colon separator", at));
             }
             Some(_) => {}
         }
@@ -196,19 +235,20 @@ fn time_from(text: &[u8], start: usize) -> Result<Time, Error> {
         }
     }
     match text.get(at) {
-        None => checked(time),
-        Some(b'-' | b'+' | b'Z' | b'z') => with_zone(time, text, at),
-        Some(_) => Err(Error::Iso("Unused components in ISO string")),
+        None => checked(time, start),
+        Some(b'-' | b'+' | b'Z' | b'z') => with_zone(time, text, start, at),
+        Some(_) => Err(wrong("Unused components in ISO string", at)),
     }
 }
 
-fn with_zone(time: Time, text: &[u8], at: usize) -> Result<Time, Error> {
-    checked(Time { zone: zone_from(text, at, true)?, ..time })
+fn with_zone(time: Time, text: &[u8], start: usize, at: usize) -> Result<Time, Error> {
+    checked(Time { zone: zone_from(text, at, true)?, ..time }, start)
 }
 
-fn checked(time: Time) -> Result<Time, Error> {
+/// `start` is where the time begins.
+fn checked(time: Time, start: usize) -> Result<Time, Error> {
     if time.hour == 24 && (time.minute, time.second, time.microsecond) != (0, 0, 0) {
-        return Err(Error::Iso("Hour may only be 24 at 24:00:00.000"));
+        return Err(wrong("Hour may only be 24 at 24:00:00.000", start));
     }
     Ok(time)
 }
@@ -219,12 +259,12 @@ fn zone_from(text: &[u8], start: usize, zero_is_utc: bool) -> Result<Zone, Error
         return Ok(Zone::Utc);
     }
     if !matches!(zone.len(), 3 | 5 | 6) {
-        return Err(Error::Iso("Time zone offset must be 1, 3, 5 or 6 characters"));
+        return Err(wrong("Time zone offset must be 1, 3, 5 or 6 characters", start));
     }
     let sign = match zone[0] {
         b'-' => -1,
         b'+' => 1,
-        _ => return Err(Error::Iso("Time zone offset requires sign")),
+        _ => return Err(wrong("Time zone offset requires sign", start)),
     };
     let pair = |at: usize| two(text, at).map(i32::from).ok_or(Error::Digits { expected: 2, at });
     let hours = pair(start + 1)?;
@@ -232,14 +272,14 @@ fn zone_from(text: &[u8], start: usize, zero_is_utc: bool) -> Result<Zone, Error
     if zone.len() > 3 {
         let at = if zone[3] == b':' { 4 } else { 3 };
         if zone.len() != at + 2 {
-            return Err(Error::Iso("Invalid minutes in time zone offset"));
+            return Err(wrong("Invalid minutes in time zone offset", start + at));
         }
         minutes = pair(start + at)?;
     }
     match (hours, minutes) {
         (0, 0) if zero_is_utc => Ok(Zone::Utc),
-        (_, 60..) => Err(Error::Iso("Invalid minutes in time zone offset")),
-        (24.., _) => Err(Error::Iso("Invalid hours in time zone offset")),
+        (_, 60..) => Err(wrong("Invalid minutes in time zone offset", text.len() - 2)),
+        (24.., _) => Err(wrong("Invalid hours in time zone offset", start + 1)),
         _ => Ok(Zone::Offset(sign * (hours * 60 + minutes) * 60)),
     }
 }

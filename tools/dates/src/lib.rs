@@ -11,6 +11,7 @@ pub mod find;
 pub mod hostile;
 pub mod iso;
 pub mod parser;
+pub mod place;
 pub mod relative;
 pub mod rrule;
 pub mod zone;

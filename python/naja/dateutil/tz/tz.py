@@ -209,7 +209,9 @@ class tzstr(tzrange, metaclass=_TzStrFactory):
         self._s = s
         parsed = _parsetz(s)
         if parsed is None or parsed.any_unused_tokens:
-            raise ValueError("unknown string format")
+            error = ValueError("unknown string format")
+            error.add_note(f"in the TZ string {s!r}")
+            raise error
         if parsed.stdabbr in ("GMT", "UTC") and not posix_offset:
             parsed.stdoffset *= -1
         super().__init__(

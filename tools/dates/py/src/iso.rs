@@ -7,6 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDate, PyDateTime, PyString, PyTime, PyTzInfo};
 
+use crate::parse::noted;
 use crate::zones;
 
 /// The bytes of a text in ASCII.
@@ -66,7 +67,20 @@ fn not_ascii(text: &Bound<'_, PyString>) -> PyErr {
     error
 }
 
+/// The original's exception, and a note that shows where in the text.
+#[cold]
 fn raised(py: Python<'_>, text: &[u8], error: Error) -> PyErr {
+    noted(py, original(py, text, error), iso::shown(text, &error))
+}
+
+/// What Python says of a part that the calendar does not have, and a note that shows where in the text.
+#[cold]
+fn refused(py: Python<'_>, text: &[u8], error: PyErr) -> PyErr {
+    let shown = iso::shown_part(text, &error.value(py).to_string());
+    noted(py, error, shown)
+}
+
+fn original(py: Python<'_>, text: &[u8], error: Error) -> PyErr {
     match error {
         Error::OutOfRange => PyOverflowError::new_err(error.to_string()),
         Error::Digits { expected, at } => {
@@ -104,7 +118,8 @@ fn datetime<'py>(text: &Bound<'py, PyAny>, separator: Option<u8>) -> PyResult<Bo
         iso::datetime(bytes, separator).map_err(|error| raised(py, bytes, error))?;
     let zone = zone_object(py, time.zone)?;
     if time.hour == 24 {
-        return next_midnight(py, (year, month, day), zone.as_ref());
+        return next_midnight(py, (year, month, day), zone.as_ref())
+            .map_err(|error| refused(py, bytes, error));
     }
     PyDateTime::new(
         py,
@@ -117,6 +132,7 @@ fn datetime<'py>(text: &Bound<'py, PyAny>, separator: Option<u8>) -> PyResult<Bo
         time.microsecond,
         zone.as_ref(),
     )
+    .map_err(|error| refused(py, bytes, error))
 }
 
 /// 24:00 of a day.
@@ -182,7 +198,7 @@ impl IsoParser {
             let whole = PyBytes::new(py, bytes).call_method1("decode", ("ascii",))?.repr()?;
             return Err(PyValueError::new_err(format!("String contains unknown ISO components: {whole}")));
         }
-        PyDate::new(py, year, month, day)
+        PyDate::new(py, year, month, day).map_err(|error| refused(py, bytes, error))
     }
 
     /// Parse a time of day alone.

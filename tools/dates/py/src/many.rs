@@ -114,8 +114,11 @@ impl<'a, 'py> Reader<'a, 'py> {
             {
                 return datetime_of(object.py(), &whole);
             }
-            if let Some(parsed) = self.by_layout(text.as_bytes()) {
-                return self.moment(object, &parsed);
+            // What cannot be made is parsed too: that error shows its place.
+            if let Some(parsed) = self.by_layout(text.as_bytes())
+                && let Ok(moment) = self.moment(object, &parsed)
+            {
+                return Ok(moment);
             }
         }
         self.request.parse_into(object, self.info, &mut self.tokens)

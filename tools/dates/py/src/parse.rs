@@ -103,15 +103,28 @@ impl<'py> Request<'_, 'py> {
         let text = text.as_str();
         let parsed = match read(&text, info, self, tokens)? {
             Ok(parsed) => parsed,
-            Err(error) => return Err(parser_error(timestr, &error.to_string(), None)),
+            Err(error) => {
+                let error = parser_error(timestr, &error.to_string(), None);
+                return Err(noted(timestr.py(), error, tokens.shown(&text)));
+            }
         };
         self.check(timestr, &parsed)?;
-        let moment = Moment { timestr, info, parsed: &parsed }.build(self)?;
+        let moment = Moment { timestr, info, parsed: &parsed }.build(self);
+        let moment = moment.map_err(|error| self.shown_part(&text, info, error))?;
         if is_true(self.fuzzy_with_tokens)? {
             let skipped = PyTuple::new(timestr.py(), tokens.skipped(&text))?;
             return Ok((moment, skipped).into_pyobject(timestr.py())?.into_any());
         }
         Ok(moment)
+    }
+
+    /// Notes where the part stands that the calendar does not have.
+    #[cold]
+    fn shown_part(&self, text: &str, info: &Bound<'py, Info>, error: PyErr) -> PyErr {
+        let py = info.py();
+        let Ok((Some(english), options)) = self.english(info) else { return error };
+        let sentence = error.value(py).to_string();
+        noted(py, error, parser::shown_part(text, options, &english, &sentence))
     }
 
     /// Whether the text says something, and what it has to.
@@ -543,6 +556,15 @@ pub(crate) fn parser_error(timestr: &Bound<'_, PyAny>, sentence: &str, cause: Op
     };
     let error = PyErr::from_type(class, (format!("{sentence}: %s"), timestr.clone().unbind()));
     error.set_cause(py, cause);
+    error
+}
+
+/// An exception with a note, which Python prints below its message.
+pub(crate) fn noted(py: Python<'_>, error: PyErr, note: Option<String>) -> PyErr {
+    if let Some(note) = note {
+        // Without the note the exception is still the right one.
+        let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
+    }
     error
 }
 

@@ -92,16 +92,26 @@ impl Lines<'_> {
             Ok(date) => writeln!(out, "{date}").map_err(|error| cannot_write(&error)),
             Err(error) => {
                 let place = number.map_or_else(String::new, |number| format!(" in line {number}"));
+                let shown = self.tokens.shown(text).or_else(|| self.shown_part(text, &error));
                 Err(Failure::new("not-a-date", format!("`{text}`{place} is no date"))
-                    .caused_by(&error)
+                    .caused_by(&Shown { error, shown })
                     .hint("`--fuzzy` passes over other words, `--json` goes on after an error"))
             }
         }
     }
 
-    fn understood(&mut self, text: &str) -> Result<String, Error> {
+    /// Where a part stands that the calendar does not have.
+    fn shown_part(&self, text: &str, error: &Error) -> Option<String> {
+        parser::shown_part(text, self.options(), &English { year: self.today.0 }, &error.to_string())
+    }
+
+    fn options(&self) -> Options {
         let ParseArguments { day_first, year_first, fuzzy, .. } = *self.arguments;
-        let options = Options { day_first, year_first, fuzzy };
+        Options { day_first, year_first, fuzzy }
+    }
+
+    fn understood(&mut self, text: &str) -> Result<String, Error> {
+        let options = self.options();
         let english = English { year: self.today.0 };
         let mut parsed = parser::parse(text, options, &english, &mut self.tokens)?;
         parsed.complete(&english)?;
@@ -109,6 +119,22 @@ impl Lines<'_> {
             return Err(Error::NoDate);
         }
         in_iso(&parsed, self.today)
+    }
+}
+
+/// Why a text is no date, and below that where.
+#[derive(Debug)]
+struct Shown {
+    error: Error,
+    shown: Option<String>,
+}
+
+impl std::error::Error for Shown {}
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)?;
+        self.shown.iter().flat_map(|shown| shown.lines()).try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
@@ -160,7 +186,7 @@ fn offset(parsed: &Parsed) -> Result<String, Error> {
         return Ok("Z".to_owned());
     }
     if seconds.abs() >= 86_400 {
-        return Err(Error::Iso("offset must be less than a day"));
+        return Err(Error::Impossible("offset must be less than a day"));
     }
     let sign = if seconds < 0 { '-' } else { '+' };
     let minutes = seconds.abs() / 60;

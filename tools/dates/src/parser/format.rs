@@ -2,7 +2,7 @@
 
 use super::ymd::Part;
 use super::{English, Options, Parsed, Tokens, Vocabulary, parse};
-use crate::Error;
+use crate::{Error, place};
 
 /// What a piece of the text turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,25 @@ impl From<Error> for FormatError {
     fn from(error: Error) -> FormatError {
         FormatError::NotParsed(error)
     }
+}
+
+/// Shows where the part of a date stands that does not exist, by the sentence in which Python refuses it ("month must be
+/// in 1..12"); `None` where the text, read in English, does not have the part.
+pub fn shown_part(text: &str, options: Options, vocabulary: &English, sentence: &str) -> Option<String> {
+    let names = [
+        ("year", Role::Year),
+        ("month", Role::Month),
+        ("bad month", Role::Month),
+        ("day", Role::Day),
+        ("hour", Role::Hour),
+        ("minute", Role::Minute),
+        ("second", Role::Second),
+    ];
+    let (_, role) = names.into_iter().find(|(name, _)| sentence.starts_with(name))?;
+    let mut tokens = Tokens { marks: Some(Vec::new()), ..Tokens::default() };
+    parse(text, options, vocabulary, &mut tokens).ok()?;
+    let mark = tokens.marks.take()?.into_iter().find(|mark| mark.role == role)?;
+    Some(place::shown(tokens.clean.as_deref().unwrap_or(text), mark.start..mark.end))
 }
 
 /// Reads a text in English, and gives the format by which `strptime` reads it too.

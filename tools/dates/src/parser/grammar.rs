@@ -17,7 +17,7 @@ pub(super) fn read(
     vocabulary: &dyn Vocabulary,
     tokens: &mut Tokens,
 ) -> Result<Parsed, Error> {
-    let Tokens { list, skipped, clean, marks, depends_on_values } = tokens;
+    let Tokens { list, skipped, clean, marks, depends_on_values, given_up_at } = tokens;
     let text = clean.as_deref().unwrap_or(text);
     let mut reader = Reader {
         text,
@@ -30,7 +30,12 @@ pub(super) fn read(
         marks: marks.as_mut(),
         depends_on_values,
     };
-    reader.read_all()?;
+    let read = reader.read_all();
+    if let Err((_, token)) = &read {
+        let start = token.start as usize;
+        *given_up_at = Some(start..start + token.len as usize);
+    }
+    read.map_err(|(error, _)| error)?;
     reader.finish()
 }
 
@@ -54,14 +59,16 @@ struct Value {
 }
 
 impl Reader<'_> {
-    fn read_all(&mut self) -> Result<(), Error> {
+    /// Reads until a token that has no place in a date: the error has that one.
+    fn read_all(&mut self) -> Result<(), (Error, Token)> {
         let mut at = 0;
         while let Some(token) = self.list.get(at).copied() {
-            at = match token.kind {
-                Kind::Number => self.number(at, token)?,
-                Kind::Text if is_no_number(token.text(self.text)) => return Err(Error::UnknownFormat),
-                _ => self.word(at, token)?,
-            } + 1;
+            let last = match token.kind {
+                Kind::Number => self.number(at, token),
+                Kind::Text if is_no_number(token.text(self.text)) => Err(Error::UnknownFormat),
+                _ => self.word(at, token),
+            };
+            at = last.map_err(|error| (error, token))? + 1;
         }
         Ok(())
     }

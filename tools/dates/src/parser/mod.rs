@@ -13,7 +13,7 @@ mod tokens;
 mod vocabulary;
 mod ymd;
 
-pub use format::{FormatError, format_of};
+pub use format::{FormatError, format_of, shown_part};
 pub use layout::Layout;
 pub use stencil::Whole;
 pub use tokens::Tokens;

@@ -4,9 +4,11 @@
 //! letters, digits and dots: "4:30:21.447" but "Sep.20.2009". A token is a place in the text, never a copy.
 //! Start at [`Tokens::cut`].
 
+use std::ops::Range;
+
 use super::format::Mark;
 use super::vocabulary::{Class, Interrupted, Meaning, Vocabulary, english};
-use crate::Error;
+use crate::{Error, place};
 
 /// What a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +52,26 @@ pub struct Tokens {
     pub(super) marks: Option<Vec<Mark>>,
     /// Whether another text of the same shape might be read otherwise.
     pub(super) depends_on_values: bool,
+    /// The token at which the text was given up, in bytes of the text or of `clean`.
+    pub(super) given_up_at: Option<Range<usize>>,
 }
 
 /// Longer texts are refused, so that a place fits into 32 bits.
 const LONGEST_BYTES: usize = 1 << 30;
 
 impl Tokens {
+    /// Shows where the last text was given up, if it was at one of its tokens.
+    pub fn shown(&self, text: &str) -> Option<String> {
+        let place = self.given_up_at.clone()?;
+        Some(place::shown(self.clean.as_deref().unwrap_or(text), place))
+    }
+
     /// Cuts a text and looks every token up.
     pub(super) fn cut(&mut self, text: &str, vocabulary: &dyn Vocabulary) -> Result<(), Error> {
         self.list.clear();
         self.skipped.clear();
         self.depends_on_values = false;
+        self.given_up_at = None;
         self.clean = None;
         if text.len() > LONGEST_BYTES {
             return Err(Error::UnknownFormat);

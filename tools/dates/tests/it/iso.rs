@@ -16,7 +16,7 @@ fn separator_is_any_character_unless_one_is_wanted() {
     assert!(datetime(b"2003-09-25x10", None).is_ok());
     assert_eq!(
         datetime(b"2003-09-25x10", Some(b'T')),
-        Err(Error::Iso("String contains unknown ISO components"))
+        Err(Error::Iso { sentence: "String contains unknown ISO components", at: 10 })
     );
 }
 
@@ -33,6 +33,6 @@ fn broken_text_is_refused_wherever_it_ends() {
     for end in 0..text.len() {
         let _ = datetime(&text[..end], None);
     }
-    assert_eq!(datetime(b"2003-09-25T1", None), Err(Error::Iso("ISO time too short")));
+    assert_eq!(datetime(b"2003-09-25T1", None), Err(Error::Iso { sentence: "ISO time too short", at: 12 }));
     assert!(datetime(b"2003-366", None).is_err());
 }

@@ -11,6 +11,7 @@ use pyo3::types::{
 
 use super::base::ZoneBase;
 use super::{enfold, in_zone};
+use crate::parse::noted;
 use crate::rrule::{second_of_day, wall_moment};
 
 /// 1970-01-01T00:00 as a [`Moment`].
@@ -189,14 +190,13 @@ impl TzFile {
         key: Option<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let py = fileobj.py();
-        let is_path = fileobj.is_instance_of::<PyString>();
-        let (data, name) = if is_path {
+        let (data, name) = if fileobj.is_instance_of::<PyString>() {
             let stream = py.import("io")?.getattr("open")?.call1((fileobj, "rb"))?;
             let data = read_stream(&stream);
             stream.call_method0("close")?;
-            (data?, fileobj.clone())
+            (data, fileobj.clone())
         } else {
-            let data = read_stream(fileobj)?;
+            let data = read_stream(fileobj);
             let name = match filename {
                 Some(name) if name.is_truthy()? => name,
                 _ => match fileobj.getattr_opt("name")? {
@@ -207,6 +207,7 @@ impl TzFile {
             };
             (data, name)
         };
+        let data = data.map_err(|error| noted(py, error, Some(format!("in {name}"))))?;
         let key = key.map_or_else(|| py.None(), Bound::unbind);
         let loaded = Loaded::new(py, data, name.unbind(), key)?;
         // The second of two calls changes nothing: a zone never changes.
