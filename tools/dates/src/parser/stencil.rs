@@ -82,15 +82,19 @@ impl Number {
 
     /// The value of what the words have found to be digits.
     #[inline(always)]
-    fn read(self, text: &[u8]) -> Option<i64> {
-        let value = |digits: &[u8]| {
-            digits.iter().fold(0, |value, byte| value * 10 + i64::from(byte.wrapping_sub(b'0')))
-        };
+    fn read(self, text: &[u8]) -> Option<u32> {
+        let pair = |tens: u8, ones: u8| u32::from(tens & 15) * 10 + u32::from(ones & 15);
         match self {
-            Number::One(at) => text.get(at..at + 1).map(value),
-            Number::Two(at) => text.get(at..at + 2).map(value),
+            Number::One(at) => text.get(at).map(|digit| u32::from(digit & 15)),
+            Number::Two(at) => match text.get(at..at + 2) {
+                Some(&[tens, ones]) => Some(pair(tens, ones)),
+                _ => None,
+            },
             // A small value may be something else than the year, by what stands beside it.
-            Number::Four(at) => text.get(at..at + 4).map(value).filter(|value| *value > 100),
+            Number::Four(at) => match text.get(at..at + 4) {
+                Some(&[a, b, c, d]) => Some(pair(a, b) * 100 + pair(c, d)).filter(|value| *value > 100),
+                _ => None,
+            },
             Number::Letters(start, end) => month(text.get(start..end)?),
         }
     }
@@ -111,57 +115,88 @@ impl Number {
 
 /// 0 for what may be a month, 1 for what may be a day, 2 for what can be only a year.
 #[inline]
-fn size(value: i64) -> usize {
+fn size(value: u32) -> usize {
     usize::from(value > 12) + usize::from(value > 31)
 }
 
 /// A month in English.
-fn month(word: &[u8]) -> Option<i64> {
+#[inline]
+fn month(word: &[u8]) -> Option<u32> {
     if let &[first, second, third] = word {
-        const fn key(word: &[u8; 3]) -> u32 {
-            u32::from_le_bytes([word[0], word[1], word[2], 0])
-        }
-        const NAMES: [u32; 12] = [
-            key(b"jan"),
-            key(b"feb"),
-            key(b"mar"),
-            key(b"apr"),
-            key(b"may"),
-            key(b"jun"),
-            key(b"jul"),
-            key(b"aug"),
-            key(b"sep"),
-            key(b"oct"),
-            key(b"nov"),
-            key(b"dec"),
-        ];
-        // Setting one bit makes letters small, and some other signs into letters. All names are compared at once.
-        let word_key = key(&[first, second, third]);
-        let found = NAMES
-            .iter()
-            .enumerate()
-            .fold(0, |found, (at, name)| if *name == word_key | 0x20_2020 { at as i64 + 1 } else { found });
-        return (found > 0 && word.iter().all(u8::is_ascii_alphabetic)).then_some(found);
+        let key = short_month(&[first, second, third]);
+        let (name, month) = SHORT_MONTHS[key];
+        // Setting one bit makes letters small, and some other signs into letters.
+        let is_it = [first | 0x20, second | 0x20, third | 0x20] == name && (first & second & third) >= 0x40;
+        return is_it.then_some(month);
     }
     let month = english(std::str::from_utf8(word).ok()?).month;
-    (month > 0).then_some(month.into())
+    u32::try_from(month).ok().filter(|month| *month > 0)
 }
+
+/// A number below 32 that is another for each month of three letters.
+#[inline]
+const fn short_month(word: &[u8; 3]) -> usize {
+    ((word[1] & 0x1f) as usize + (word[2] & 0x1f) as usize) & 0x1f
+}
+
+/// The months of three letters at the places that [`short_month`] gives.
+const SHORT_MONTHS: [([u8; 3], u32); 32] = {
+    let names =
+        [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+    let mut table = [([0; 3], 0); 32];
+    let mut at = 0;
+    while at < names.len() {
+        let key = short_month(names[at]);
+        assert!(table[key].1 == 0, "no two months have one place");
+        table[key] = (*names[at], at as u32 + 1);
+        at += 1;
+    }
+    table
+};
 
 /// What is known of all texts of one shape that say a whole date.
 #[derive(Debug, Clone)]
 pub(super) struct Stencil {
     words: Vec<Word>,
     date: [Number; 3],
-    /// The place of each number in year, month and day, by the sizes of all three.
-    places: [Option<[u8; 3]>; 27],
+    /// Which numbers are the year, the month and the day, where that is so whatever their sizes.
+    order: Option<[u8; 3]>,
+    /// The same by the sizes of all three.
+    orders: [Option<[u8; 3]>; 27],
     century_specified: bool,
+    time: Option<TimeOfDay>,
+    weekday: Option<(usize, usize)>,
+    offset_s: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+struct TimeOfDay {
     hour: Option<Number>,
     minute: Option<Number>,
     second: Option<Number>,
     fraction: Option<(usize, usize)>,
-    weekday: Option<(usize, usize)>,
     half: Option<i64>,
-    offset_s: Option<i64>,
+}
+
+impl TimeOfDay {
+    /// Hour, minute, second and microsecond.
+    #[inline]
+    fn read(&self, text: &[u8]) -> Option<(u8, u8, u8, u32)> {
+        let or_zero = |number: Option<Number>| match number {
+            Some(number) => number.read(text),
+            None => Some(0),
+        };
+        let (mut hour, minute, second) = (or_zero(self.hour)?, or_zero(self.minute)?, or_zero(self.second)?);
+        if let Some(half) = self.half {
+            hour = (hour <= 12).then(|| with_half(hour.into(), half) as u32)?;
+        }
+        let microsecond = match self.fraction {
+            Some((start, end)) => microseconds(text.get(start..end)?)? as u32,
+            None => 0,
+        };
+        let exists = hour < 24 && minute < 60 && second < 60;
+        exists.then_some((hour as u8, minute as u8, second as u8, microsecond))
+    }
 }
 
 impl Stencil {
@@ -197,17 +232,25 @@ impl Stencil {
             // A part that is said twice.
             return None;
         }
-        Some(Stencil {
-            words: words(text, pieces),
-            date,
-            places: std::array::from_fn(|sizes| places(&date, sizes, options)),
-            century_specified: date.iter().any(|number| matches!(number, Number::Four(_))),
+        let orders: [_; 27] = std::array::from_fn(|sizes| order(&date, sizes, options));
+        let mut known = orders.iter().flatten();
+        let first = known.next().copied();
+        let time = TimeOfDay {
             hour: number(Role::Hour)?,
             minute: number(Role::Minute)?,
             second: number(Role::Second)?,
             fraction: range(Role::Fraction),
-            weekday: range(Role::Weekday),
             half,
+        };
+        Some(Stencil {
+            words: words(text, pieces),
+            date,
+            // Sizes that a number never has are found out by the calendar.
+            order: first.filter(|first| known.all(|other| other == first)),
+            orders,
+            century_specified: date.iter().any(|number| matches!(number, Number::Four(_))),
+            time: (time.hour.is_some() || time.minute.is_some() || time.second.is_some()).then_some(time),
+            weekday: range(Role::Weekday),
             offset_s: parsed.zone_offset,
         })
     }
@@ -226,38 +269,32 @@ impl Stencil {
         }
         let [first, second, third] = self.date;
         let values = [first.read(text)?, second.read(text)?, third.read(text)?];
-        let places = self.places[(size(values[0]) * 3 + size(values[1])) * 3 + size(values[2])]?;
-        let mut date = [0; 3];
-        for (place, value) in places.into_iter().zip(values) {
-            date[usize::from(place)] = value;
-        }
-        let [year, month, day] = date;
-        let year = full_year(year, self.century_specified, now);
+        let order = match self.order {
+            Some(order) => order,
+            None => self.orders[(size(values[0]) * 3 + size(values[1])) * 3 + size(values[2])]?,
+        };
+        let [year, month, day] = order.map(|index| values[usize::from(index)]);
+        let year = if self.century_specified { year.into() } else { full_year(year.into(), false, now) };
         if let Some((start, end)) = self.weekday {
             // The date says which weekday it is; but a word that is none is no date.
             (english(std::str::from_utf8(text.get(start..end)?).ok()?).weekday >= 0).then_some(())?;
         }
-        let or_zero = |number: Option<Number>| number.map_or(Some(0), |number| number.read(text));
-        let (mut hour, minute, second) = (or_zero(self.hour)?, or_zero(self.minute)?, or_zero(self.second)?);
-        if let Some(half) = self.half {
-            hour = (0..=12).contains(&hour).then(|| with_half(hour, half))?;
-        }
-        let microsecond = match self.fraction {
-            Some((start, end)) => microseconds(text.get(start..end)?)?,
-            None => 0,
+        let (hour, minute, second, microsecond) = match &self.time {
+            Some(time) => time.read(text)?,
+            None => (0, 0, 0, 0),
         };
         let is_date = (1..=9999).contains(&year)
             && (1..=12).contains(&month)
             && day >= 1
-            && (day <= 28 || day <= days_in_month(year, month));
-        (is_date && hour < 24 && minute < 60 && second < 60).then_some(Whole {
+            && (day <= 28 || i64::from(day) <= days_in_month(year, month.into()));
+        is_date.then_some(Whole {
             year: year as u16,
             month: month as u8,
             day: day as u8,
-            hour: hour as u8,
-            minute: minute as u8,
-            second: second as u8,
-            microsecond: microsecond as u32,
+            hour,
+            minute,
+            second,
+            microsecond,
             offset_s: self.offset_s,
         })
     }
@@ -291,20 +328,16 @@ fn words(text: &[u8], pieces: &[Mark]) -> Vec<Word> {
         .collect()
 }
 
-/// Which of year (0), month (1) and day (2) each number is, where the numbers have these sizes.
-fn places(date: &[Number; 3], sizes: usize, options: Options) -> Option<[u8; 3]> {
+/// Which numbers are the year, the month and the day, where the numbers have these sizes.
+fn order(date: &[Number; 3], sizes: usize, options: Options) -> Option<[u8; 3]> {
     let mut ymd = Ymd::default();
     for (number, size) in date.iter().zip([sizes / 9, sizes / 3 % 3, sizes % 3]) {
         number.push(&mut ymd, size)?;
     }
     let (parts, _) = ymd.resolve(options).ok()?;
-    let place = |part: Option<Part>| {
-        Some(match part? {
-            Part::Year => 0,
-            Part::Month => 1,
-            Part::Day => 2,
-        })
+    let index = |wanted: Part| {
+        let index = parts.iter().position(|part| *part == Some(wanted))?;
+        u8::try_from(index).ok()
     };
-    let [first, second, third] = parts;
-    Some([place(first)?, place(second)?, place(third)?])
+    Some([index(Part::Year)?, index(Part::Month)?, index(Part::Day)?])
 }
