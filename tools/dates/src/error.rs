@@ -81,3 +81,20 @@ impl From<Interrupted> for Error {
         Error::Interrupted
     }
 }
+
+/// Why a text is no date, and below that where.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) error: Error,
+    /// As [`crate::place::shown`] gives it.
+    pub(crate) shown: Option<String>,
+}
+
+impl std::error::Error for Shown {}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)?;
+        self.shown.iter().flat_map(|shown| shown.lines()).try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use naja_system::Failure;
 
-use crate::Error;
 use crate::calendar::{YEARS, days_in_month, from_ordinal, ordinal, weekday};
+use crate::error::{Error, Shown};
 use crate::parser::{self, English, Name, Options, Parsed, Tokens};
 
 /// What `naja dates TEXT…` takes.
@@ -119,22 +119,6 @@ impl Lines<'_> {
             return Err(Error::NoDate);
         }
         in_iso(&parsed, self.today)
-    }
-}
-
-/// Why a text is no date, and below that where.
-#[derive(Debug)]
-struct Shown {
-    error: Error,
-    shown: Option<String>,
-}
-
-impl std::error::Error for Shown {}
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.error.fmt(f)?;
-        self.shown.iter().flat_map(|shown| shown.lines()).try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
