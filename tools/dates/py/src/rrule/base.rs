@@ -156,8 +156,9 @@ impl RuleBase {
         }
         let mut left: u64 = item.extract()?;
         for date in dates(slf.as_any())? {
+            let date = date?;
             if left == 0 {
-                return date;
+                return Ok(date);
             }
             left -= 1;
         }
