@@ -63,7 +63,7 @@ fn table(dropins: &[DropIn]) -> String {
         return "this naja has no drop-ins\n".to_owned();
     }
     let mut columns = Columns::default();
-    columns.row(["--swap=", "replaces", "its own tests", "times as fast"].map(str::to_owned));
+    columns.row(["--swap=", "replaces", "its own tests", "times as fast: median (range)"].map(str::to_owned));
     for one in dropins {
         let tests = one.score.as_ref().map_or("not measured".to_owned(), |score| {
             format!("{} of {} pass, {} excepted", score.passed, score.total, score.excepted)
