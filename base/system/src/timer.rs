@@ -97,6 +97,9 @@ impl Alarms {
         if self.timers[1 - at].1 != Some(following_ns) {
             self.set(1 - at, following_ns);
         }
+        if self.timers[at].1.is_none() {
+            return sleep_until(moment_ns);
+        }
         let mut expirations = 0_u64;
         // SAFETY: reads the eight bytes that a timer gives into a number of that size, which lives through the call.
         let result = unsafe {
@@ -112,11 +115,12 @@ impl Alarms {
         // All zero would stop the timer instead of letting it ring at once.
         let setting = libc::itimerspec { it_interval: zero, it_value: timespec(moment_ns.max(1)) };
         let (timer, set) = &mut self.timers[at];
-        *set = Some(moment_ns);
         // SAFETY: the setting is ours and lives through the call; the old one is not asked for.
-        unsafe {
-            libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &setting, std::ptr::null_mut());
-        }
+        let result = unsafe {
+            libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &setting, std::ptr::null_mut())
+        };
+        // To wait for a timer that is not set would be to wait for ever.
+        *set = (result == 0).then_some(moment_ns);
     }
 }
 
