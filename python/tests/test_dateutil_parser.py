@@ -243,3 +243,19 @@ def test_an_error_shows_its_place_in_the_text(call, text, marked):
     start = marks.index("^")
     assert line[start : start + marks.count("^")].startswith(marked), note
     assert len(line) < 150
+
+
+@pytest.mark.parametrize("digits", [28, 29, 40])
+@pytest.mark.parametrize("form", ["{}h", "{}H5", "{} minutes", "1:{}", "1:{}:10", "1h{}", "0{}h", "{}.5h", "1.{}h", "{}s"])
+@pytest.mark.parametrize("fuzzy", [False, True])
+def test_a_number_beyond_decimal_arithmetic_raises_what_the_original_raises(original, digits, form, fuzzy):
+    text = form.format("8" * digits)
+    ours, theirs = (outcome(one.parse, text, fuzzy=fuzzy) for one in (parser, original["parser"]))
+    assert ours == theirs, text
+    # pandas asks the parser for the parts alone, and catches the same.
+    ours, theirs = (outcome(one.parser()._parse, text, fuzzy=fuzzy) for one in (parser, original["parser"]))
+    assert (ours[0] == "InvalidOperation") == (theirs[0] == "InvalidOperation"), text
+
+
+def test_a_number_beyond_decimal_arithmetic_is_the_error_of_its_row():
+    assert parser.parse_many(["8" * 29 + "h"], errors="none") == [None]

@@ -277,7 +277,7 @@ def test_options_that_keep_the_swap_away_are_told_and_the_program_runs(installat
     ended = installation.run(option, "-c", code)
     assert (ended.returncode, ended.stdout) == (0, "original\n"), ended.stderr
     assert ended.report["swap"] == {
-        "asked": ["thing"], "swapped": [], "fell_back": [], "kept": [], "inactive": [{"why": why, "processes": 1}]}
+        "asked": ["thing"], "swapped": [], "fell_back": [], "other_versions": [], "kept": [], "inactive": [{"why": why, "processes": 1}]}
     assert f"  swap not active: {why}\n" in ended.stderr
 
 
@@ -487,3 +487,15 @@ def test_a_class_of_the_extension_is_renamed_with_what_is_in_it():
         hook.rename(one, "thing")
     assert [one.__module__ for one in [outer, inner, other]] == ["thing", "thing.a", "naja.things"]
     assert pickle.dumps(len)
+
+
+def test_another_installed_version_is_told(installation):
+    as_it_is = installation.packages / "thing_maker-1.0.dist-info"
+    other = as_it_is.with_name("Thing.Maker-2.0.post1.dist-info")
+    as_it_is.rename(other)
+    try:
+        ended = installation.run("-c", "import thing")
+    finally:
+        other.rename(as_it_is)
+    assert "  other version thing: 2.0.post1 is installed, naja's is 1.0\n" in ended.stderr
+    assert "other version" not in installation.run("-c", "import thing").stderr

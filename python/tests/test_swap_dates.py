@@ -59,3 +59,19 @@ def test_the_deprecated_module_warns_the_line_that_imports_it(dates):
             """
         number = 1 + textwrap.dedent(program).splitlines().index("    " + line)
         assert dates.output(dates.program(program)) == f"[('program.py', {number})]"
+
+
+def test_classes_live_and_descend_as_the_original_s_do(dates):
+    program = """
+        import warnings
+        from dateutil import tz
+        import dateutil.tz.tz as module
+        warnings.simplefilter("ignore")
+        from dateutil.zoneinfo.rebuild import RebuildDeprecationWarning
+        for one in [tz.tzical, module._tzicalvtz, module._tzicalvtzcomp]:
+            assert one.__module__ == "dateutil.tz.tz", one
+        # A warning that users see unless they ask not to.
+        assert RebuildDeprecationWarning.__mro__[1] is FutureWarning
+        print("ok")
+        """
+    assert dates.output(dates.program(program)) == "ok"

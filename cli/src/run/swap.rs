@@ -104,6 +104,7 @@ fn read(text: &str, asked: Vec<String>) -> SwapReport {
                 report.swapped.push(name.to_owned());
             }
             Some("fell-back") => add(&mut report.fell_back, name, why),
+            Some("other-version") => add(&mut report.other_versions, name, why),
             Some("kept") => add(&mut report.kept, name, why),
             Some("inactive") => match report.inactive.iter_mut().find(|known| known.why == why) {
                 Some(known) => known.processes += 1,
@@ -170,10 +171,15 @@ mod tests {
     #[test]
     fn what_many_processes_wrote_is_summed_up() {
         let text = "1\tactive\t\t\n1\tswapped\tdateutil\t\n2\tswapped\tdateutil\t\n2\tfell-back\tdateutil.x\twhy so\n\
-                    3\tinactive\t\tno extension\n4\tinactive\t\tno extension\n5\tkept\tdatefinder\timported\nhalf";
+                    3\tinactive\t\tno extension\n4\tinactive\t\tno extension\n5\tkept\tdatefinder\timported\n\
+                    1\tother-version\tdateutil\t2 is installed\n2\tother-version\tdateutil\t2 is installed\nhalf";
         let report = read(text, vec!["dateutil".into()]);
         assert_eq!(report.swapped, ["dateutil"]);
         assert_eq!(report.fell_back, [SwapNote { name: "dateutil.x".into(), why: "why so".into() }]);
+        assert_eq!(
+            report.other_versions,
+            [SwapNote { name: "dateutil".into(), why: "2 is installed".into() }]
+        );
         assert_eq!(report.kept, [SwapNote { name: "datefinder".into(), why: "imported".into() }]);
         assert_eq!(report.inactive, [SwapInactive { why: "no extension".into(), processes: 2 }]);
     }

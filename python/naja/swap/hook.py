@@ -171,8 +171,35 @@ class Finder:
         self.tell_once("swapped", fullname)
         if self.table is None:
             self.table = read_table()
+        if fullname == root and os.environ.get(REPORT):
+            self._tell_version(root)
         names = self.table.get(root, {}).get("safe-names", {}).get(fullname)
         return ModuleWithSafeNames(fullname, self, names) if names else None
+
+    def _tell_version(self, root):
+        """Tells where the installed original is of another version than the one that naja's module is made after."""
+        ours = self.table.get(root, {})
+        try:
+            installed = self._installed_version(root, ours["original"])
+        except Exception:
+            # It is a remark: nothing hangs on it.
+            return
+        if installed and installed != ours.get("version"):
+            self.tell_once("other-version", root, "{} is installed, naja's is {}".format(installed, ours.get("version")))
+
+    def _installed_version(self, root, project):
+        """The version that the folder beside the original says; `importlib.metadata` takes long to import."""
+        spec = self.original_spec(root)
+        if spec is None or not spec.origin:
+            return None
+        folder = os.path.dirname(spec.origin)
+        if spec.submodule_search_locations is not None:
+            folder = os.path.dirname(folder)
+        for entry in os.listdir(folder):
+            name, _, version = entry.partition("-")
+            if entry.endswith(".dist-info") and plain(name) == plain(project):
+                return version[:-len(".dist-info")]
+        return None
 
     def _rename_native(self, root):
         """Lets what naja's extension has made for this original say the original's name for its module."""
@@ -258,6 +285,11 @@ class Alias:
     def exec_module(self, module):
         # The import system has put the alias's own there.
         module.__spec__ = self.spec
+
+
+def plain(project):
+    """A project's name, of which index and folders have several spellings."""
+    return project.lower().replace("-", "_").replace(".", "_")
 
 
 def is_module(value):

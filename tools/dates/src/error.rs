@@ -11,6 +11,8 @@ pub enum Error {
     UnknownFormat,
     /// The text was understood, and says nothing of a date or a time.
     NoDate,
+    /// A time has a number of more digits than the original computes with.
+    TooManyDigits,
     /// The vocabulary could not answer.
     Interrupted,
     /// A text of ISO 8601 is wrong; the sentence says what is, `at` where, in bytes from its start.
@@ -60,6 +62,7 @@ impl fmt::Display for Error {
         match self {
             Error::UnknownFormat => f.write_str("Unknown string format"),
             Error::NoDate => f.write_str("String does not contain a date"),
+            Error::TooManyDigits => f.write_str("a number of the time has more than 28 digits"),
             Error::Interrupted => f.write_str("the vocabulary has failed"),
             Error::Iso { sentence, .. } | Error::Impossible(sentence) => f.write_str(sentence),
             Error::Digits { expected, at } => write!(f, "Expected {expected} digits at byte {at}"),

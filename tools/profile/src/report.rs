@@ -65,6 +65,8 @@ pub struct SwapReport {
     pub swapped: Vec<String>,
     /// Modules and names below the asked packages that are the installed original's, and why.
     pub fell_back: Vec<SwapNote>,
+    /// Packages of which another version is installed than the one that naja's is made after.
+    pub other_versions: Vec<SwapNote>,
     /// Packages that were not replaced although asked for, and why.
     pub kept: Vec<SwapNote>,
     /// Why nothing was replaced in some processes, and in how many; empty where all went well.

@@ -330,7 +330,11 @@ fn swapped(swap: &SwapReport, style: Style) -> Vec<String> {
         let text = format!("the program imported nothing of {}", names(&swap.asked));
         lines.push(format!("  {} {text}", style.bold("swapped")));
     }
-    let noted = [("fell back", &swap.fell_back), ("not swapped", &swap.kept)];
+    let noted = [
+        ("other version", &swap.other_versions),
+        ("fell back", &swap.fell_back),
+        ("not swapped", &swap.kept),
+    ];
     for (title, notes) in noted {
         let shown = notes.iter().take(SHOWN);
         lines.extend(shown.map(|note| format!("  {} {}: {}", style.bold(title), note.name, note.why)));

@@ -6,8 +6,14 @@ import datetime
 from ._common import ZERO, _tzinfo
 
 
+# Where the original's classes live: what pickles name.
+_HOME = __name__.rpartition(".")[0] + ".tz"
+
+
 class _tzicalvtzcomp:
     """One STANDARD or DAYLIGHT component: an offset and when it begins."""
+
+    __module__ = _HOME
 
     def __init__(self, tzoffsetfrom, tzoffsetto, isdst, tzname=None, rrule=None):
         self.tzoffsetfrom = datetime.timedelta(seconds=tzoffsetfrom)
@@ -20,6 +26,8 @@ class _tzicalvtzcomp:
 
 class _tzicalvtz(_tzinfo):
     """A zone of components: the one that began last holds."""
+
+    __module__ = _HOME
 
     _kept = 10
 
@@ -75,6 +83,8 @@ class _tzicalvtz(_tzinfo):
 
 class tzical:
     """The zones of an iCalendar file: ``keys`` has their names, ``get`` gives one."""
+
+    __module__ = _HOME
 
     def __init__(self, fileobj):
         if isinstance(fileobj, str):

@@ -5,7 +5,7 @@ import warnings
 __all__ = ["RebuildDeprecationWarning", "rebuild"]
 
 
-class RebuildDeprecationWarning(DeprecationWarning):
+class RebuildDeprecationWarning(FutureWarning):
     """``rebuild`` does nothing any more. An error unless a warnings filter says otherwise."""
 
 

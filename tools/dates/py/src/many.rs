@@ -191,7 +191,7 @@ fn parse_many<'py>(
 fn note(error: PyErr, row: usize, errors: Errors, failed: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = failed.py();
     if !error.is_instance_of::<PyValueError>(py)
-        && !error.is_instance_of::<pyo3::exceptions::PyOverflowError>(py)
+        && !error.is_instance_of::<pyo3::exceptions::PyArithmeticError>(py)
     {
         return Err(error);
     }

@@ -104,7 +104,7 @@ impl<'py> Request<'_, 'py> {
         let parsed = match read(&text, info, self, tokens)? {
             Ok(parsed) => parsed,
             Err(error) => {
-                let error = parser_error(timestr, &error.to_string(), None);
+                let error = not_understood(timestr, error);
                 return Err(noted(timestr.py(), error, tokens.shown(&text)));
             }
         };
@@ -276,7 +276,11 @@ fn parse_parts<'py>(
     let text = Text::from_object(timestr)?;
     let text = text.as_str();
     let mut tokens = Tokens::default();
-    let Ok(parsed) = read(&text, info, &request, &mut tokens)? else { return Ok((None, None)) };
+    let parsed = match read(&text, info, &request, &mut tokens)? {
+        Ok(parsed) => parsed,
+        Err(error @ Error::TooManyDigits) => return Err(not_understood(timestr, error)),
+        Err(_) => return Ok((None, None)),
+    };
     let skipped =
         if is_true(fuzzy_with_tokens)? { Some(PyTuple::new(py, tokens.skipped(&text))?) } else { None };
     Ok((Some(result_object(py, &parsed)?), skipped))
@@ -545,6 +549,20 @@ fn class<'py>(
         Ok::<_, PyErr>(class.cast_into::<PyType>()?.unbind())
     })?;
     Ok(class.bind(py))
+}
+
+/// The exception for a text that gives no date.
+#[cold]
+fn not_understood(timestr: &Bound<'_, PyAny>, error: Error) -> PyErr {
+    let py = timestr.py();
+    if error == Error::TooManyDigits {
+        // Programs catch what the original's arithmetic raises here, so the same arithmetic raises it.
+        let one = py.import("decimal").and_then(|decimal| decimal.getattr("Decimal")?.call1(("1E+28",)));
+        if let Err(raised) = one.and_then(|one| one.rem(1)) {
+            return raised;
+        }
+    }
+    parser_error(timestr, &error.to_string(), None)
 }
 
 /// `ParserError(sentence + ": %s", text)`.

@@ -140,6 +140,8 @@ fn search_all(mut search: Search, input: &mut dyn Read, lines: &mut Lines<'_>) -
         let piece = &bytes[..kept + read];
         let whole = if read == 0 { piece.len() } else { whole_characters(piece) };
         search.feed(&String::from_utf8_lossy(&piece[..whole]), &mut |found, text| lines.write(found, text));
+        // The next piece may be long in coming: a log that grows.
+        lines.flush();
         if read == 0 || lines.outcome.is_err() {
             break;
         }
@@ -174,6 +176,12 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    fn flush(&mut self) {
+        if self.outcome.is_ok() {
+            self.outcome = self.out.flush();
+        }
+    }
+
     fn write(&mut self, found: &Found, text: &str) {
         let wanted = self.durations || !matches!(found.value, Value::Duration { .. });
         if wanted && self.outcome.is_ok() {

@@ -2,7 +2,8 @@
 //!
 //! Lines of standard input are read and written one by one, so that input of any size streams. Start at [`parse`].
 
-use std::io::{self, BufRead, BufWriter, Write};
+use std::collections::HashSet;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use naja_system::Failure;
@@ -35,7 +36,13 @@ pub struct ParseArguments {
 ///
 /// Errors: `not-a-date` after the first text that is none, or after all with `--json`; `cannot-read`, `cannot-write`
 pub fn parse(arguments: &ParseArguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut writer = Lines { arguments, today: today(), tokens: Tokens::default(), wrong: 0 };
+    let mut writer = Lines {
+        arguments,
+        today: today(),
+        tokens: Tokens::default(),
+        wrong: 0,
+        unknown_zones: HashSet::new(),
+    };
     let mut out = BufWriter::new(out);
     let mut done = Ok(());
     for text in &arguments.texts {
@@ -58,14 +65,20 @@ struct Lines<'a> {
     today: (i64, i64, i64),
     tokens: Tokens,
     wrong: usize,
+    /// Names of zones that have been told of.
+    unknown_zones: HashSet<String>,
 }
 
 impl Lines<'_> {
     fn standard_input(&mut self, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut input = io::stdin().lock();
+        let mut input = BufReader::new(io::stdin().lock());
         let mut line = Vec::new();
         for number in 1_usize.. {
             line.clear();
+            if input.buffer().is_empty() {
+                // The next line may be long in coming.
+                out.flush().map_err(|error| cannot_write(&error))?;
+            }
             let read = input.read_until(b'\n', &mut line);
             if read.map_err(|error| cannot_read(&error))? == 0 {
                 break;
@@ -83,13 +96,19 @@ impl Lines<'_> {
             self.wrong += usize::from(answer.is_err());
             let quoted = serde_json::Value::from(text);
             return match answer {
-                Ok(date) => writeln!(out, "{{\"text\":{quoted},\"date\":\"{date}\"}}"),
+                Ok((date, None)) => writeln!(out, "{{\"text\":{quoted},\"date\":\"{date}\"}}"),
+                Ok((date, Some(_))) => {
+                    writeln!(out, "{{\"text\":{quoted},\"date\":\"{date}\",\"warnings\":[\"unknown_zone\"]}}")
+                }
                 Err(error) => writeln!(out, "{{\"text\":{quoted},\"error\":\"{error}\"}}"),
             }
             .map_err(|error| cannot_write(&error));
         }
         match answer {
-            Ok(date) => writeln!(out, "{date}").map_err(|error| cannot_write(&error)),
+            Ok((date, zone)) => {
+                zone.into_iter().for_each(|zone| self.unknown_zone(zone));
+                writeln!(out, "{date}").map_err(|error| cannot_write(&error))
+            }
             Err(error) => {
                 let place = number.map_or_else(String::new, |number| format!(" in line {number}"));
                 let shown = self.tokens.shown(text).or_else(|| self.shown_part(text, &error));
@@ -97,6 +116,14 @@ impl Lines<'_> {
                     .caused_by(&Shown { error, shown })
                     .hint("`--fuzzy` passes over other words, `--json` goes on after an error"))
             }
+        }
+    }
+
+    /// Says once of each name that it is no zone's, so that the time is without one.
+    fn unknown_zone(&mut self, zone: Name) {
+        if self.unknown_zones.insert(zone.as_str().to_owned()) {
+            // Where nobody reads it, there is nobody to tell.
+            _ = writeln!(io::stderr(), "warning: `{}` is no known time zone and was left out", zone.as_str());
         }
     }
 
@@ -110,7 +137,8 @@ impl Lines<'_> {
         Options { day_first, year_first, fuzzy }
     }
 
-    fn understood(&mut self, text: &str) -> Result<String, Error> {
+    /// The date, and the name of a zone that is not known.
+    fn understood(&mut self, text: &str) -> Result<(String, Option<Name>), Error> {
         let options = self.options();
         let english = English { year: self.today.0 };
         let mut parsed = parser::parse(text, options, &english, &mut self.tokens)?;
@@ -118,7 +146,8 @@ impl Lines<'_> {
         if parsed.is_empty() {
             return Err(Error::NoDate);
         }
-        in_iso(&parsed, self.today)
+        let unknown = parsed.zone_name.filter(|_| parsed.zone_offset.is_none());
+        Ok((in_iso(&parsed, self.today)?, unknown))
     }
 }
 

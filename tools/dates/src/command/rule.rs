@@ -38,7 +38,10 @@ pub fn rule(arguments: &RuleArguments, out: &mut dyn Write) -> Result<(), Failur
         Failure::new("invalid-rule", format!("`{}` is not a rule that has dates", arguments.rule))
             .caused_by(error)
     };
-    let text = parse_rule(&arguments.rule).map_err(|error| invalid(&error))?;
+    let text = parse_rule(&arguments.rule).map_err(|error| match arguments.rule.contains("DTSTART") {
+        true => invalid(&error).hint("`--from` takes what DTSTART says, RULE what follows `RRULE:`"),
+        false => invalid(&error),
+    })?;
     if text.parts.frequency.is_none() {
         return Err(Failure::new("invalid-rule", format!("`{}` has no FREQ", arguments.rule))
             .hint("a rule begins with how often it comes: FREQ=DAILY"));
@@ -90,7 +93,7 @@ fn today() -> Moment {
     EPOCH + days * SECONDS_PER_DAY
 }
 
-/// Reads `20240131`, `2024-01-31`, each also with `T090000` or `T09:00:00`, and with a Z, which says nothing here.
+/// Reads `20240131`, `2024-01-31`, each also with `T0900`, `T09:00`, `T090000` or `T09:00:00`, and with a Z, which says nothing here.
 fn read_date(text: &str) -> Result<Moment, Failure> {
     let wrong = || {
         Failure::new("not-a-date", format!("`{text}` is not a date"))
@@ -102,7 +105,9 @@ fn read_date(text: &str) -> Result<Moment, Failure> {
         (plain.len() == count && plain.bytes().all(|byte| byte.is_ascii_digit())).then_some(plain)
     };
     let date = digits(date, '-', 8).ok_or_else(wrong)?;
-    let time = digits(time.trim_end_matches('Z'), ':', 6).ok_or_else(wrong)?;
+    let time = time.trim_end_matches('Z');
+    let time = digits(time, ':', 6).or_else(|| digits(time, ':', 4).map(|minutes| minutes + "00"));
+    let time = time.ok_or_else(wrong)?;
     let number =
         |digits: &str| digits.bytes().fold(0_i64, |number, digit| number * 10 + i64::from(digit - b'0'));
     let (year, month, day) = (number(&date[..4]), number(&date[4..6]) as u8, number(&date[6..]) as u8);
@@ -141,6 +146,18 @@ mod tests {
     fn until_ends_a_rule() {
         let dates = written("FREQ=DAILY;UNTIL=20240102T090000Z", "20240101T090000", 9).expect("a rule");
         assert_eq!(dates, "2024-01-01T09:00:00\n2024-01-02T09:00:00\n");
+    }
+
+    #[test]
+    fn a_start_may_be_without_seconds() {
+        assert_eq!(written("FREQ=DAILY", "2024-01-01T09:30", 1).expect("a rule"), "2024-01-01T09:30:00\n");
+    }
+
+    #[test]
+    fn a_start_in_the_rule_is_told_where_to_go() {
+        let failure =
+            written("DTSTART:20240101T090000\nRRULE:FREQ=DAILY", "2024-01-01", 1).expect_err("wrong");
+        assert!(failure.hint_text().is_some_and(|hint| hint.contains("--from")), "{failure}");
     }
 
     #[test]

@@ -369,13 +369,14 @@ impl Reader<'_> {
         match unit {
             0 => {
                 self.parsed.hour = Some(value);
+                divisible(digits)?;
                 if has_fraction(fraction) {
                     self.parsed.minute = Some(sixtieths(fraction));
                 }
                 self.mark_whole(token, Role::Hour);
             }
             1 => {
-                self.minute_and_second(token);
+                self.minute_and_second(token)?;
                 self.mark_whole(token, Role::Minute);
             }
             2 => {
@@ -393,7 +394,7 @@ impl Reader<'_> {
         self.parsed.hour = Some(self.value(token).whole);
         self.mark_whole(token, Role::Hour);
         let minutes = self.number_at(at + 2)?;
-        self.minute_and_second(minutes);
+        self.minute_and_second(minutes)?;
         self.mark_whole(minutes, Role::Minute);
         if self.symbol(at + 3) != Some(b':') || self.list.len() <= at + 4 {
             return Ok(at + 2);
@@ -407,10 +408,12 @@ impl Reader<'_> {
     }
 
     /// Minutes, whose fraction is seconds.
-    fn minute_and_second(&mut self, token: Token) {
+    fn minute_and_second(&mut self, token: Token) -> Result<(), Error> {
         let (digits, fraction) = token.digits(self.text);
+        divisible(digits)?;
         self.parsed.minute = Some(whole(digits));
         self.parsed.second = has_fraction(fraction).then(|| sixtieths(fraction));
+        Ok(())
     }
 
     /// Numbers, or a number and a month, that one mark joins: 01-02, 01/Jan/99.
@@ -534,6 +537,9 @@ impl Reader<'_> {
     }
 }
 
+/// How many digits the original computes with.
+const PRECISION: usize = 28;
+
 /// Whether Python reads a word as a number that is none: such a text is refused, even with `fuzzy`.
 fn is_no_number(word: &str) -> bool {
     let words: &[&str] = match word.len() {
@@ -568,14 +574,21 @@ fn integer(digits: &[u8]) -> Result<i64, Error> {
     Ok(whole(digits))
 }
 
+/// Whether the original can split a number before its decimal point: it computes with twenty-eight digits.
+fn divisible(digits: &[u8]) -> Result<(), Error> {
+    if digits.len() - digits.iter().take_while(|digit| **digit == b'0').count() > PRECISION {
+        return Err(Error::TooManyDigits);
+    }
+    Ok(())
+}
+
 fn has_fraction(digits: &[u8]) -> bool {
     digits.iter().any(|digit| *digit != b'0')
 }
 
 /// The digits after a decimal point in sixtieths, rounded down.
 fn sixtieths(digits: &[u8]) -> i64 {
-    // Twenty-eight digits are what the original computes with.
-    let digits = &digits[..digits.len().min(28)];
+    let digits = &digits[..digits.len().min(PRECISION)];
     let (value, unit) = digits
         .iter()
         .fold((0_u128, 1_u128), |(value, unit), digit| (value * 10 + u128::from(digit - b'0'), unit * 10));
