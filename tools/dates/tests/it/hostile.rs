@@ -20,6 +20,28 @@ fn the_corpus_of_each_target_does_no_harm() {
     }
 }
 
+#[test]
+fn long_runs_of_anything_do_no_harm_to_the_parsers() {
+    let targets = ["dates_parser", "date_layout", "iso_text", "rule_text", "tz_string"];
+    for (_, run) in ENTRIES.into_iter().filter(|(name, _)| targets.contains(name)) {
+        for part in [
+            "a",
+            "9",
+            "1.",
+            "1:",
+            "Mon ",
+            "12:",
+            "\u{663}",
+            "2003-09-25T10:49:41.5",
+            "RRULE:FREQ=DAILY\n",
+            "BYDAY=MO;",
+        ] {
+            // The first byte chooses the options of a layout.
+            run(format!("1{}", part.repeat(100_000 / part.len())).as_bytes());
+        }
+    }
+}
+
 /// The English words, and how often they were asked for.
 struct Counting {
     english: English,
