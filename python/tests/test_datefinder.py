@@ -75,6 +75,15 @@ def test_surrogates_keep_the_places():
     assert list(datefinder.find_dates("")) == datefinder.extract("") == []
 
 
+def test_a_zone_that_is_not_there_is_looked_for_once_in_a_text(monkeypatch):
+    from naja.datefinder import older
+
+    asked = []
+    monkeypatch.setattr(older.tz, "gettz", lambda name: asked.append(name))
+    assert len(list(datefinder.find_dates("12:00 est (" * 100))) == 100
+    assert asked == ["est"]
+
+
 def test_a_subclass_may_change_a_step():
     class Finder(datefinder.DateFinder):
         def parse_date_string(self, date_string, captures):

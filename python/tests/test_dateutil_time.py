@@ -154,3 +154,20 @@ def test_an_error_names_its_zone(tmp_path):
     with pytest.raises(ValueError) as caught:
         tz.tzfile(str(path))
     assert caught.value.__notes__ == [f"in {path}"]
+
+
+def test_each_zone_of_a_text_is_looked_for_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(tz, "gettz", lambda name: asked.append(name))
+    lines = "EXDATE;TZID=Nowhere:19970902\nEXDATE;TZID=Elsewhere:19970903\n" * 50
+    dates = rrule.rrulestr(lines + "DTSTART;TZID=Nowhere:19970902\nRRULE:FREQ=DAILY;COUNT=3")
+    assert list(dates) == [datetime.datetime(1997, 9, 4)]
+    assert sorted(asked) == ["Elsewhere", "Nowhere"]
+
+
+def test_names_of_zones_keep_their_letters():
+    lines = "TZID=:TZID=TZID=\nDTSTART;TZID=Europe/Paris:19970902\nRRULE:FREQ=DAILY;COUNT=1"
+    with pytest.raises(ValueError, match="unsupported property"):
+        rrule.rrulestr(lines)
+    (date,) = rrule.rrulestr(lines.partition("\n")[2])
+    assert date.tzinfo is tz.gettz("Europe/Paris")

@@ -14,6 +14,10 @@ _find = _dates.find
 class DateFinder:
     """Finds dates in texts; the parts of its work are methods, as in the original."""
 
+    #: The zones of the search that is under way, by name. `gettz` keeps none that it did not find, and looks through
+    #: files for it again: a text can have ten thousand such names.
+    _zones = None
+
     def __init__(self, base_date=None, first="month"):
         self.base_date = base_date
         self.dayfirst = first == "day"
@@ -31,7 +35,11 @@ class DateFinder:
         if type(self) is DateFinder:
             # No method is replaced, so the whole search can be done at once.
             order = (self.dayfirst, self.yearfirst)
-            return _find.find_older(as_utf8(text), strict, self.base_date, order, self._parse_swept)
+            self._zones = {}
+            try:
+                return _find.find_older(as_utf8(text), strict, self.base_date, order, self._parse_swept)
+            finally:
+                self._zones = None
         return self._found_by_methods(text, strict)
 
     def _found_by_methods(self, text, strict):
@@ -87,7 +95,12 @@ class DateFinder:
     def _add_tzinfo(self, datetime_obj, tz_string):
         if datetime_obj is None:
             return None
-        return datetime_obj.replace(tzinfo=tz.gettz(tz_string))
+        zones = self._zones
+        if zones is None:
+            return datetime_obj.replace(tzinfo=tz.gettz(tz_string))
+        if tz_string not in zones:
+            zones[tz_string] = tz.gettz(tz_string)
+        return datetime_obj.replace(tzinfo=zones[tz_string])
 
 
 def find_dates_legacy(text, source=False, index=False, strict=False, base_date=None, first="month"):

@@ -296,6 +296,8 @@ def _zone_on_path(name):
         path = os.path.join(folder, name)
         try:
             if not os.path.isfile(path):
+                if " " not in path:
+                    continue
                 path = path.replace(" ", "_")
                 if not os.path.isfile(path):
                     continue

@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDelta, PyDict, PyList, PyString, PyTuple, PyTzInfo};
 
-use crate::parse::parse;
+use crate::parse::{Request, parse_by_default};
 
 /// Turns offsets in bytes into offsets in code points; they must be asked for in rising order.
 struct Places<'a> {
@@ -245,19 +245,14 @@ fn find_older<'py>(
         let text = PyString::new(py, &text);
         let mut date = None;
         if as_it_stands {
-            let (day_first, year_first) = (Some(day_first.as_any()), Some(year_first.as_any()));
-            date = match parse(
-                text.as_any(),
-                None,
-                base_date,
-                None,
-                None,
-                day_first,
-                year_first,
-                None,
-                None,
-                None,
-            ) {
+            let request = Request {
+                default: base_date,
+                dayfirst: Some(day_first.as_any()),
+                yearfirst: Some(year_first.as_any()),
+                unseen: true,
+                ..Request::default()
+            };
+            date = match parse_by_default(text.as_any(), &request) {
                 Ok(date) => Some(date),
                 Err(error) if is_refusal(py, &error) => None,
                 Err(error) => return Err(error),

@@ -238,9 +238,12 @@ fn python_class(py: Python<'_>, character: char) -> Class {
     let is = |name: &Bound<'_, PyString>| text.call_method0(name).and_then(|answer| answer.is_truthy());
     if is(intern!(py, "isalpha")).unwrap_or(false) {
         Class::Letter
-    } else if is(intern!(py, "isdigit")).unwrap_or(false) {
+    } else if is(intern!(py, "isdecimal")).unwrap_or(false) {
         let digit = py.get_type::<pyo3::types::PyInt>().call1((&text,)).and_then(|value| value.extract());
         Class::Digit(digit.ok())
+    } else if is(intern!(py, "isdigit")).unwrap_or(false) {
+        // A superscript: `int` would refuse it, and an exception for each costs more than all the rest.
+        Class::Digit(None)
     } else if is(intern!(py, "isspace")).unwrap_or(false) {
         Class::Space
     } else {

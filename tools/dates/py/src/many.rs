@@ -170,7 +170,7 @@ fn parse_many<'py>(
         return Err(PyTypeError::new_err("`values` is a collection of strings; `parse` takes one"));
     }
     let request =
-        Request { default, ignoretz, tzinfos, dayfirst, yearfirst, fuzzy, fuzzy_with_tokens: None, require };
+        Request { default, ignoretz, tzinfos, dayfirst, yearfirst, fuzzy, require, ..Request::default() };
     let info = match parserinfo {
         Some(info) => info.cast::<Info>()?,
         None => default_info(py)?,

@@ -38,6 +38,8 @@ pub(crate) struct Request<'a, 'py> {
     pub(crate) fuzzy: Option<&'a Bound<'py, PyAny>>,
     pub(crate) fuzzy_with_tokens: Option<&'a Bound<'py, PyAny>>,
     pub(crate) require: Option<&'a Bound<'py, PyAny>>,
+    /// Nobody will see what is raised, so no place in the text is noted.
+    pub(crate) unseen: bool,
 }
 
 /// Parse a string in one of the formats that people write, and give a `datetime`.
@@ -60,8 +62,17 @@ pub(crate) fn parse<'py>(
     fuzzy_with_tokens: Option<&Bound<'py, PyAny>>,
     require: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let request =
-        Request { default, ignoretz, tzinfos, dayfirst, yearfirst, fuzzy, fuzzy_with_tokens, require };
+    let request = Request {
+        default,
+        ignoretz,
+        tzinfos,
+        dayfirst,
+        yearfirst,
+        fuzzy,
+        fuzzy_with_tokens,
+        require,
+        unseen: false,
+    };
     let py = timestr.py();
     match parserinfo {
         Some(info) if info.is_truthy()? => parse_with(timestr, info.cast::<Info>()?, &request),
@@ -78,6 +89,14 @@ fn set_default_info(info: &Bound<'_, Info>) {
 pub(crate) fn default_info(py: Python<'_>) -> PyResult<&Bound<'_, Info>> {
     let info = DEFAULT_INFO.get(py).ok_or_else(|| PyValueError::new_err("the parser is not set up"))?;
     Ok(info.bind(py))
+}
+
+/// As [`parse`] with the parser that is used when none is given.
+pub(crate) fn parse_by_default<'py>(
+    timestr: &Bound<'py, PyAny>,
+    request: &Request<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    parse_with(timestr, default_info(timestr.py())?, request)
 }
 
 fn parse_with<'py>(
@@ -104,13 +123,17 @@ impl<'py> Request<'_, 'py> {
         let parsed = match read(&text, info, self, tokens)? {
             Ok(parsed) => parsed,
             Err(error) => {
+                if self.unseen && error != Error::TooManyDigits {
+                    return Err(PyValueError::new_err(()));
+                }
                 let error = not_understood(timestr, error);
                 return Err(noted(timestr.py(), error, tokens.shown(&text)));
             }
         };
         self.check(timestr, &parsed)?;
         let moment = Moment { timestr, info, parsed: &parsed }.build(self);
-        let moment = moment.map_err(|error| self.shown_part(&text, info, error))?;
+        let moment =
+            moment.map_err(|error| if self.unseen { error } else { self.shown_part(&text, info, error) })?;
         if is_true(self.fuzzy_with_tokens)? {
             let skipped = PyTuple::new(timestr.py(), tokens.skipped(&text))?;
             return Ok((moment, skipped).into_pyobject(timestr.py())?.into_any());

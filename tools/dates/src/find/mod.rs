@@ -401,3 +401,67 @@ pub fn hostile(input: &[u8]) {
         older::sweep(&candidate.cleaned(&text), &zones);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_token_is_looked_at_a_bounded_number_of_times() {
+        let parts = [
+            "1",
+            "12",
+            " ",
+            "-",
+            "/",
+            ":",
+            ".",
+            ",",
+            "1/",
+            "1-",
+            "10:10 ",
+            "12:00 est ",
+            "1 May ",
+            "May ",
+            "may, ",
+            "of ",
+            "on ",
+            "to ",
+            "in ",
+            "the ",
+            "3 days ago ",
+            "Monday ",
+            "2014-03-02T10:11:12Z",
+            "a.m. ",
+            "5pm ",
+            "\n",
+            "é",
+            "(",
+            "next ",
+            "and ",
+            "last ",
+            "week ",
+            "2014 ",
+            "1st ",
+            "+02:00",
+        ];
+        let options = Options::new(Moment::on(2026, 3, 19).expect("it is a day"));
+        let mut most = 0;
+        for (one, other) in parts.iter().flat_map(|one| parts.iter().map(move |other| (one, other))) {
+            let part = format!("{one}{other}");
+            let looks = |size: usize| {
+                scan::looks::taken();
+                find(&part.repeat(size / part.len()), &options);
+                scan::looks::taken()
+            };
+            let (half, whole) = (looks(3000), looks(6000));
+            // At the end of a text some dates are tried that in its middle are not.
+            assert!(whole <= 2 * half + 4000, "{part:?}: {half} in a half, {whole} in the whole");
+            most = most.max(whole);
+        }
+        assert!(most <= 6000 * MOST_LOOKS, "{most} for 6,000 bytes");
+    }
+
+    /// Looks for each byte of the text; the texts of this test need 21 at most.
+    const MOST_LOOKS: usize = 24;
+}

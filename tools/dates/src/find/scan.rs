@@ -17,10 +17,14 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     pub(super) fn kind(&self, at: usize) -> Kind {
+        #[cfg(test)]
+        looks::count();
         self.tokens.get(at).map_or(Kind::Sign('\0'), |token| token.kind)
     }
 
     pub(super) fn text(&self, at: usize) -> &'a str {
+        #[cfg(test)]
+        looks::count();
         self.tokens.get(at).map_or("", |token| &self.text[token.start..token.end])
     }
 
@@ -81,5 +85,23 @@ impl<'a> Scan<'a> {
     pub(super) fn weekday(&self, at: usize) -> Option<&'static Meaning> {
         self.word(at)
             .filter(|word| word.weekday > 0 && word.weekday_languages & self.options.languages.0 != 0)
+    }
+}
+
+/// How often tokens were looked at: a test bounds that, because time differs from run to run.
+#[cfg(test)]
+pub(super) mod looks {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(in crate::find) fn count() {
+        LOOKS.set(LOOKS.get() + 1);
+    }
+
+    pub(in crate::find) fn taken() -> usize {
+        LOOKS.take()
     }
 }

@@ -52,6 +52,11 @@ impl Layout {
         }
         let mut pieces = tokens.marks.take()?;
         pieces.sort_by_key(|piece| piece.start);
+        // What is said twice may take back what else was said: seconds without a fraction, an hour's half.
+        let once = [Role::Weekday, Role::Hour, Role::Minute, Role::Second, Role::Fraction, Role::Half];
+        if once.iter().any(|role| pieces.iter().filter(|piece| piece.role == *role).count() > 1) {
+            return None;
+        }
         let half = pieces
             .iter()
             .find(|piece| piece.role == Role::Half)
@@ -105,7 +110,12 @@ impl Layout {
             }
             at = piece.end;
             match piece.role {
-                Role::Year | Role::Month | Role::Day => push_date_piece(&mut ymd, found)?,
+                Role::Year | Role::Month | Role::Day => {
+                    // Digits in the place of a month's letters are another shape, and so are letters for digits.
+                    let in_letters = found[0].is_ascii_alphabetic();
+                    (in_letters == self.pattern[piece.start].is_ascii_alphabetic()).then_some(())?;
+                    push_date_piece(&mut ymd, found)?;
+                }
                 Role::Weekday => {
                     let weekday = english(std::str::from_utf8(found).ok()?).weekday;
                     parsed.weekday = Some(i64::from(weekday)).filter(|weekday| *weekday >= 0);

@@ -1,5 +1,8 @@
 //! `rrulestr`: rules and sets from iCalendar's text.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use naja_dates::rrule::{Civil, Property, TextError, days_in_month, parse_rule, properties};
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyValueError;
@@ -15,8 +18,10 @@ struct Reading<'a, 'py> {
     ignoretz: bool,
     tzids: Option<&'a Bound<'py, PyAny>>,
     tzinfos: Option<&'a Bound<'py, PyAny>>,
-    /// The names after `TZID=`, in the text's own letters, with their capitals.
-    names: Vec<(String, String)>,
+    /// The names after `TZID=` in the text's own letters, by their capitals; of several the last.
+    names: BTreeMap<String, String>,
+    /// Zones that `gettz` was asked for: looking one up goes through files, and a line may be there thousands of times.
+    found: RefCell<BTreeMap<String, Bound<'py, PyAny>>>,
 }
 
 fn value_error(error: TextError) -> PyErr {
@@ -41,7 +46,7 @@ pub(super) fn rrulestr<'py>(
     tzinfos: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (unfold, forceset) = (unfold || compatible, forceset || compatible);
-    let reading = Reading { ignoretz, tzids, tzinfos, names: zone_names(s) };
+    let reading = Reading { ignoretz, tzids, tzinfos, names: zone_names(s), found: RefCell::default() };
     let text = s.to_uppercase();
     let lines = properties(&text, unfold).map_err(value_error)?;
     if let [line] = &lines[..]
@@ -113,14 +118,15 @@ fn unsupported(what: &str, name: &str) -> PyErr {
 }
 
 /// What follows each `TZID=` up to the next colon, whose letters must not become capitals.
-fn zone_names(text: &str) -> Vec<(String, String)> {
-    let mut names = Vec::new();
+fn zone_names(text: &str) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("TZID=") {
-        rest = after;
-        if let Some((name, after)) = after.split_once(':').filter(|(name, _)| !name.is_empty()) {
-            names.push((name.to_uppercase(), name.to_owned()));
-            rest = after;
+        // Without another colon no name follows: looking for it behind each `TZID=` would take the square of the length.
+        let Some((name, behind)) = after.split_once(':') else { break };
+        rest = if name.is_empty() { after } else { behind };
+        if !name.is_empty() {
+            names.insert(name.to_uppercase(), name.to_owned());
         }
     }
     names
@@ -192,7 +198,7 @@ impl<'py> Reading<'_, 'py> {
         let mut typed = false;
         for parameter in &line.parameters {
             if let Some(name) = parameter.strip_prefix("TZID=") {
-                if let Some((_, name)) = self.names.iter().rev().find(|(capitals, _)| capitals == name) {
+                if let Some(name) = self.names.get(name) {
                     zone = Some(self.zone(py, name)?);
                 }
             } else if !matches!(parameter.as_str(), "VALUE=DATE-TIME" | "VALUE=DATE") {
@@ -223,7 +229,7 @@ impl<'py> Reading<'_, 'py> {
 
     fn zone(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match self.tzids {
-            None => py.import("naja.dateutil.tz")?.call_method1("gettz", (name,)),
+            None => self.found_zone(py, name),
             Some(lookup) if lookup.is_callable() => lookup.call1((name,)),
             Some(mapping) => match mapping.getattr_opt("get")? {
                 Some(get) => get.call1((name,)),
@@ -232,6 +238,15 @@ impl<'py> Reading<'_, 'py> {
                 ))),
             },
         }
+    }
+
+    fn found_zone(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(zone) = self.found.borrow().get(name) {
+            return Ok(zone.clone());
+        }
+        let zone = py.import("naja.dateutil.tz")?.call_method1("gettz", (name,))?;
+        self.found.borrow_mut().insert(name.to_owned(), zone.clone());
+        Ok(zone)
     }
 
     /// A date of the text. iCalendar's own forms are read here; the parser reads whatever else may stand there.
