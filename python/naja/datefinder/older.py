@@ -71,9 +71,8 @@ class DateFinder:
         # What is shorter is never a date.
         if len(date_string) < 3:
             return None
-        try:
-            date = self._parse(date_string)
-        except Exception:
+        date = self._parse_unseen(date_string)
+        if date is None:
             return None
         return self._add_tzinfo(date, tz_string) if tz_string else date
 
@@ -81,6 +80,14 @@ class DateFinder:
         return parser.parse(
             date_string, default=self.base_date, dayfirst=self.dayfirst, yearfirst=self.yearfirst
         )
+
+    def _parse_unseen(self, date_string):
+        if type(self) is DateFinder:
+            return _find.parse_unseen(date_string, self.base_date, (self.dayfirst, self.yearfirst))
+        try:
+            return self._parse(date_string)
+        except Exception:
+            return None
 
     def _find_and_replace(self, date_string, captures):
         zones = captures.get("timezones", [])

@@ -4,7 +4,7 @@
 
 use naja_dates::find::{self, First, Found, Moment, Options, Value, older};
 use naja_dates::parser;
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyException, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDelta, PyDict, PyList, PyString, PyTuple, PyTzInfo};
 
@@ -269,6 +269,29 @@ fn find_older<'py>(
     Ok(rows)
 }
 
+/// The date of a text, or `None` for whatever is wrong with it: no exception is made of what nobody sees.
+#[pyfunction]
+fn parse_unseen<'py>(
+    text: &Bound<'py, PyAny>,
+    base_date: Option<&Bound<'py, PyAny>>,
+    order: (bool, bool),
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = text.py();
+    let (day_first, year_first) = (PyBool::new(py, order.0), PyBool::new(py, order.1));
+    let request = Request {
+        default: base_date,
+        dayfirst: Some(day_first.as_any()),
+        yearfirst: Some(year_first.as_any()),
+        unseen: true,
+        ..Request::default()
+    };
+    match parse_by_default(text, &request) {
+        Ok(date) => Ok(Some(date)),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn is_refusal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyOverflowError>(py)
 }
@@ -287,6 +310,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     find.add_function(wrap_pyfunction!(find_strict, &find)?)?;
     find.add_function(wrap_pyfunction!(candidates, &find)?)?;
     find.add_function(wrap_pyfunction!(find_older, &find)?)?;
+    find.add_function(wrap_pyfunction!(parse_unseen, &find)?)?;
     find.add_function(wrap_pyfunction!(sweep, &find)?)?;
     find.add("REPLACEMENTS", PyTuple::new(py, older::REPLACEMENTS)?)?;
     find.add("REGIONS", PyTuple::new(py, older::REGIONS)?)?;
