@@ -11,6 +11,9 @@ use crate::target::NO_LONGER_PYTHON;
 /// Programs shorter than this get one line.
 const SHORT_S: f64 = 0.1;
 
+/// Every child that lives as long is known by name.
+const NAMED_S: f64 = 0.05;
+
 /// Rows of each list in the text; the JSON and the page have more.
 const ROWS: usize = 8;
 const PROCESSES: usize = 12;
@@ -24,7 +27,8 @@ const CODE_COLUMNS: usize = 24;
 
 /// Writes the report as text, with a line feed at its end.
 pub fn text(report: &Report, style: Style) -> String {
-    if report.wall_s < SHORT_S && report.advice.is_empty() && report.warnings.is_empty() {
+    let named = report.processes.iter().skip(1).any(|process| process.wall_s >= NAMED_S);
+    if report.wall_s < SHORT_S && !named && report.advice.is_empty() && report.warnings.is_empty() {
         let swap = report.swap.iter().flat_map(|swap| swapped(swap, style)).skip(1);
         let lines: Vec<String> = std::iter::once(one_line(report, style)).chain(swap).collect();
         return format!("{}\n", lines.join("\n"));
@@ -67,6 +71,7 @@ fn one_line(report: &Report, style: Style) -> String {
     ];
     parts.extend(interpreter(report));
     parts.extend(ending(report));
+    parts.extend(other_children(report).map(|text| format!("other children: {text}")));
     parts.join("   ")
 }
 
@@ -239,8 +244,6 @@ fn other_processes(report: &Report, style: Style) -> Vec<String> {
 
 /// The children that are no Python: the longest by name, the rest by number.
 fn other_children(report: &Report) -> Option<String> {
-    /// Every child that lives as long is known by name.
-    const NAMED_S: f64 = 0.05;
     let mut foreign: Vec<&ProcessReport> =
         report.processes.iter().skip(1).filter(|process| process.interpreter.is_empty()).collect();
     foreign.sort_by(|a, b| b.wall_s.total_cmp(&a.wall_s));
@@ -597,6 +600,16 @@ naja  wall 10.00 s   CPU 8.00 s user + 1.00 s system (90 % of a core)
     fn a_short_program_without_news_gets_one_line() {
         let report = Report { wall_s: 0.05, user_s: 0.03, exit_code: Some(0), ..Report::default() };
         assert_eq!(text(&report, NARROW), "naja  wall 50 ms   CPU 30 ms   peak memory 0 B\n");
+        let with_children = Report { children_unnamed: 60, ..report };
+        assert!(text(&with_children, NARROW).ends_with("   other children: 60 that lived less than 50 ms\n"));
+    }
+
+    #[test]
+    fn a_short_program_with_a_child_that_is_named_names_it() {
+        let child = ProcessReport { wall_s: 0.06, ..process(2, "", Vec::new()) };
+        let processes = vec![process(1, "", Vec::new()), child];
+        let report = Report { wall_s: 0.08, exit_code: Some(0), processes, ..Report::default() };
+        assert!(text(&report, NARROW).lines().count() > 1);
     }
 
     #[test]
