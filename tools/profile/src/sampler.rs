@@ -58,8 +58,12 @@ pub struct Control {
 }
 
 /// Sleeps until a moment; `false` when the program ended meanwhile.
-fn sleep(alarms: Option<&mut timer::Alarms>, moment_ns: u64, following_ns: u64, control: &Control) -> bool {
-    let mut alarms = alarms;
+fn sleep(
+    mut alarms: Option<&mut timer::Alarms>,
+    moment_ns: u64,
+    following_ns: u64,
+    control: &Control,
+) -> bool {
     loop {
         let now = timer::now_ns();
         if now >= moment_ns {

@@ -236,28 +236,11 @@ fn find_older<'py>(
     order: (bool, bool),
     slowly: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (day_first, year_first) = order;
-    let kept = py.detach(|| promising(text, strict, day_first, year_first));
-    let day_first = PyBool::new(py, day_first);
-    let year_first = PyBool::new(py, year_first);
+    let kept = py.detach(|| promising(text, strict, order.0, order.1));
     let rows = PyList::empty(py);
     for Promising { text, place, as_it_stands, zones } in kept {
         let text = PyString::new(py, &text);
-        let mut date = None;
-        if as_it_stands {
-            let request = Request {
-                default: base_date,
-                dayfirst: Some(day_first.as_any()),
-                yearfirst: Some(year_first.as_any()),
-                unseen: true,
-                ..Request::default()
-            };
-            date = match parse_by_default(text.as_any(), &request) {
-                Ok(date) => Some(date),
-                Err(error) if is_refusal(py, &error) => None,
-                Err(error) => return Err(error),
-            };
-        }
+        let date = if as_it_stands { parsed(text.as_any(), base_date, order, is_refusal)? } else { None };
         let date = match date {
             Some(date) => date,
             None => slowly.call1((&text, zones))?,
@@ -276,8 +259,18 @@ fn parse_unseen<'py>(
     base_date: Option<&Bound<'py, PyAny>>,
     order: (bool, bool),
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    parsed(text, base_date, order, |py, error| error.is_instance_of::<PyException>(py))
+}
+
+/// The date that the parser reads, or `None` where it raises what is passed over.
+fn parsed<'py>(
+    text: &Bound<'py, PyAny>,
+    base_date: Option<&Bound<'py, PyAny>>,
+    (day_first, year_first): (bool, bool),
+    is_passed_over: impl Fn(Python<'py>, &PyErr) -> bool,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = text.py();
-    let (day_first, year_first) = (PyBool::new(py, order.0), PyBool::new(py, order.1));
+    let (day_first, year_first) = (PyBool::new(py, day_first), PyBool::new(py, year_first));
     let request = Request {
         default: base_date,
         dayfirst: Some(day_first.as_any()),
@@ -287,7 +280,7 @@ fn parse_unseen<'py>(
     };
     match parse_by_default(text, &request) {
         Ok(date) => Ok(Some(date)),
-        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) if is_passed_over(py, &error) => Ok(None),
         Err(error) => Err(error),
     }
 }
