@@ -99,6 +99,7 @@ impl Program {
                     qualified_name: format!("SomeClass{}.do_something_{id}", id % 300),
                     file: format!("/home/user/.venv/lib/python3.12/site-packages/package/m{}.py", id % 200),
                     first_line: id,
+                    ..Function::default()
                 })
                 .collect();
         }

@@ -91,6 +91,37 @@ pub struct Thread {
     pub interpreter: u32,
 }
 
+/// What a function is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum FunctionKind {
+    /// A code object.
+    #[default]
+    Python = 0,
+    /// A function of machine code. Its file is its source where that is known, else the program or library that
+    /// holds it.
+    Native = 1,
+    /// Not a function but an asyncio task that stands below its coroutines; its name is the task's.
+    Task = 2,
+}
+
+impl FunctionKind {
+    /// The kind of a number as stored; `None` for a number this version does not know.
+    pub fn from_number(number: u8) -> Option<FunctionKind> {
+        [FunctionKind::Python, FunctionKind::Native, FunctionKind::Task].get(usize::from(number)).copied()
+    }
+
+    /// The word that JSON and SQL use.
+    pub fn word(self) -> &'static str {
+        match self {
+            FunctionKind::Python => "python",
+            FunctionKind::Native => "native",
+            FunctionKind::Task => "task",
+        }
+    }
+}
+
 /// A function of the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
@@ -104,6 +135,8 @@ pub struct Function {
     pub file: String,
     /// Line of its `def`; 0 when unknown.
     pub first_line: u32,
+    /// What it is.
+    pub kind: FunctionKind,
 }
 
 /// A node of the tree of stacks: a line of a function, called from its parent.

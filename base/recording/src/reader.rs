@@ -160,15 +160,21 @@ impl<'w> Reader<'w> {
 
     /// Every function that is left, in order of number; the numbers have no holes.
     pub fn functions(&self) -> Result<Vec<Function>, RecordingError> {
-        let sql = "SELECT functions.id, functions.name, qualified_name, files.name, first_line
-                   FROM functions LEFT JOIN files ON files.id = functions.file ORDER BY functions.id";
-        let functions = self.rows(sql, |row| {
+        let (has_kind, _): (bool, i64) = self.one(schema::FUNCTIONS_HAVE_A_KIND)?;
+        let kind = if has_kind { "kind" } else { "0" };
+        let sql = format!(
+            "SELECT functions.id, functions.name, qualified_name, files.name, first_line, {kind}
+             FROM functions LEFT JOIN files ON files.id = functions.file ORDER BY functions.id"
+        );
+        let functions = self.rows(&sql, |row| {
             Ok(Function {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 qualified_name: row.get(2)?,
                 file: row.get(3)?,
                 first_line: row.get(4)?,
+                // A kind that a later minor version added is shown as what it most resembles.
+                kind: FunctionKind::from_number(row.get(5)?).unwrap_or_default(),
             })
         })?;
         match functions.windows(2).all(|pair| Some(pair[1].id) == pair[0].id.checked_add(1)) {

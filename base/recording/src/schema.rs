@@ -21,7 +21,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x6e61_6a61;
 /// Readers refuse a later major version.
 pub(crate) const MAJOR: u32 = 1;
 /// Grows with each addition.
-pub(crate) const MINOR: u32 = 0;
+pub(crate) const MINOR: u32 = 1;
 /// The byte that a writer keeps locked while it lives; far from those that SQLite locks, at one gibibyte.
 pub(crate) const WRITER_BYTE: i64 = 1 << 62;
 
@@ -43,7 +43,7 @@ CREATE TABLE threads (
 CREATE TABLE files (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 CREATE TABLE functions (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, qualified_name TEXT NOT NULL, file INTEGER NOT NULL,
-    first_line INTEGER NOT NULL) STRICT;
+    first_line INTEGER NOT NULL, kind INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE node_blocks (first_id INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
 CREATE TABLE generations (
     id INTEGER PRIMARY KEY, first_node INTEGER NOT NULL, first_function INTEGER NOT NULL) STRICT;
@@ -58,6 +58,10 @@ CREATE TABLE metrics (
 CREATE TABLE sources (file TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE report (json TEXT NOT NULL) STRICT;
 ";
+
+/// Whether functions have a kind: from version 1.1 on.
+pub(crate) const FUNCTIONS_HAVE_A_KIND: &str =
+    "SELECT count(*) > 0, 0 FROM pragma_table_info('functions') WHERE name = 'kind'";
 
 const TABLE_NAMES: [&str; 11] = [
     "meta",

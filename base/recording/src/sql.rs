@@ -30,7 +30,7 @@ pub const TABLES: [(&str, &str); 9] = [
          peak_rss_bytes, ending, ending_code",
     ),
     ("threads", "id, process, pid, os_tid, name, interpreter"),
-    ("functions", "id, name, qualified_name, file, first_line"),
+    ("functions", "id, name, qualified_name, file, first_line, kind"),
     ("metrics", "tick, time_s, process, pid, cpu_s, rss_bytes"),
     ("meta", "key, value"),
     ("report", "json"),
@@ -42,7 +42,8 @@ CREATE TEMP VIEW threads AS
     SELECT t.id, t.process, p.pid, t.os_tid, t.name, t.interpreter
     FROM main.threads t LEFT JOIN main.processes p ON p.id = t.process;
 CREATE TEMP VIEW functions AS
-    SELECT f.id, f.name, f.qualified_name, files.name AS file, f.first_line
+    SELECT f.id, f.name, f.qualified_name, files.name AS file, f.first_line,
+           CASE {kind} WHEN 1 THEN 'native' WHEN 2 THEN 'task' ELSE 'python' END AS kind
     FROM main.functions f LEFT JOIN main.files files ON files.id = f.file;
 CREATE TEMP VIEW metrics AS
     SELECT m.tick, m.tick * (SELECT value FROM main.meta WHERE key = 'interval_ns') / 1e9 AS time_s,
@@ -88,7 +89,8 @@ impl Database {
         let mut connection = opened.connection;
         let set_up = (|| {
             virtual_tables::register(&connection, opened.again)?;
-            connection.execute_batch(VIEWS)?;
+            let has_kind = connection.query_row(schema::FUNCTIONS_HAVE_A_KIND, [], |row| row.get(0))?;
+            connection.execute_batch(&VIEWS.replace("{kind}", if has_kind { "f.kind" } else { "0" }))?;
             connection.authorizer(Some(authorize))
         })();
         set_up.map_err(|error| RecordingError::sqlite("read", path, error))?;

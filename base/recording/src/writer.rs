@@ -511,8 +511,8 @@ impl Writer {
             insert.execute(params![id, name])?;
         }
         let mut insert = db.prepare_cached(
-            "INSERT OR REPLACE INTO functions (id, name, qualified_name, file, first_line)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO functions (id, name, qualified_name, file, first_line, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         for (function, file) in &self.staged.functions {
             insert.execute(params![
@@ -520,7 +520,8 @@ impl Writer {
                 function.name,
                 function.qualified_name,
                 file,
-                function.first_line
+                function.first_line,
+                function.kind as u8
             ])?;
         }
         let mut insert = db.prepare_cached(

@@ -4,7 +4,7 @@
 //! is new since the last batch is handed to the recording; counts stay here, so that the report does not
 //! depend on what a full disk left of the recording.
 
-use naja_recording::{Function, FunctionId, NodeId, StackNode, State};
+use naja_recording::{Function, FunctionId, FunctionKind, NodeId, StackNode, State};
 use rustc_hash::FxHashMap;
 
 /// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
@@ -127,7 +127,7 @@ impl Stacks {
         self.nodes.len() >= self.nodes_max
     }
 
-    /// The number of a function.
+    /// The number of a function of Python.
     pub(crate) fn function(
         &mut self,
         name: &str,
@@ -135,18 +135,19 @@ impl Stacks {
         file: &str,
         first_line: u32,
     ) -> FunctionId {
-        let key = (file.to_owned(), qualified_name.to_owned(), first_line);
+        let (name, qualified_name, file) = (name.to_owned(), qualified_name.to_owned(), file.to_owned());
+        let kind = FunctionKind::Python;
+        self.function_like(Function { id: 0, name, qualified_name, file, first_line, kind })
+    }
+
+    /// The number of a function that is described but for its number.
+    pub(crate) fn function_like(&mut self, function: Function) -> FunctionId {
+        let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
         if let Some(id) = self.function_ids.get(&key) {
             return *id;
         }
         let id = self.functions_before + self.functions.len() as u32 + 1;
-        self.functions.push(Function {
-            id,
-            name: name.to_owned(),
-            qualified_name: qualified_name.to_owned(),
-            file: file.to_owned(),
-            first_line,
-        });
+        self.functions.push(Function { id, ..function });
         self.function_ids.insert(key, id);
         id
     }

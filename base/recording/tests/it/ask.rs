@@ -144,7 +144,7 @@ fn every_table_has_the_columns_that_the_hint_names() {
     );
     check(&database, "select count(*), sum(depth) from stacks", "100 384");
     check(&database, "select count(*) from stack_frames", "384");
-    check(&database, "select * from functions where id = 2", "2 f2 Class.f2 /srv/file2.py 20");
+    check(&database, "select * from functions where id = 2", "2 f2 Class.f2 /srv/file2.py 20 task");
     check(&database, "select max(time_s), max(cpu_s) from metrics where pid = 4211", "24.75 24.75");
     check(&database, "select value from meta where key = 'complete'", "1");
 }

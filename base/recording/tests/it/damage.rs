@@ -89,6 +89,8 @@ fn what_is_no_recording_is_named() {
     let change = |sql: &str| Connection::open(&newer).unwrap().execute_batch(sql).unwrap();
     change("pragma user_version = 1999; alter table threads add column more text; create table more (a)");
     read_all(&newer).unwrap();
+    change("pragma user_version = 1000; alter table functions drop column kind");
+    read_all(&newer).unwrap();
     change("pragma user_version = 2000");
     check(&newer, "recording-newer", "has format 2, this naja reads format 1");
 }

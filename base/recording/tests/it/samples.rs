@@ -64,6 +64,7 @@ pub(crate) fn function(id: u32) -> Function {
         qualified_name: format!("Class.f{id}"),
         file: format!("/srv/file{}.py", id % 3),
         first_line: id * 10,
+        kind: naja_recording::FunctionKind::from_number((id % 3) as u8).unwrap(),
     }
 }
 

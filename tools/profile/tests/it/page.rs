@@ -79,7 +79,14 @@ impl Made {
     fn function(&mut self, name: &str, file: &str, first_line: u32) -> u32 {
         let id = u32::try_from(self.input.functions.len()).unwrap() + 1;
         let (name, file) = (name.to_owned(), file.to_owned());
-        self.input.functions.push(Function { id, qualified_name: name.clone(), name, file, first_line });
+        self.input.functions.push(Function {
+            id,
+            qualified_name: name.clone(),
+            name,
+            file,
+            first_line,
+            ..Function::default()
+        });
         id
     }
 
