@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use naja_profile::{Control, Observation, Sampler, SamplerOptions};
+use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions};
 use naja_recording::Writer;
 use naja_system::{Child, Failure, Observer};
 
@@ -40,11 +40,11 @@ impl SamplingObserver {
 impl Observer for SamplingObserver {
     fn started(&mut self, child: &Child) {
         let Some(open) = self.open.take() else { return };
-        let options =
-            SamplerOptions { pid: child.pid, start_ns: child.started_ns, interval_ns: self.interval_ns };
+        let options = SamplerOptions::of_program(child.pid, child.started_ns, self.interval_ns);
         let control = Arc::clone(&self.control);
         let sampler = std::thread::Builder::new().name("sampler".to_owned());
-        self.sampler = sampler.spawn(move || Sampler::new(options, open).run(&control)).ok();
+        self.sampler =
+            sampler.spawn(move || Sampler::new(options, Box::new(Recorder::start(open))).run(&control)).ok();
     }
 
     fn stopped(&mut self) {

@@ -16,12 +16,15 @@ mod recorder;
 pub mod report;
 mod report_text;
 mod sampler;
+mod sink;
 mod stacks;
 mod target;
 mod thread;
 
 pub use command::{query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
+pub use recorder::Recorder;
 pub use report_text::text as report_text;
 pub use sampler::{Control, Sampler, SamplerOptions};
+pub use sink::{Finished, Sink};
 pub use target::SampleCounts;
