@@ -4,6 +4,7 @@
 //! [`Observation`], what it sees in a recording.
 
 pub mod advice;
+pub mod attach;
 mod births;
 pub mod command;
 mod observation;
@@ -11,6 +12,7 @@ mod occupation;
 mod orphans;
 mod os_thread;
 pub mod page;
+mod process_status;
 mod python;
 mod recorder;
 pub mod report;

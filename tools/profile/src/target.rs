@@ -13,6 +13,7 @@ use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, T
 use naja_system::{Failure, timer};
 
 use crate::os_thread::{Activity, OsThread};
+use crate::process_status::{command_line, read_line};
 use crate::python::Python;
 use crate::stacks::Stacks;
 use crate::thread::TargetThread;
@@ -537,18 +538,4 @@ impl Program {
         let name = if code_at > 1 { String::new() } else { name.to_owned() };
         Program { name, code_at }
     }
-}
-
-fn command_line(pid: u32) -> Vec<String> {
-    let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = text.strip_suffix(&[0]).unwrap_or(&text);
-    if text.is_empty() {
-        return vec![read_line(&format!("/proc/{pid}/comm"))];
-    }
-    text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
-}
-
-fn read_line(path: &str) -> String {
-    let text = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned()
 }
