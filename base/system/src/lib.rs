@@ -25,7 +25,7 @@ mod witness;
 
 pub use config::Settings;
 pub use failure::{Failure, Result};
-pub use files::replace_file;
+pub use files::{Replacement, replace_file};
 pub use notes::Notes;
 pub use package::python_package;
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
