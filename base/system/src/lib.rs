@@ -26,7 +26,7 @@ mod witness;
 
 pub use config::Settings;
 pub use failure::{Failure, Result};
-pub use files::replace_file;
+pub use files::{Replacement, replace_file};
 pub use interrupts::Interrupts;
 pub use notes::Notes;
 pub use package::python_package;

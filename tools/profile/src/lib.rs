@@ -6,6 +6,7 @@
 pub mod advice;
 mod births;
 pub mod command;
+pub mod export;
 mod observation;
 mod occupation;
 mod orphans;
@@ -16,12 +17,13 @@ mod recorder;
 pub mod report;
 mod report_text;
 mod sampler;
+mod short_path;
 mod sink;
 mod stacks;
 mod target;
 mod thread;
 
-pub use command::{query, view};
+pub use command::{convert, query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use recorder::Recorder;
 pub use report_text::text as report_text;
