@@ -51,6 +51,9 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Sql(options) }) => {
             naja_profile::query::sql(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Convert(options) }) => {
+            naja_profile::convert::convert(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))
         }

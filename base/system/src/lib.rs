@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod files;
 mod inherited;
+mod interrupts;
 pub mod machine;
 mod notes;
 mod package;
@@ -25,7 +26,8 @@ mod witness;
 
 pub use config::Settings;
 pub use failure::{Failure, Result};
-pub use files::replace_file;
+pub use files::{Replacement, replace_file};
+pub use interrupts::Interrupts;
 pub use notes::Notes;
 pub use package::python_package;
 pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};

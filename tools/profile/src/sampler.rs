@@ -107,6 +107,9 @@ pub struct Sampler {
     memory_course: MemoryCourse,
     metrics: Vec<Metric>,
     births: Births,
+    /// Children that lived before the recording began and have no place in it yet; what the first search finds.
+    older: FxHashSet<u32>,
+    has_searched: bool,
     locator: Locator,
     sink: Box<dyn Sink>,
     random: u64,
@@ -123,9 +126,13 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler that hands what it sees to `sink`.
     pub fn new(options: SamplerOptions, sink: Box<dyn Sink>) -> Sampler {
+        let mut target = Target::new(1, options.pid, 0, 0);
+        if options.attached {
+            target.count_from_now();
+        }
         let seed = options.start_ns ^ (u64::from(options.pid) << 32) ^ 0x9E37_79B9_7F4A_7C15;
         Sampler {
-            targets: vec![Target::new(1, options.pid, 0, 0)],
+            targets: vec![target],
             options,
             stacks: Stacks::default(),
             threads_given: 0,
@@ -135,6 +142,8 @@ impl Sampler {
             memory_course: MemoryCourse::default(),
             metrics: Vec::new(),
             births: Births::new(options.pid, 1),
+            older: FxHashSet::default(),
+            has_searched: false,
             locator: Locator::default(),
             sink,
             random: seed | 1,
@@ -279,7 +288,11 @@ impl Sampler {
         let id = self.processes_given;
         let parent = self.births.parent(pid);
         self.births.named(pid, id);
-        self.targets.push(Target::new(id, pid, parent, tick));
+        let mut target = Target::new(id, pid, parent, tick);
+        if self.older.remove(&pid) {
+            target.count_from_now();
+        }
+        self.targets.push(target);
     }
 
     /// Searches `/proc` for threads and child processes that are not known yet.
@@ -296,9 +309,13 @@ impl Sampler {
             for child in births::children(parent) {
                 if self.births.found(child, parent, now_ns) {
                     parents.push(child);
+                    if self.options.attached && !self.has_searched {
+                        self.older.insert(child);
+                    }
                 }
             }
         }
+        self.has_searched = true;
     }
 
     fn take_metrics(&mut self, tick: Tick) {
