@@ -79,6 +79,16 @@ impl Target {
         self.folder.path().join(name)
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Sends it one line and gives the line of JSON that it answers with.
     ///
     /// # Panics
