@@ -311,3 +311,41 @@ fn what_is_asked_for_must_make_sense() {
     sleeper.kill().expect("it lives");
     sleeper.wait().expect("it ends");
 }
+
+#[test]
+fn a_program_that_runs_in_step_with_the_samples_is_not_mistaken() {
+    let Some(python) = python() else { return };
+    let naja = naja();
+    // Three tenths of each millisecond of the clock that naja samples by.
+    let program = "
+import json, sys, threading, time
+def early(until):
+    while time.monotonic_ns() < until: pass
+def late(until):
+    while time.monotonic_ns() < until: pass
+threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
+done = threading.Event()
+print(json.dumps({}), flush=True)
+true = {'early': 0, 'late': 0}
+while not done.is_set():
+    start = time.monotonic_ns()
+    beat = start // 1_000_000 * 1_000_000
+    early(beat + 300_000)
+    middle = time.monotonic_ns()
+    late(beat + 1_000_000)
+    true['early'] += middle - start
+    true['late'] += time.monotonic_ns() - middle
+print(json.dumps(true), flush=True)
+";
+    let mut target = Target::start(python, program);
+    let output = record(&naja, &target, &["-d", "3", "-o", "out.collapsed"]);
+    assert!(output.status.success(), "{}", block(&output, &[]));
+    let text = std::fs::read_to_string(target.file("out.collapsed")).expect("it was written");
+    target.close_input();
+    let truth = target.answer();
+    let time = |name: &str| truth[name].as_f64().expect("it is a number");
+    let share = time("early") / (time("early") + time("late"));
+    let (early, late) = (samples(&text, "early ") as f64, samples(&text, "late ") as f64);
+    // Samples at one moment of each millisecond would show nothing of one of the two.
+    assert!((early / (early + late) - share).abs() < 0.06, "{share}: {text}");
+}
