@@ -10,6 +10,7 @@ use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
+use crate::record::arguments::RecordArguments;
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
 use crate::swap::SwapArguments;
@@ -36,6 +37,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    Record(Box<RecordArguments>),
     View(ViewArguments),
     Sql(SqlArguments),
     Convert(ConvertArguments),

@@ -30,6 +30,6 @@ pub use files::{Replacement, replace_file};
 pub use interrupts::Interrupts;
 pub use notes::Notes;
 pub use package::python_package;
-pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
+pub use process::{Child, Launch, ask_to_end, is_executable, make_end, release_descriptors, take_descriptor};
 pub use project::find_upward;
 pub use session::{Ended, NoObserver, Observer, Session, Status};

@@ -70,6 +70,8 @@ pub struct Control {
     pub stopped: AtomicBool,
     /// Ticks that were sampled up to now.
     pub ticks_sampled: AtomicU64,
+    /// The sampler has ended because its time was over.
+    pub time_over: AtomicBool,
 }
 
 /// Sleeps until a moment; `false` when the program ended meanwhile.
@@ -182,6 +184,7 @@ impl Sampler {
             self.sample(tick, now);
             control.ticks_sampled.fetch_add(1, Ordering::Release);
             if self.is_done(now) {
+                control.time_over.store(self.is_time_over(now), Ordering::Release);
                 next = tick + 1;
                 break;
             }
@@ -193,10 +196,14 @@ impl Sampler {
 
     /// Whether the time is over, or nothing is left to sample.
     fn is_done(&self, now_ns: u64) -> bool {
-        self.options.until_ns.is_some_and(|until_ns| now_ns >= until_ns)
+        self.is_time_over(now_ns)
             || (self.options.attached
                 && self.targets.iter().all(Target::has_ended)
                 && !self.births.any_waiting())
+    }
+
+    fn is_time_over(&self, now_ns: u64) -> bool {
+        self.options.until_ns.is_some_and(|until_ns| now_ns >= until_ns)
     }
 
     /// A random moment inside a tick.
