@@ -6,6 +6,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_profile::command::top::TopArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
@@ -35,6 +36,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    Top(TopArguments),
     View(ViewArguments),
     Sql(SqlArguments),
     Swap(SwapArguments),

@@ -20,6 +20,7 @@ mod sink;
 mod stacks;
 mod target;
 mod thread;
+mod top;
 
 pub use command::{query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
