@@ -208,15 +208,20 @@ pub(crate) fn functions(model: &Model, ui: &Ui) -> Table {
 /// The table of threads.
 pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
     let fixed = |title, cells, rank| Column { title, width: Width::Fixed(cells), sorted: false, rank };
-    let columns = vec![
+    let several = model.processes().nth(1).is_some();
+    let mut columns = vec![
         Column { title: "thread", width: Width::Content, sorted: false, rank: 0 },
         fixed("cpu%", 6, 0),
         fixed("gil%", 6, 2),
         fixed("state", 10, 1),
         fixed("process", 8, 4),
         fixed("id", 8, 5),
-        Column { title: "mostly in", width: Width::Rest, sorted: false, rank: 3 },
+        Column { title: "mostly in", width: Width::Content, sorted: false, rank: 3 },
     ];
+    const PROCESS: usize = 4;
+    if !several {
+        columns.remove(PROCESS);
+    }
     let hottest = model.counts.hottest_of_threads();
     let pids: FxHashMap<u32, u32> = model.processes().map(|one| (one.process.id, one.process.pid)).collect();
     let mut rows: Vec<(f64, Row)> = model
@@ -230,7 +235,7 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
                 let file = short_file(&function.file).rsplit('/').next().unwrap_or_default();
                 Some(clean(&format!("{} ({file}:{line})", name(function))))
             });
-            let cells = vec![
+            let mut cells = vec![
                 clean(&figures.thread.name),
                 share(shares.python + shares.native),
                 share(shares.gil),
@@ -239,6 +244,9 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
                 figures.thread.os_tid.to_string(),
                 place.unwrap_or_default(),
             ];
+            if !several {
+                cells.remove(PROCESS);
+            }
             (
                 shares.python + shares.native,
                 Row { item: Item::Thread(figures.thread.id), cells, heading: false },
@@ -273,7 +281,7 @@ pub(crate) fn processes(model: &Model) -> Table {
                 if process.ending == Ending::Running { bytes(figures.rss_bytes) } else { String::new() },
                 threads.get(&process.id).map(usize::to_string).unwrap_or_default(),
                 interpreter(process),
-                clean(&process.command.join(" ")),
+                super::view::command(process),
             ];
             Row { item: Item::Process(process.id), cells, heading: false }
         })

@@ -75,9 +75,14 @@ impl Table {
         }
         // The mark says it without colours too.
         let mut text = String::from(if chosen { "›" } else { " " });
-        for ((column, cells), cell) in self.columns.iter().zip(widths).zip(&row.cells) {
-            if *cells > 0 {
-                text.push_str(&fitted(column, cell, *cells));
+        for (at, (column, cell)) in self.columns.iter().zip(&row.cells).enumerate() {
+            if column.width == Width::Content && row.cells[at + 1..].iter().all(String::is_empty) {
+                // Nothing follows it: a line of source has all the room to the right.
+                text.push_str(&cut(cell, width.saturating_sub(columns(&text))));
+                break;
+            }
+            if widths[at] > 0 {
+                text.push_str(&fitted(column, cell, widths[at]));
                 text.push(' ');
             }
         }
@@ -113,21 +118,20 @@ impl Table {
                 left = left.saturating_sub(cells + 1);
             }
         }
-        let flexible = |kind: Width| {
-            let wanted = move |(at, column): &(usize, &Column)| shown[*at] && column.width == kind;
-            self.columns.iter().enumerate().filter(wanted).map(|(at, _)| at).collect::<Vec<usize>>()
-        };
-        let rest = flexible.clone()(Width::Rest).first().copied();
-        let for_rest = rest.map_or(0, |at| content(at).clamp(1, (left / 2).max(REST_MIN)) + 1);
-        let mut names = flexible(Width::Content);
-        while let Some(at) = names.pop() {
-            let fair = left.saturating_sub(for_rest) / (names.len() + 1);
-            let last = names.is_empty() && rest.is_none();
-            widths[at] = if last { left.saturating_sub(1) } else { content(at).min(fair.saturating_sub(1)) };
-            left = left.saturating_sub(widths[at] + 1);
+        let flexible: Vec<usize> = (0..widths.len())
+            .filter(|at| shown[*at] && !matches!(self.columns[*at].width, Width::Fixed(_)))
+            .collect();
+        flexible.iter().for_each(|at| widths[*at] = content(*at));
+        // The widest gives way first, so that short names stay whole beside long ones.
+        let sum = |widths: &[usize]| flexible.iter().map(|at| widths[*at] + 1).sum::<usize>();
+        while sum(&widths) > left
+            && let Some(widest) = flexible.iter().copied().max_by_key(|at| widths[*at])
+            && widths[widest] > 0
+        {
+            widths[widest] -= 1;
         }
-        if let Some(at) = rest {
-            widths[at] = left.saturating_sub(1);
+        if let Some(last) = flexible.last() {
+            widths[*last] += left.saturating_sub(sum(&widths));
         }
         widths
     }

@@ -3,6 +3,7 @@
 //! Pure: figures and choices come in, lines come out. Start at [`frame`].
 
 use naja_recording::Ending;
+use naja_recording::Process;
 use naja_report::text::{duration, percent, sparkline};
 
 use super::counts::{Mode, Span, name};
@@ -93,7 +94,7 @@ fn first_line(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         (None, None) => ("looking for Python".to_owned(), Look::Faint),
     };
     let state = cut(&state, width * 2 / 3);
-    let command = program.map(|figures| clean(&figures.process.command.join(" "))).unwrap_or_default();
+    let command = program.map(|figures| command(&figures.process)).unwrap_or_default();
     let mut line = Line::default();
     line.push(format!(" {} ", scene.pid), Look::Heading);
     let room = width.saturating_sub(line.columns() + columns(&state) + 2);
@@ -104,15 +105,32 @@ fn first_line(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
     line
 }
 
+/// The command line of a process, without the folder of its program.
+pub(crate) fn command(process: &Process) -> String {
+    let mut words = process.command.iter().map(String::as_str);
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    let words: Vec<&str> = std::iter::once(program).chain(words).collect();
+    clean(&words.join(" "))
+}
+
+/// A length of time in whole seconds.
+fn whole_seconds(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        seconds @ 0..100 => format!("{seconds} s"),
+        seconds => duration(seconds * 1_000_000_000),
+    }
+}
+
 /// Figures of the program, and how well it is sampled, as many as there is room for.
 fn second_line(scene: &Scene<'_>, width: usize) -> Line {
     const COURSE_COLUMNS: usize = 20;
+    const COURSE_MIN: usize = 4;
     let model = scene.model;
     let mut parts = rows::figures(model);
-    parts.push(duration(model.elapsed_ns() / 1_000_000_000 * 1_000_000_000));
+    parts.push(whole_seconds(model.elapsed_ns()));
     parts.push(format!("{:.0} samples/s", model.attained_hz()));
     parts.push(format!("{} lost", percent(model.lost_share())));
-    let course = sparkline(&model.memory_course(), COURSE_COLUMNS);
     let mut text = String::new();
     for (index, part) in parts.iter().enumerate() {
         if columns(&text) + 3 + columns(part) > width {
@@ -120,11 +138,11 @@ fn second_line(scene: &Scene<'_>, width: usize) -> Line {
         }
         text.push_str(if text.is_empty() { " " } else { "   " });
         text.push_str(part);
-        // What comes after it is worth more than the course where both do not fit.
+        // What comes after it is worth more than the course where not all has room.
         let rest: usize = parts[index + 1..].iter().map(|part| columns(part) + 3).sum();
-        if part.starts_with("memory") && columns(&text) + 1 + columns(&course) + rest < width {
-            text.push(' ');
-            text.push_str(&course);
+        let room = width.saturating_sub(columns(&text) + rest + 2).min(COURSE_COLUMNS);
+        if part.starts_with("memory") && room >= COURSE_MIN {
+            text.push_str(&format!(" {}", sparkline(&model.memory_course(), room)));
         }
     }
     Line::new(text, Look::Plain)
@@ -195,7 +213,7 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         );
         let window = model.counts.window_ticks() as f64 * model.interval_ns() as f64 / 1e9;
         let window = if window > 0.0 { window.min(scene.window_s) } else { scene.window_s };
-        let all = duration((model.counted_ns() / 1_000_000_000) * 1_000_000_000);
+        let all = whole_seconds(model.counted_ns());
         parts.push(format!("% of the last {window:.1} s, s of {all}"));
         if let Some(figures) = ui.thread.and_then(|thread| model.thread(thread)) {
             parts.push(format!("thread {}", clean(&figures.thread.name)));
