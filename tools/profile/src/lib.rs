@@ -24,6 +24,7 @@ mod sink;
 mod stacks;
 mod target;
 mod thread;
+mod top;
 
 pub use command::{convert, query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
