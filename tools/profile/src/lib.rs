@@ -25,6 +25,7 @@ mod sink;
 mod stacks;
 mod target;
 mod thread;
+mod top;
 
 pub use command::{convert, query, view};
 pub use native::NativeFigures;

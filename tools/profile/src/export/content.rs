@@ -1,7 +1,8 @@
 //! What of a recording is exported: its tables, and the samples that the options leave.
 
 use naja_recording::{
-    Function, Header, NodeId, Process, ProcessId, Reader, Run, StackNode, State, Thread, ThreadId, Tick,
+    Function, Header, Metric, NodeId, Process, ProcessId, Reader, Run, StackNode, State, Thread, ThreadId,
+    Tick,
 };
 use naja_system::Failure;
 use rustc_hash::FxHashMap;
@@ -27,7 +28,6 @@ pub(super) struct Content<'r> {
 /// A stretch of one thread in which nothing changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
-    #[allow(dead_code, reason = "the formats with a time line need it")]
     pub(super) first_tick: Tick,
     pub(super) run: Run,
 }
@@ -86,6 +86,17 @@ impl<'r> Content<'r> {
 
     pub(super) fn header(&self) -> &Header {
         self.reader.header()
+    }
+
+    /// Memory and CPU in the exported time.
+    pub(super) fn metrics(&self) -> Result<Vec<Metric>, Failure> {
+        let mut metrics = self.reader.metrics()?;
+        metrics.retain(|metric| (self.from..self.until).contains(&metric.tick));
+        Ok(metrics)
+    }
+
+    pub(super) fn thread(&self, id: ThreadId) -> Option<&Thread> {
+        self.threads.get(&id)
     }
 
     /// The seconds in so many ticks.

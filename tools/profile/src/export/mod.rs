@@ -4,12 +4,17 @@
 //! the same; each format has a file. Nothing here is larger in memory than the recording's tree of stacks and one
 //! thread's runs. Start at [`write`].
 
+mod chrome;
 mod collapsed;
 mod content;
+mod firefox;
 mod format;
 mod options;
+mod pprof;
+mod protobuf;
 mod speedscope;
 mod stacks;
+mod time_line;
 
 use std::io::{self, Write};
 
@@ -46,6 +51,9 @@ pub fn write(
         }
         ExportFormat::Collapsed => collapsed::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Chrome => chrome::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Firefox => firefox::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Pprof => pprof::write(&Content::new(reader, options)?, &mut out)?,
     }
     out.flush().map_err(cannot_write)
 }

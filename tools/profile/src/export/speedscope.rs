@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::cannot_write;
 use super::content::{Content, on_one_line};
-use super::stacks::{StackId, Stacks};
+use super::stacks::{Shape, StackId, Stacks};
 
 /// Up to so many ticks of a thread are one sample each, as readers of py-spy's files expect who count samples. Beyond,
 /// equal neighbours are one sample with a greater weight.
@@ -18,7 +18,7 @@ const SINGLE_TICKS_MAX: u64 = 1_000_000;
 
 /// Writes the file.
 pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut stacks = Stacks::new(content, false);
+    let mut stacks = Stacks::new(content, Shape::Bare);
     let mut profiles = Profiles { content, out, any: false };
     let mut now: Option<(Thread, Vec<(StackId, u64)>)> = None;
     profiles.begin().map_err(cannot_write)?;
