@@ -194,7 +194,7 @@ fn read_thread_names(
     located: &Located,
     interpreter: u64,
 ) -> Result<HashMap<u64, String>, ReadError> {
-    let reader = Objects { memory, located, steps: Cell::new(0) };
+    let reader = Objects::new(memory, located);
     let missing = ReadError::Implausible("`threading`");
     let modules =
         memory.read_u64(interpreter.wrapping_add(u64::from(located.offsets.interpreter.modules)))?;
@@ -215,10 +215,16 @@ fn read_thread_names(
 }
 
 /// Objects of one process.
-struct Objects<'a> {
+pub(crate) struct Objects<'a> {
     memory: &'a dyn Memory,
     located: &'a Located,
     steps: Cell<u32>,
+}
+
+impl<'a> Objects<'a> {
+    pub(crate) fn new(memory: &'a dyn Memory, located: &'a Located) -> Self {
+        Objects { memory, located, steps: Cell::new(0) }
+    }
 }
 
 impl Objects<'_> {
@@ -229,12 +235,12 @@ impl Objects<'_> {
         if steps > STEPS_MAX { Err(ReadError::Implausible("a dictionary")) } else { Ok(()) }
     }
 
-    fn word(&self, address: u64, offset: u32) -> Result<u64, ReadError> {
+    pub(crate) fn word(&self, address: u64, offset: u32) -> Result<u64, ReadError> {
         Ok(self.memory.read_u64(address.wrapping_add(u64::from(offset)))?)
     }
 
     /// A non-negative `int` of at most 64 bits.
-    fn int(&self, address: u64) -> Result<u64, ReadError> {
+    pub(crate) fn int(&self, address: u64) -> Result<u64, ReadError> {
         let o = &self.located.offsets.object;
         let wrong = ReadError::Implausible("an int");
         let tag = self.word(address, o.long_tag)?;
@@ -259,7 +265,7 @@ impl Objects<'_> {
     }
 
     /// The value of an instance's attribute, as far as it lies in the instance's own dictionary or values.
-    fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, ReadError> {
         let o = &self.located.offsets.object;
         let class = self.word(object, o.ob_type)?;
         let flags = self.word(class, o.type_flags)?;
@@ -302,7 +308,7 @@ impl Objects<'_> {
         Ok((either & 1 != 0).then(|| either.wrapping_add(1)))
     }
 
-    fn dict(&self, address: u64) -> Result<Entries, ReadError> {
+    pub(crate) fn dict(&self, address: u64) -> Result<Entries, ReadError> {
         let o = &self.located.offsets.object;
         let keys = self.word(address, o.dict_keys)?;
         let values = self.word(address, o.dict_values)?;
@@ -362,17 +368,17 @@ fn word_of(bytes: &[u8]) -> u64 {
 }
 
 /// Key and value of every entry of a dictionary, in order of insertion.
-struct Entries {
+pub(crate) struct Entries {
     items: Vec<(u64, u64)>,
 }
 
 impl Entries {
-    fn items(self) -> impl Iterator<Item = (u64, u64)> {
+    pub(crate) fn items(self) -> impl Iterator<Item = (u64, u64)> {
         self.items.into_iter()
     }
 
     /// The value of the key that is the ASCII string `name`.
-    fn get(&self, objects: &Objects<'_>, name: &str) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn get(&self, objects: &Objects<'_>, name: &str) -> Result<Option<u64>, ReadError> {
         const BATCH: usize = 256;
         let o = &objects.located.offsets.object;
         let size = o.unicode_ascii_data as usize + name.len();
