@@ -12,6 +12,7 @@ use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
 use crate::reader::{Outcome, StackReader};
+use crate::values::{Describer, Limits};
 
 /// More reads than this are taken for an endless loop.
 const READS_MAX: u64 = 2_000_000;
@@ -157,6 +158,19 @@ pub fn tasks(input: &[u8]) {
             assert!(reader.chain(&memory, running.task).len() <= CHAIN_MAX, "within the limits");
         }
         reader.chain(&memory, 0x50_0000 + round as u64);
+    }
+}
+
+/// Describes objects and the local variables of a frame.
+pub fn values(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let limits = Limits { depth: 4, items: 8, characters: 64, objects: 200 };
+    let describer = Describer::new(&memory, &located, limits);
+    for address in [0x20_0000, 0x20_0010, 0x20_0007] {
+        let _ = describer.value(address).to_string();
+        describer.class_name(address);
+        let _ = describer.locals(address, 0x20_0040);
     }
 }
 

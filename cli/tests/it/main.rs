@@ -3,11 +3,13 @@
 mod bad_input;
 mod children;
 mod command_line;
+mod convert;
 mod endings;
 mod identity;
 mod interpreters;
 mod project;
 mod real_programs;
+mod record;
 mod signals;
 mod targets;
 mod terminals;

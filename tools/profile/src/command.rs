@@ -1,4 +1,5 @@
-//! The commands of this tool: `naja view` and `naja sql`. `naja run` is composed in the program itself.
+//! The commands of this tool: `naja view`, `naja sql` and `naja convert`. `naja run` is composed in the program itself.
 
+pub mod convert;
 pub mod query;
 pub mod view;
