@@ -7,6 +7,7 @@ pub mod advice;
 mod births;
 pub mod command;
 pub mod export;
+pub mod heat;
 mod observation;
 mod occupation;
 mod orphans;
