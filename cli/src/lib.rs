@@ -7,8 +7,10 @@ mod about;
 mod arguments;
 mod exit_code;
 mod print;
+pub mod record;
 pub mod run;
 mod swap;
+mod top;
 
 use std::ffi::OsString;
 
@@ -45,6 +47,8 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
+        Ok(Arguments { command: Command::Record(options) }) => record::record(*options),
+        Ok(Arguments { command: Command::Top(options) }) => top::run(options),
         Ok(Arguments { command: Command::View(options) }) => {
             naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }

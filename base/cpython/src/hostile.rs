@@ -11,6 +11,7 @@ use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
 use crate::reader::{Outcome, StackReader};
+use crate::values::{Describer, Limits};
 
 /// More reads than this are taken for an endless loop.
 const READS_MAX: u64 = 2_000_000;
@@ -138,6 +139,19 @@ pub fn names(input: &[u8]) {
     thread_names(&memory, &located, 0x20_0000);
     os_thread_id(&memory, &located, 0x20_0000);
     let _ = find_libc_tid(&memory, &located, 1234);
+}
+
+/// Describes objects and the local variables of a frame.
+pub fn values(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let limits = Limits { depth: 4, items: 8, characters: 64, objects: 200 };
+    let describer = Describer::new(&memory, &located, limits);
+    for address in [0x20_0000, 0x20_0010, 0x20_0007] {
+        let _ = describer.value(address).to_string();
+        describer.class_name(address);
+        let _ = describer.locals(address, 0x20_0040);
+    }
 }
 
 /// Samples a process a few times, as a program would that starts, runs and ends a thread.

@@ -15,3 +15,4 @@ pub mod objects;
 pub mod offsets;
 pub mod opcodes;
 pub mod reader;
+pub mod values;

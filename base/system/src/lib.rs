@@ -5,12 +5,14 @@
 // System calls are made here; each block says why it is sound.
 #![allow(unsafe_code)]
 
+mod background;
 pub mod byte_lock;
 pub mod cache;
 mod config;
 mod failure;
 mod files;
 mod inherited;
+mod interrupts;
 pub mod machine;
 mod notes;
 mod package;
@@ -20,14 +22,17 @@ pub mod process_events;
 mod project;
 mod session;
 mod signals;
+pub mod terminal;
 pub mod timer;
 mod witness;
 
+pub use background::Background;
 pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use files::{Replacement, replace_file};
+pub use interrupts::Interrupts;
 pub use notes::Notes;
 pub use package::python_package;
-pub use process::{Child, Launch, is_executable, release_descriptors, take_descriptor};
+pub use process::{Child, Launch, ask_to_end, is_executable, make_end, release_descriptors, take_descriptor};
 pub use project::find_upward;
 pub use session::{Ended, NoObserver, Observer, Session, Status};

@@ -166,6 +166,11 @@ impl Births {
         }
     }
 
+    /// Whether a child waits for its place in the recording.
+    pub(crate) fn any_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The members that wait for their place, to be searched for children too.
     pub(crate) fn waiting(&self) -> &[u32] {
         &self.waiting

@@ -1,8 +1,11 @@
 //! The commands of this tool: `naja view`, `naja sql`, `naja convert` and `naja heat`. `naja run` is composed in the program itself.
+//! The commands of this tool: `naja view`, `naja sql` and `naja convert`. `naja run` is composed in the program itself.
+//! The commands of this tool: `naja view`, `naja sql` and `naja top`. `naja run` is composed in the program itself.
 
 pub mod convert;
 pub mod heat;
 pub mod query;
+pub mod top;
 pub mod view;
 
 use std::io::Write;

@@ -6,7 +6,7 @@ use naja_recording::{Batch, Process, Source, State, Thread, Tick, Writer};
 use naja_system::Failure;
 
 use crate::occupation;
-use crate::recorder::Recorder;
+use crate::sink::{Finished, Sink};
 use crate::stacks::{Count, Stacks};
 use crate::target::{SampleCounts, Target};
 
@@ -128,12 +128,12 @@ pub(crate) struct Seen {
     pub(crate) ticks_stopped: u64,
     pub(crate) interval_ns: u64,
     pub(crate) memory_course: Vec<u64>,
-    pub(crate) recorder: Recorder,
+    pub(crate) sink: Box<dyn Sink>,
     pub(crate) children_unnamed: u64,
     pub(crate) children_unobserved: u64,
 }
 
-pub(crate) fn observe(seen: Seen) -> Observation {
+pub(crate) fn observe(mut seen: Seen) -> Observation {
     let totals = seen.stacks.totals();
     let functions: Vec<Hot> = totals.functions.iter().map(|(key, counts)| hot(key, key.2, *counts)).collect();
     let lines: Vec<Hot> = totals.lines.iter().map(|((key, line), counts)| hot(key, *line, *counts)).collect();
@@ -144,9 +144,9 @@ pub(crate) fn observe(seen: Seen) -> Observation {
     let sources = sources(&functions);
     if !sources.is_empty() {
         let generation = seen.stacks.generation();
-        seen.recorder.give(Batch { generation, sources, until_tick: seen.ticks, ..Batch::default() });
+        seen.sink.give(Batch { generation, sources, until_tick: seen.ticks, ..Batch::default() });
     }
-    let (writer, failures) = seen.recorder.finish();
+    let Finished { writer, failures } = seen.sink.finish();
     let mut processes: Vec<ObservedProcess> = seen.targets.into_iter().map(process).collect();
     if let Some(writer) = &writer {
         occupation::tell_apart(&mut processes, writer);

@@ -6,34 +6,41 @@ use std::thread::JoinHandle;
 use naja_recording::{Batch, Writer};
 use naja_system::Failure;
 
-/// Writes batches in a thread of its own.
-pub(crate) struct Recorder {
+use crate::sink::{Finished, Sink};
+
+/// Writes batches to a recording, in a thread of its own.
+pub struct Recorder {
     sender: Sender<Batch>,
     thread: JoinHandle<(Writer, Vec<Failure>)>,
 }
 
 impl Recorder {
     /// Opens the recording in the new thread, and writes there.
-    pub(crate) fn start(open: impl FnOnce() -> (Writer, Option<Failure>) + Send + 'static) -> Recorder {
+    pub fn start(open: impl FnOnce() -> (Writer, Option<Failure>) + Send + 'static) -> Recorder {
         let (sender, batches) = channel();
         let thread = std::thread::spawn(move || write(open, &batches));
         Recorder { sender, thread }
     }
+}
 
-    /// Hands over a batch; never waits.
-    pub(crate) fn give(&self, batch: Batch) {
+impl Sink for Recorder {
+    fn give(&mut self, batch: Batch) {
         // The receiver lives as long as its thread, which ends only after the sender.
         let _ = self.sender.send(batch);
     }
 
-    /// Waits until everything is written. Returns the writer, still open, and what went wrong.
-    pub(crate) fn finish(self) -> (Option<Writer>, Vec<Failure>) {
+    /// Waits until everything is written.
+    fn finish(self: Box<Self>) -> Finished {
         drop(self.sender);
         match self.thread.join() {
-            Ok((writer, failures)) => (Some(writer), failures),
-            Err(_) => {
-                (None, vec![Failure::new("recording-failed", "the thread that writes the recording failed")])
-            }
+            Ok((writer, failures)) => Finished { writer: Some(writer), failures },
+            Err(_) => Finished {
+                writer: None,
+                failures: vec![Failure::new(
+                    "recording-failed",
+                    "the thread that writes the recording failed",
+                )],
+            },
         }
     }
 }

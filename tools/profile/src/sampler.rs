@@ -3,16 +3,16 @@
 //! Time is divided into ticks of equal length, and each is sampled at a random moment inside it, so that no
 //! program can run in step with the sampler. A tick in which naja did not get to run is missed, and told.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use naja_cpython::locate::Locator;
-use naja_recording::{Batch, Metric, ProcessId, State, ThreadId, Tick, Writer};
-use naja_system::{Failure, timer};
+use naja_recording::{Batch, Metric, ProcessId, State, ThreadId, Tick};
+use naja_system::timer;
 use rustc_hash::FxHashSet;
 
 use crate::births::{self, Births, Changes};
 use crate::observation::{self, Observation};
-use crate::recorder::Recorder;
+use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::target::{SampleCounts, Shared, Target, add_ticks};
 
@@ -46,15 +46,32 @@ pub struct SamplerOptions {
     pub start_ns: u64,
     /// Length of a tick in nanoseconds.
     pub interval_ns: u64,
+    /// Whether the program's child processes are sampled too, those that live already and those to come.
+    pub subprocesses: bool,
+    /// When to stop, on [`timer::now_ns`]'s clock; `None` for when the program ends.
+    pub until_ns: Option<u64>,
+    /// Nobody else waits for the program: the sampler itself looks whether it has ended.
+    pub attached: bool,
 }
 
-/// What the thread that waits for the program tells the sampler.
+impl SamplerOptions {
+    /// For a program that somebody else waits for, with all its children, until it ends.
+    pub fn of_program(pid: u32, start_ns: u64, interval_ns: u64) -> SamplerOptions {
+        SamplerOptions { pid, start_ns, interval_ns, subprocesses: true, until_ns: None, attached: false }
+    }
+}
+
+/// What the thread that waits for the program tells the sampler, and what the sampler tells it.
 #[derive(Debug, Default)]
 pub struct Control {
-    /// The program has ended and can be read for the last time.
+    /// The program has ended and can be read for the last time, or the sampling is to end.
     pub ended: AtomicBool,
     /// The program is stopped (Ctrl-Z), and so is naja, or was a moment ago.
     pub stopped: AtomicBool,
+    /// Ticks that were sampled up to now.
+    pub ticks_sampled: AtomicU64,
+    /// The sampler has ended because its time was over.
+    pub time_over: AtomicBool,
 }
 
 /// Sleeps until a moment; `false` when the program ended meanwhile.
@@ -92,8 +109,11 @@ pub struct Sampler {
     memory_course: MemoryCourse,
     metrics: Vec<Metric>,
     births: Births,
+    /// Children that lived before the recording began and have no place in it yet; what the first search finds.
+    older: FxHashSet<u32>,
+    has_searched: bool,
     locator: Locator,
-    recorder: Recorder,
+    sink: Box<dyn Sink>,
     random: u64,
     next_batch_ns: u64,
     next_metric_ns: u64,
@@ -106,14 +126,15 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler that writes to what `open` opens; it is called in a thread of its own.
-    pub fn new(
-        options: SamplerOptions,
-        open: impl FnOnce() -> (Writer, Option<Failure>) + Send + 'static,
-    ) -> Sampler {
+    /// A sampler that hands what it sees to `sink`.
+    pub fn new(options: SamplerOptions, sink: Box<dyn Sink>) -> Sampler {
+        let mut target = Target::new(1, options.pid, 0, 0);
+        if options.attached {
+            target.count_from_now();
+        }
         let seed = options.start_ns ^ (u64::from(options.pid) << 32) ^ 0x9E37_79B9_7F4A_7C15;
         Sampler {
-            targets: vec![Target::new(1, options.pid, 0, 0)],
+            targets: vec![target],
             options,
             stacks: Stacks::default(),
             threads_given: 0,
@@ -123,8 +144,10 @@ impl Sampler {
             memory_course: MemoryCourse::default(),
             metrics: Vec::new(),
             births: Births::new(options.pid, 1),
+            older: FxHashSet::default(),
+            has_searched: false,
             locator: Locator::default(),
-            recorder: Recorder::start(open),
+            sink,
             random: seed | 1,
             next_batch_ns: options.start_ns + BATCH_NS,
             next_metric_ns: 0,
@@ -159,10 +182,28 @@ impl Sampler {
                 self.ticks_missed += tick - next;
             }
             self.sample(tick, now);
+            control.ticks_sampled.fetch_add(1, Ordering::Release);
+            if self.is_done(now) {
+                control.time_over.store(self.is_time_over(now), Ordering::Release);
+                next = tick + 1;
+                break;
+            }
             moment = if tick == next { following } else { self.moment(tick + 1) };
             next = tick + 1;
         }
         self.finish(next)
+    }
+
+    /// Whether the time is over, or nothing is left to sample.
+    fn is_done(&self, now_ns: u64) -> bool {
+        self.is_time_over(now_ns)
+            || (self.options.attached
+                && self.targets.iter().all(Target::has_ended)
+                && !self.births.any_waiting())
+    }
+
+    fn is_time_over(&self, now_ns: u64) -> bool {
+        self.options.until_ns.is_some_and(|until_ns| now_ns >= until_ns)
     }
 
     /// A random moment inside a tick.
@@ -243,6 +284,9 @@ impl Sampler {
 
     /// A child becomes a process of the recording.
     fn take_in(&mut self, pid: u32, tick: Tick) {
+        if !self.options.subprocesses {
+            return self.births.forget(pid);
+        }
         if self.targets.iter().filter(|target| !target.has_ended()).count() >= LIVING_MAX {
             self.children_unobserved += 1;
             return self.births.forget(pid);
@@ -251,12 +295,19 @@ impl Sampler {
         let id = self.processes_given;
         let parent = self.births.parent(pid);
         self.births.named(pid, id);
-        self.targets.push(Target::new(id, pid, parent, tick));
+        let mut target = Target::new(id, pid, parent, tick);
+        if self.older.remove(&pid) {
+            target.count_from_now();
+        }
+        self.targets.push(target);
     }
 
     /// Searches `/proc` for threads and child processes that are not known yet.
     fn search(&mut self, tick: Tick, now_ns: u64) {
         self.for_each_living(tick, now_ns, Target::find_threads);
+        if !self.options.subprocesses {
+            return;
+        }
         let living = self.targets.iter().filter(|target| !target.has_ended());
         let mut parents: Vec<u32> = living.map(|target| target.process.pid).collect();
         parents.extend(self.births.waiting());
@@ -265,9 +316,13 @@ impl Sampler {
             for child in births::children(parent) {
                 if self.births.found(child, parent, now_ns) {
                     parents.push(child);
+                    if self.options.attached && !self.has_searched {
+                        self.older.insert(child);
+                    }
                 }
             }
         }
+        self.has_searched = true;
     }
 
     fn take_metrics(&mut self, tick: Tick) {
@@ -307,7 +362,7 @@ impl Sampler {
                 self.births.forget_ended(target.process.pid, target.process.id);
             }
         }
-        self.recorder.give(batch);
+        self.sink.give(batch);
         if self.stacks.is_large() {
             self.stacks.begin_anew();
             self.targets.iter_mut().for_each(Target::forget_stacks);
@@ -377,7 +432,7 @@ impl Sampler {
             ticks_stopped: self.ticks_stopped,
             interval_ns: self.options.interval_ns,
             memory_course: self.memory_course.points,
-            recorder: self.recorder,
+            sink: self.sink,
             children_unnamed: self.births.unnamed(),
             children_unobserved: self.children_unobserved,
         })
@@ -417,7 +472,10 @@ impl MemoryCourse {
 
 #[cfg(test)]
 mod tests {
+    use naja_recording::Writer;
+
     use super::*;
+    use crate::recorder::Recorder;
 
     #[test]
     fn a_course_keeps_its_peak_and_stays_short() {
@@ -443,13 +501,14 @@ mod tests {
         let target = naja_testkit::target::Target::start(python, program);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("run.naja");
-        let options = SamplerOptions { pid: target.pid(), start_ns: timer::now_ns(), interval_ns: 1_000_000 };
-        let mut sampler = Sampler::new(options, move || {
+        let options = SamplerOptions::of_program(target.pid(), timer::now_ns(), 1_000_000);
+        let recorder = Recorder::start(move || {
             let header = naja_recording::Header { interval_ns: 1_000_000, ..Default::default() };
             let mut writer = Writer::create(&path, &header).expect("the folder is ours");
             writer.set_size_limit(size_limit.unwrap_or(naja_recording::DEFAULT_SIZE_LIMIT));
             (writer, None)
         });
+        let mut sampler = Sampler::new(options, Box::new(recorder));
         sampler.stacks = Stacks::with_nodes_max(nodes_max);
         let mut next = 0;
         while !done(&sampler) {
@@ -535,11 +594,11 @@ while True:
     #[test]
     fn ended_processes_beyond_a_number_are_summed_up() {
         let mut own_child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
-        let options =
-            SamplerOptions { pid: own_child.id(), start_ns: timer::now_ns(), interval_ns: 1_000_000 };
-        let mut sampler = Sampler::new(options, || {
+        let options = SamplerOptions::of_program(own_child.id(), timer::now_ns(), 1_000_000);
+        let recorder = Recorder::start(|| {
             (Writer::in_memory(&naja_recording::Header::default()).expect("there is memory"), None)
         });
+        let mut sampler = Sampler::new(options, Box::new(recorder));
         // Numbers that no process can have: they have ended when they are looked at first.
         for number in 0..3 * ENDED_MAX as u32 {
             assert!(sampler.births.found(u32::MAX - number, own_child.id(), 0));

@@ -89,6 +89,8 @@ pub struct Thread {
     pub native_id: u32,
     /// The stack, outermost frame first.
     pub frames: Vec<Frame>,
+    /// Where each of `frames` lay, if [`StackReader::keep_addresses`] was asked for; else empty.
+    pub addresses: Vec<u64>,
     /// How many frames, from the outermost on, are the same (code and instruction) as in the sample before.
     pub unchanged: usize,
     /// Changes whenever the innermost frame, its instruction, or its first local variables change: two
@@ -191,6 +193,8 @@ pub struct StackReader {
     code_type: u64,
     /// What is left of [`SINGLE_READS_MAX`] in this sample.
     single_reads_left: u32,
+    /// Whether threads are given the addresses of their frames.
+    keeps_addresses: bool,
     /// The stack being walked, innermost first, kept between samples for its room.
     scratch: Vec<(u64, Frame)>,
     scratch_again: Vec<(u64, Frame)>,
@@ -210,11 +214,17 @@ impl StackReader {
             copied: Copied::default(),
             code_type: 0,
             single_reads_left: 0,
+            keeps_addresses: false,
             scratch: Vec::new(),
             scratch_again: Vec::new(),
             visited: Vec::new(),
             words: Vec::new(),
         }
+    }
+
+    /// From now on samples tell where each frame lay, for whoever reads local variables from it.
+    pub fn keep_addresses(&mut self) {
+        self.keeps_addresses = true;
     }
 
     /// The layout it reads by.
@@ -354,6 +364,7 @@ impl StackReader {
             ident,
             native_id,
             frames: Vec::new(),
+            addresses: Vec::new(),
             unchanged: 0,
             fingerprint: 0,
             outcome: Outcome::Lost,

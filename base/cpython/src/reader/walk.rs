@@ -394,7 +394,12 @@ impl StackReader {
         };
         let learns_callers = !self.layout.has_chunks();
         let has_records = self.layout.offsets.thread.cframe != ABSENT;
+        let keeps_addresses = self.keeps_addresses;
         let thread = &mut self.threads[index];
+        if keeps_addresses {
+            thread.addresses.clear();
+            thread.addresses.extend(stack.iter().rev().map(|(address, _)| *address));
+        }
         if thread.memory.outside.wants_to_know() {
             // Frames in chunks are no news; what `expect` would do for them, `settle` does.
             let in_chunk = |address: u64| {

@@ -6,12 +6,13 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 5] = [
+const ENTRIES: [Entry; 6] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),
     ("names", hostile::names),
     ("stacks", hostile::stacks),
+    ("values", hostile::values),
 ];
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.

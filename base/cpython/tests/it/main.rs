@@ -7,6 +7,7 @@ mod layout;
 mod lines;
 mod names;
 mod stacks;
+mod values;
 
 use naja_cpython::locate::{Located, locate};
 use naja_cpython::memory::LiveProcess;
