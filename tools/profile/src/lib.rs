@@ -9,6 +9,7 @@ mod births;
 pub mod command;
 pub mod export;
 mod native;
+pub mod heat;
 mod observation;
 mod occupation;
 mod orphans;
