@@ -7,9 +7,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
 use naja_profile::command::top::TopArguments;
+use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
 
+use crate::record::arguments::RecordArguments;
 use crate::run::arguments::RunArguments;
 use crate::run::command_line;
 use crate::swap::SwapArguments;
@@ -36,9 +38,11 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArguments),
+    Record(Box<RecordArguments>),
     Top(TopArguments),
     View(ViewArguments),
     Sql(SqlArguments),
+    Convert(ConvertArguments),
     Swap(SwapArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),

@@ -7,6 +7,7 @@ mod about;
 mod arguments;
 mod exit_code;
 mod print;
+pub mod record;
 pub mod run;
 mod swap;
 mod top;
@@ -46,12 +47,16 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
+        Ok(Arguments { command: Command::Record(options) }) => record::record(*options),
         Ok(Arguments { command: Command::Top(options) }) => top::run(options),
         Ok(Arguments { command: Command::View(options) }) => {
             naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
         Ok(Arguments { command: Command::Sql(options) }) => {
             naja_profile::query::sql(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
+        Ok(Arguments { command: Command::Convert(options) }) => {
+            naja_profile::convert::convert(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))

@@ -43,6 +43,11 @@ pub(crate) fn line(text: &str) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Writes to standard error what is no whole line.
+pub(crate) fn unfinished_line(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Writes help or version to standard output.
 pub(crate) fn help(text: &clap::Error) {
     let _ = text.print();

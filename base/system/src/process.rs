@@ -290,6 +290,25 @@ pub(crate) fn raise_descriptor_limit() {
     }
 }
 
+/// Asks a process to end (SIGTERM). One that has ended already is left alone.
+///
+/// For a process that this one started and has not waited for, so that its number is not another's by now.
+pub fn ask_to_end(pid: u32) {
+    send(pid, libc::SIGTERM);
+}
+
+/// Ends a process that does not end when asked (SIGKILL); see [`ask_to_end`].
+pub fn make_end(pid: u32) {
+    send(pid, libc::SIGKILL);
+}
+
+fn send(pid: u32, signal: libc::c_int) {
+    if let Ok(pid) = libc::pid_t::try_from(pid) {
+        // SAFETY: numbers only.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
 /// Whether the file can be executed by this user.
 pub fn is_executable(path: &Path) -> bool {
     let Ok(path) = c_string(path.as_os_str()) else {

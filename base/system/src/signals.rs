@@ -49,7 +49,6 @@ impl Signals {
     pub(crate) fn hold() -> io::Result<Signals> {
         // A process that was started with SIGCHLD ignored would never learn how its child ended.
         set_default_action(libc::SIGCHLD);
-        let inherited_mask = SignalMask::block_everything();
         // SAFETY: `sigset_t` is a plain C struct for which all zeroes is a value, and `held` is writable.
         let held = unsafe {
             let mut held: libc::sigset_t = std::mem::zeroed();
@@ -59,7 +58,31 @@ impl Signals {
             }
             held
         };
+        let inherited_mask = SignalMask::block_everything();
         SignalMask(held).apply();
+        Self::of(held, inherited_mask)
+    }
+
+    /// Holds back these signals, in this thread and in those that it starts from now on.
+    pub(crate) fn hold_only(signals: &[libc::c_int]) -> io::Result<Signals> {
+        let inherited_mask = SignalMask::block_everything();
+        // SAFETY: as above; what was blocked before stays so.
+        let (held, mask) = unsafe {
+            let mut held: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut held);
+            let mut mask = inherited_mask.0;
+            for &signal in signals {
+                libc::sigaddset(&raw mut held, signal);
+                libc::sigaddset(&raw mut mask, signal);
+            }
+            (held, mask)
+        };
+        SignalMask(mask).apply();
+        Self::of(held, inherited_mask)
+    }
+
+    /// Hands out signals that are held back by now.
+    fn of(held: libc::sigset_t, inherited_mask: SignalMask) -> io::Result<Signals> {
         // SAFETY: `held` is an initialised set; -1 asks for a new descriptor.
         let descriptor =
             unsafe { libc::signalfd(-1, &raw const held, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };

@@ -79,6 +79,16 @@ impl Target {
         self.folder.path().join(name)
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Sends it one line and gives the line of JSON that it answers with.
     ///
     /// # Panics
@@ -86,6 +96,14 @@ impl Target {
     pub fn ask(&mut self, line: &str) -> serde_json::Value {
         let stdin = self.stdin.as_mut().expect("its standard input was asked for");
         writeln!(stdin, "{line}").expect("the target reads its standard input");
+        self.answer()
+    }
+
+    /// The next line of JSON that it says.
+    ///
+    /// # Panics
+    /// When it says nothing more.
+    pub fn answer(&mut self) -> serde_json::Value {
         let answer = next_line(&mut self.stdout).expect("the target answers");
         serde_json::from_str(&answer).expect("the target answers in JSON")
     }

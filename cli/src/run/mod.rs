@@ -7,8 +7,8 @@ pub mod arguments;
 pub(crate) mod command_line;
 pub mod interpreter;
 mod missing_module;
-mod observer;
-mod report;
+pub(crate) mod observer;
+pub(crate) mod report;
 pub mod settings;
 mod swap;
 pub mod target;
@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use naja_profile::SamplerOptions;
 use naja_system::{Failure, Launch, Result, Session, Status};
 
 use crate::print;
@@ -59,10 +60,14 @@ pub fn run(
     let command: Vec<String> =
         launch.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let interval_ns = 1_000_000_000 / u64::from(options.rate_hz);
-    let open = report::opener(&options, &program_name, report::header(&command, interval_ns));
+    let header = report::header(&command, interval_ns);
+    let open =
+        report::opener(options.output.as_deref(), options.recordings.as_deref(), &program_name, header);
 
     let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
-    let mut observer = SamplingObserver::new(interval_ns, open);
+    let mut observer = SamplingObserver::new(open, move |child| {
+        SamplerOptions::of_program(child.pid, child.started_ns, interval_ns)
+    });
     let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
 
     if let (Some((interpreter, module)), Status::Exited(1)) = (&asked_module, ended.status)
@@ -87,11 +92,11 @@ fn take_descriptor(number: i32) -> Result<OwnedFd> {
 }
 
 /// Columns of the terminal that the report goes to.
-fn terminal_columns() -> Option<usize> {
+pub(crate) fn terminal_columns() -> Option<usize> {
     terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
 }
 
-fn cannot_start(launch: &Launch, error: &io::Error) -> Failure {
+pub(crate) fn cannot_start(launch: &Launch, error: &io::Error) -> Failure {
     let failure = Failure::new("cannot-start", format!("cannot start `{}`", launch.executable.display()))
         .caused_by(error);
     match error.kind() {

@@ -3,32 +3,42 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions};
 use naja_recording::Writer;
 use naja_system::{Child, Failure, Observer};
 
+/// A program that was told to end is made to when this has passed.
+const END_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Opens the recording, once, in a thread of its own.
 pub(crate) type Open = Box<dyn FnOnce() -> (Writer, Option<Failure>) + Send>;
 
-/// Samples the program for as long as it lives.
+/// What to sample of a program that has just started.
+type Plan = Box<dyn FnOnce(&Child) -> SamplerOptions>;
+
+/// Samples the program for as long as it lives, or until the sampler's time is over: then the program is ended.
 pub(crate) struct SamplingObserver {
-    interval_ns: u64,
-    open: Option<Open>,
+    start: Option<(Open, Plan)>,
     control: Arc<Control>,
     sampler: Option<JoinHandle<Observation>>,
     observation: Option<Observation>,
 }
 
 impl SamplingObserver {
-    pub(crate) fn new(interval_ns: u64, open: Open) -> SamplingObserver {
+    pub(crate) fn new(open: Open, plan: impl FnOnce(&Child) -> SamplerOptions + 'static) -> SamplingObserver {
         SamplingObserver {
-            interval_ns,
-            open: Some(open),
+            start: Some((open, Box::new(plan))),
             control: Arc::default(),
             sampler: None,
             observation: None,
         }
+    }
+
+    /// Shared with the sampler.
+    pub(crate) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
     }
 
     /// What was seen; `None` when the sampler failed or never started.
@@ -39,12 +49,21 @@ impl SamplingObserver {
 
 impl Observer for SamplingObserver {
     fn started(&mut self, child: &Child) {
-        let Some(open) = self.open.take() else { return };
-        let options = SamplerOptions::of_program(child.pid, child.started_ns, self.interval_ns);
+        let Some((open, plan)) = self.start.take() else { return };
+        let options = plan(child);
+        let pid = child.pid;
         let control = Arc::clone(&self.control);
         let sampler = std::thread::Builder::new().name("sampler".to_owned());
-        self.sampler =
-            sampler.spawn(move || Sampler::new(options, Box::new(Recorder::start(open))).run(&control)).ok();
+        let sink = Box::new(Recorder::start(open));
+        self.sampler = sampler
+            .spawn(move || {
+                let observation = Sampler::new(options, sink).run(&control);
+                if !control.ended.load(Ordering::Acquire) {
+                    end_program(pid, &control);
+                }
+                observation
+            })
+            .ok();
     }
 
     fn stopped(&mut self) {
@@ -59,4 +78,17 @@ impl Observer for SamplingObserver {
         self.control.ended.store(true, Ordering::Release);
         self.observation = self.sampler.take().and_then(|sampler| sampler.join().ok());
     }
+}
+
+/// Asks the program to end, and makes it end where it does not.
+fn end_program(pid: u32, control: &Control) {
+    naja_system::ask_to_end(pid);
+    let start = Instant::now();
+    while start.elapsed() < END_PATIENCE {
+        if control.ended.load(Ordering::Acquire) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    naja_system::make_end(pid);
 }

@@ -37,9 +37,9 @@ pub(crate) fn header(command: &[String], interval_ns: u64) -> Header {
 }
 
 /// How the recording is opened: at the place that the options name, else in the cache, else in memory.
-pub(crate) fn opener(options: &RunOptions, program: &str, header: Header) -> Open {
-    let output = options.output.clone();
-    let folder = options.recordings.clone();
+pub(crate) fn opener(output: Option<&Path>, folder: Option<&Path>, program: &str, header: Header) -> Open {
+    let output = output.map(Path::to_owned);
+    let folder = folder.map(Path::to_owned);
     let program = program.to_owned();
     Box::new(move || match create(output.as_deref(), folder, &program, &header) {
         Ok(writer) => (writer, None),
@@ -119,7 +119,7 @@ pub(crate) fn tell(
     }
 }
 
-fn facts(ended: &Ended, command: Vec<String>, recording: Option<String>) -> Facts {
+pub(crate) fn facts(ended: &Ended, command: Vec<String>, recording: Option<String>) -> Facts {
     let (exit_code, signal) = match ended.status {
         Status::Exited(code) => (Some(i32::from(code)), None),
         Status::Killed { signal, .. } => (None, Some(signal)),

@@ -14,15 +14,41 @@ const DEFAULT_RATE_HZ: u32 = 1000;
 /// `[tool.naja.run]` of `pyproject.toml`.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RunSettings {
+pub(crate) struct RunSettings {
     /// Samples per second.
-    rate: Option<u32>,
+    pub(crate) rate: Option<u32>,
     /// The interpreter, as `--python` takes it; a path counts from the folder of `pyproject.toml`.
     python: Option<String>,
     /// The folder that recordings are kept in, instead of the cache; counts from the folder of the file.
-    recordings: Option<PathBuf>,
+    pub(crate) recordings: Option<PathBuf>,
     /// What `--swap` takes.
     swap: Option<String>,
+}
+
+impl RunSettings {
+    /// The settings that hold for the working directory; paths are whole.
+    ///
+    /// Errors: `bad-settings`.
+    pub(crate) fn read() -> Result<RunSettings> {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let settings = Settings::find(&folder)?;
+        let mut own: RunSettings = settings.section("run")?;
+        if let Some(rate) = own.rate.filter(|rate| !(1..=20_000).contains(rate)) {
+            return Err(Failure::new("bad-settings", format!("the setting `rate = {rate}` is out of range"))
+                .hint("`rate` in `[tool.naja.run]` is from 1 to 20000 samples per second"));
+        }
+        if let Some(text) = own.python.as_mut().filter(|text| text.contains('/')) {
+            // A path that is no text cannot stand in a TOML file.
+            *text = settings.resolve(text.as_str().as_ref()).to_string_lossy().into_owned();
+        }
+        own.recordings = own.recordings.map(|path| settings.resolve(&path));
+        Ok(own)
+    }
+
+    /// The interpreter that the settings choose.
+    pub(crate) fn python(&self) -> Option<OsString> {
+        self.python.as_ref().map(OsString::from)
+    }
 }
 
 /// How a program is to be run and observed: the options, else the settings, else the defaults.
@@ -53,26 +79,16 @@ impl RunOptions {
     ///
     /// Errors: `bad-settings`.
     pub(crate) fn new(arguments: &RunArguments) -> Result<RunOptions> {
-        let folder = std::env::current_dir().unwrap_or_default();
-        let settings = Settings::find(&folder)?;
-        let own: RunSettings = settings.section("run")?;
-        if let Some(rate) = own.rate.filter(|rate| !(1..=20_000).contains(rate)) {
-            return Err(Failure::new("bad-settings", format!("the setting `rate = {rate}` is out of range"))
-                .hint("`rate` in `[tool.naja.run]` is from 1 to 20000 samples per second"));
-        }
-        let set_python = own.python.map(|text| match text.contains('/') {
-            true => settings.resolve(text.as_ref()).into_os_string(),
-            false => text.into(),
-        });
+        let own = RunSettings::read()?;
         Ok(RunOptions {
             rate_hz: arguments.rate.or(own.rate).unwrap_or(DEFAULT_RATE_HZ),
             output: arguments.output.clone(),
-            recordings: own.recordings.map(|path| settings.resolve(&path)),
+            recordings: own.recordings.clone(),
             report: arguments.report.clone(),
             format: if arguments.json { Format::Json } else { arguments.format },
             quiet: arguments.quiet,
             python_is_from_command_line: arguments.python.is_some(),
-            python: arguments.python.clone().or(set_python),
+            python: arguments.python.clone().or_else(|| own.python()),
             swap: Swap::asked(arguments.swap.as_deref(), own.swap.as_deref()),
         })
     }

@@ -8,6 +8,7 @@ mod identity;
 mod interpreters;
 mod project;
 mod real_programs;
+mod record;
 mod signals;
 mod targets;
 mod terminals;

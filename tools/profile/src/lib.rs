@@ -4,25 +4,29 @@
 //! [`Observation`], what it sees in a recording.
 
 pub mod advice;
+pub mod attach;
 mod births;
 pub mod command;
+pub mod export;
 mod observation;
 mod occupation;
 mod orphans;
 mod os_thread;
 pub mod page;
+mod process_status;
 mod python;
 mod recorder;
 pub mod report;
 mod report_text;
 mod sampler;
+mod short_path;
 mod sink;
 mod stacks;
 mod target;
 mod thread;
 mod top;
 
-pub use command::{query, view};
+pub use command::{convert, query, view};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use recorder::Recorder;
 pub use report_text::text as report_text;

@@ -35,6 +35,8 @@ pub(crate) struct OsThread {
     syscall: Option<File>,
     /// As in `schedstat`: nanoseconds run, nanoseconds ready but not run, times put on a processor.
     ran: [u64; 3],
+    /// The same when counting began: zero for a thread that came later.
+    ran_before: [u64; 3],
     /// `ran` has changed since [`OsThread::has_run`] was last asked.
     changed: bool,
     activity: Activity,
@@ -53,6 +55,7 @@ impl OsThread {
             schedstat: schedstat.ok(),
             syscall,
             ran: [0; 3],
+            ran_before: [0; 3],
             changed: true,
             activity: Activity::Unknown,
         })
@@ -98,9 +101,16 @@ impl OsThread {
     }
 
     /// Nanoseconds that it has run, and that it was ready to run but had no core, as of when that
-    /// was last read.
+    /// was last read, since counting began.
     pub(crate) fn ran_and_ready_ns(&self) -> (u64, u64) {
-        (self.ran[0], self.ran[1])
+        let since = |part: usize| self.ran[part].saturating_sub(self.ran_before[part]);
+        (since(0), since(1))
+    }
+
+    /// Counts [`ran_and_ready_ns`](Self::ran_and_ready_ns) from now on alone.
+    pub(crate) fn count_from_now(&mut self) {
+        self.refresh_times();
+        self.ran_before = self.ran;
     }
 
     /// Asks the system what the thread is doing. Cost: one read of some 1 µs.

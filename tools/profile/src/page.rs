@@ -9,7 +9,9 @@ mod fold;
 mod samples;
 mod sources;
 
+use naja_recording::{Reader, RecordingError};
 use naja_report::Page;
+use serde_json::Value;
 
 pub use data::{PageInput, encode};
 pub use samples::{GC, GIL, Row, Samples};
@@ -30,6 +32,29 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/keys.js"),
     include_str!("page/main.js"),
 ];
+
+/// All that the page needs of a recording.
+pub fn input(reader: &Reader<'_>) -> Result<PageInput, RecordingError> {
+    let dropped = reader.dropped();
+    let mut samples = Samples::new(dropped.until_tick, reader.until_tick());
+    reader.runs(&mut |runs| samples.add(&runs))?;
+    // A report that is not JSON comes from a newer naja, or none: the page shows the rest without it.
+    let report = reader.report()?.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(PageInput {
+        header: reader.header().clone(),
+        complete: reader.is_complete(),
+        dropped,
+        until_tick: reader.until_tick(),
+        processes: reader.processes()?,
+        threads: reader.threads()?,
+        functions: reader.functions()?,
+        nodes: reader.nodes()?,
+        metrics: reader.metrics()?,
+        sources: reader.sources()?,
+        report: report.unwrap_or(Value::Null),
+        samples,
+    })
+}
 
 /// The whole page as HTML.
 pub fn html(input: PageInput) -> String {

@@ -6,6 +6,7 @@ use naja_report::text::{
 };
 
 use crate::report::{HotReport, ProcessReport, Report, Shares, SwapReport, ThreadReport};
+use crate::short_path::short_path;
 use crate::target::NO_LONGER_PYTHON;
 
 /// Programs shorter than this get one line.
@@ -385,7 +386,8 @@ fn place(row: &HotReport, columns: usize) -> String {
     if row.file.is_empty() {
         return shorten_end(&row.function, columns);
     }
-    let path = format!("{}:{}", short_path(&row.file), row.line);
+    let folder = std::env::current_dir().unwrap_or_default();
+    let path = format!("{}:{}", short_path(&row.file, &folder.to_string_lossy()), row.line);
     let room = |text: &str| columns.saturating_sub(text.chars().count() + 2);
     let mut function = row.function.clone();
     if room(&function) < path.rsplit('/').next().unwrap_or(&path).chars().count()
@@ -395,26 +397,6 @@ fn place(row: &HotReport, columns: usize) -> String {
     }
     let path = shorten_path(&path, room(&function));
     format!("{}  {path}", shorten(&function, room(&path).max(16)))
-}
-
-/// A path without what says nothing: the environment's folders, the working directory.
-fn short_path(path: &str) -> &str {
-    if let Some(module) = path.strip_prefix("<frozen ").and_then(|rest| rest.strip_suffix('>')) {
-        return module;
-    }
-    for marker in ["/site-packages/", "/dist-packages/"] {
-        if let Some((_, rest)) = path.rsplit_once(marker) {
-            return rest;
-        }
-    }
-    let library = path
-        .find("/lib/python3.")
-        .and_then(|at| path[at + 5..].find('/').map(|end| &path[at + 5 + end + 1..]));
-    if let Some(rest) = library {
-        return rest;
-    }
-    let folder = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&format!("{}/", folder.display())).unwrap_or(path)
 }
 
 fn advice(report: &Report, style: Style) -> Vec<String> {

@@ -70,6 +70,8 @@ pub struct Control {
     pub stopped: AtomicBool,
     /// Ticks that were sampled up to now.
     pub ticks_sampled: AtomicU64,
+    /// The sampler has ended because its time was over.
+    pub time_over: AtomicBool,
 }
 
 /// Sleeps until a moment; `false` when the program ended meanwhile.
@@ -107,6 +109,9 @@ pub struct Sampler {
     memory_course: MemoryCourse,
     metrics: Vec<Metric>,
     births: Births,
+    /// Children that lived before the recording began and have no place in it yet; what the first search finds.
+    older: FxHashSet<u32>,
+    has_searched: bool,
     locator: Locator,
     sink: Box<dyn Sink>,
     random: u64,
@@ -123,9 +128,13 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler that hands what it sees to `sink`.
     pub fn new(options: SamplerOptions, sink: Box<dyn Sink>) -> Sampler {
+        let mut target = Target::new(1, options.pid, 0, 0);
+        if options.attached {
+            target.count_from_now();
+        }
         let seed = options.start_ns ^ (u64::from(options.pid) << 32) ^ 0x9E37_79B9_7F4A_7C15;
         Sampler {
-            targets: vec![Target::new(1, options.pid, 0, 0)],
+            targets: vec![target],
             options,
             stacks: Stacks::default(),
             threads_given: 0,
@@ -135,6 +144,8 @@ impl Sampler {
             memory_course: MemoryCourse::default(),
             metrics: Vec::new(),
             births: Births::new(options.pid, 1),
+            older: FxHashSet::default(),
+            has_searched: false,
             locator: Locator::default(),
             sink,
             random: seed | 1,
@@ -173,6 +184,7 @@ impl Sampler {
             self.sample(tick, now);
             control.ticks_sampled.fetch_add(1, Ordering::Release);
             if self.is_done(now) {
+                control.time_over.store(self.is_time_over(now), Ordering::Release);
                 next = tick + 1;
                 break;
             }
@@ -184,10 +196,14 @@ impl Sampler {
 
     /// Whether the time is over, or nothing is left to sample.
     fn is_done(&self, now_ns: u64) -> bool {
-        self.options.until_ns.is_some_and(|until_ns| now_ns >= until_ns)
+        self.is_time_over(now_ns)
             || (self.options.attached
                 && self.targets.iter().all(Target::has_ended)
                 && !self.births.any_waiting())
+    }
+
+    fn is_time_over(&self, now_ns: u64) -> bool {
+        self.options.until_ns.is_some_and(|until_ns| now_ns >= until_ns)
     }
 
     /// A random moment inside a tick.
@@ -279,7 +295,11 @@ impl Sampler {
         let id = self.processes_given;
         let parent = self.births.parent(pid);
         self.births.named(pid, id);
-        self.targets.push(Target::new(id, pid, parent, tick));
+        let mut target = Target::new(id, pid, parent, tick);
+        if self.older.remove(&pid) {
+            target.count_from_now();
+        }
+        self.targets.push(target);
     }
 
     /// Searches `/proc` for threads and child processes that are not known yet.
@@ -296,9 +316,13 @@ impl Sampler {
             for child in births::children(parent) {
                 if self.births.found(child, parent, now_ns) {
                     parents.push(child);
+                    if self.options.attached && !self.has_searched {
+                        self.older.insert(child);
+                    }
                 }
             }
         }
+        self.has_searched = true;
     }
 
     fn take_metrics(&mut self, tick: Tick) {

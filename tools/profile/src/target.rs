@@ -13,6 +13,7 @@ use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, T
 use naja_system::{Failure, timer};
 
 use crate::os_thread::{Activity, OsThread};
+use crate::process_status::{command_line, read_line};
 use crate::python::Python;
 use crate::stacks::Stacks;
 use crate::thread::TargetThread;
@@ -136,6 +137,10 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// It had run before the recording began: what it used until then is not the recording's.
+    is_older: bool,
+    /// Time in user and system mode, nanoseconds, up to when it was first seen, where it is older.
+    times_at_start: (u64, u64),
     /// The thread that is asked next whether it has run.
     ask_next: usize,
     /// Which program it executes, as far as `/proc` tells, and when to look again and how long after that.
@@ -175,6 +180,8 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            is_older: false,
+            times_at_start: (0, 0),
             ask_next: 0,
             program: Program::of(pid),
             program_due_ns: 0,
@@ -182,6 +189,12 @@ impl Target {
             ending: Ending::Gone,
             ended: false,
         }
+    }
+
+    /// Counts times from now on alone: the process had run before the recording began.
+    pub(crate) fn count_from_now(&mut self) {
+        self.is_older = true;
+        self.times_at_start = user_and_system_ns(self.process.pid).unwrap_or_default();
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -323,7 +336,10 @@ impl Target {
             if self.threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended) {
                 continue;
             }
-            let Some(os) = OsThread::open(pid, tid) else { continue };
+            let Some(mut os) = OsThread::open(pid, tid) else { continue };
+            if self.is_older && self.process.first_tick == shared.tick {
+                os.count_from_now();
+            }
             *shared.threads_given += 1;
             let name = read_line(&format!("/proc/{pid}/task/{tid}/comm"));
             self.threads.push(TargetThread::new(
@@ -504,13 +520,9 @@ impl Target {
             let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
             self.process.peak_rss_bytes = self.process.peak_rss_bytes.max(kib.unwrap_or(0) * 1024);
         }
-        if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            && let Some((_, rest)) = stat.rsplit_once(") ")
-        {
-            let mut fields = rest.split(' ').skip(11).map(|field| field.parse::<u64>().unwrap_or(0));
-            let tick_ns = naja_system::machine::clock_tick_ns();
-            self.process.user_ns = fields.next().unwrap_or(0) * tick_ns;
-            self.process.system_ns = fields.next().unwrap_or(0) * tick_ns;
+        if let Some((user_ns, system_ns)) = user_and_system_ns(pid) {
+            self.process.user_ns = user_ns.saturating_sub(self.times_at_start.0);
+            self.process.system_ns = system_ns.saturating_sub(self.times_at_start.1);
         }
         self.changed = true;
     }
@@ -539,16 +551,11 @@ impl Program {
     }
 }
 
-fn command_line(pid: u32) -> Vec<String> {
-    let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = text.strip_suffix(&[0]).unwrap_or(&text);
-    if text.is_empty() {
-        return vec![read_line(&format!("/proc/{pid}/comm"))];
-    }
-    text.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
-}
-
-fn read_line(path: &str) -> String {
-    let text = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&text).trim_end_matches('\n').to_owned()
+/// Processor time of a process since its start, in user and in system mode.
+fn user_and_system_ns(pid: u32) -> Option<(u64, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(11).map(|field| field.parse::<u64>().unwrap_or(0));
+    let tick_ns = naja_system::machine::clock_tick_ns();
+    Some((fields.next()? * tick_ns, fields.next()? * tick_ns))
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use naja_recording::{Reader, RecordingError};
+use naja_recording::Reader;
 use naja_system::Failure;
-use serde_json::Value;
 
-use crate::page::{self, PageInput, Samples};
+use crate::page;
 
 /// An opener that has not ended by then is the browser itself.
 const OPENER_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -35,7 +34,7 @@ pub struct ViewArguments {
 /// The page is a file that its owner alone can read, as the recording is: arguments, paths and source can hold
 /// secrets. A temporary page stays, because the browser reads it again at every reload.
 pub fn view(args: &ViewArguments, screen: &mut dyn Write) -> Result<(), Failure> {
-    let html = page::html(read(&args.file)?);
+    let html = page::html(page::input(&Reader::open(&args.file)?)?);
     if args.html.as_deref() == Some(Path::new("-")) {
         return print(screen, &html);
     }
@@ -69,30 +68,6 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("cannot-write", format!("failed to write the page to `{}`", path.display()))
         .caused_by(error)
         .hint("`--html FILE` writes it somewhere else")
-}
-
-/// All that the page needs of a recording.
-pub fn read(path: &Path) -> Result<PageInput, RecordingError> {
-    let reader = Reader::open(path)?;
-    let dropped = reader.dropped();
-    let mut samples = Samples::new(dropped.until_tick, reader.until_tick());
-    reader.runs(&mut |runs| samples.add(&runs))?;
-    // A report that is not JSON comes from a newer naja, or none: the page shows the rest without it.
-    let report = reader.report()?.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(PageInput {
-        header: reader.header().clone(),
-        complete: reader.is_complete(),
-        dropped,
-        until_tick: reader.until_tick(),
-        processes: reader.processes()?,
-        threads: reader.threads()?,
-        functions: reader.functions()?,
-        nodes: reader.nodes()?,
-        metrics: reader.metrics()?,
-        sources: reader.sources()?,
-        report: report.unwrap_or(Value::Null),
-        samples,
-    })
 }
 
 /// Writes beside `path` and renames, so that a reader sees the old page or the whole new one.

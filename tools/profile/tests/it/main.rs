@@ -5,4 +5,5 @@
     reason = "a test fails by panicking, and its figures are read"
 )]
 
+mod attach;
 mod page;

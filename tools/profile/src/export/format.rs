@@ -1,0 +1,66 @@
+//! The formats of an export, and which one a file's name asks for.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use naja_system::Failure;
+
+/// A format that a recording can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The recording itself
+    Naja,
+    /// A page with flame graph, time line and source
+    #[value(alias = "flamegraph")]
+    Html,
+    /// One line for each stack, with its count
+    #[value(alias = "raw", alias = "folded")]
+    Collapsed,
+    /// For speedscope.app
+    Speedscope,
+}
+
+/// Ends of file names. The first that fits decides, so that longer ends come before shorter ones.
+const ENDS: &[(&str, ExportFormat)] = &[
+    (".naja", ExportFormat::Naja),
+    (".html", ExportFormat::Html),
+    (".htm", ExportFormat::Html),
+    (".collapsed", ExportFormat::Collapsed),
+    (".folded", ExportFormat::Collapsed),
+    (".txt", ExportFormat::Collapsed),
+    (".json", ExportFormat::Speedscope),
+];
+
+impl ExportFormat {
+    /// The format that a file's name asks for; `None` where it asks for none.
+    ///
+    /// | end of the name | format |
+    /// |---|---|
+    /// | `.naja` | the recording |
+    /// | `.html`, `.htm` | page |
+    /// | `.collapsed`, `.folded`, `.txt` | collapsed stacks |
+    /// | `.json` | speedscope |
+    pub fn from_path(path: &Path) -> Option<ExportFormat> {
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format)
+    }
+
+    /// As [`ExportFormat::from_path`], with an error that says which ends there are.
+    ///
+    /// Errors: `unknown-format`.
+    pub fn of_output(path: &Path) -> Result<ExportFormat, Failure> {
+        ExportFormat::from_path(path).ok_or_else(|| {
+            let ends: Vec<&str> = ENDS.iter().map(|(end, _)| *end).collect();
+            Failure::new(
+                "unknown-format",
+                format!("the name `{}` does not say which format is meant", path.display()),
+            )
+            .hint(format!("`--format FORMAT` says it, or one of the ends {}", ends.join(", ")))
+        })
+    }
+
+    /// The word of the command line.
+    pub fn word(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}

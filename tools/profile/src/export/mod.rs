@@ -1,0 +1,55 @@
+//! Writes a recording in the formats of other programs.
+//!
+//! What is counted and how a stack becomes frames is decided once (`content`, `stacks`), so that every format shows
+//! the same; each format has a file. Nothing here is larger in memory than the recording's tree of stacks and one
+//! thread's runs. Start at [`write`].
+
+mod collapsed;
+mod content;
+mod format;
+mod options;
+mod speedscope;
+mod stacks;
+
+use std::io::{self, Write};
+
+use naja_recording::Reader;
+use naja_system::Failure;
+
+pub use format::ExportFormat;
+pub use options::{ExportOptions, Mode, PartOptions, StackOptions};
+
+use content::Content;
+
+/// Writes the recording to `out`.
+///
+/// A page shows the whole recording whatever `options` say.
+///
+/// Errors: those of the recording; `nothing-to-export` when the options leave out everything that there is;
+/// `cannot-write` when `out` fails.
+/// Cost:   one pass over the samples.
+pub fn write(
+    reader: &Reader<'_>,
+    format: ExportFormat,
+    options: &ExportOptions,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::with_capacity(1 << 16, out);
+    match format {
+        ExportFormat::Naja => {
+            return Err(Failure::new("already-a-recording", "the recording is in this format already")
+                .hint("copy the file, or choose another format"));
+        }
+        ExportFormat::Html => {
+            let html = crate::page::html(crate::page::input(reader)?);
+            out.write_all(html.as_bytes()).map_err(cannot_write)?;
+        }
+        ExportFormat::Collapsed => collapsed::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
+    }
+    out.flush().map_err(cannot_write)
+}
+
+fn cannot_write(error: io::Error) -> Failure {
+    Failure::new("cannot-write", "the output could not be written").caused_by(&error)
+}
