@@ -23,6 +23,7 @@ mod short_path;
 mod sink;
 mod stacks;
 mod target;
+mod task_lanes;
 mod thread;
 
 pub use command::{convert, query, view};
@@ -32,3 +33,4 @@ pub use report_text::text as report_text;
 pub use sampler::{Control, Sampler, SamplerOptions};
 pub use sink::{Finished, Sink};
 pub use target::SampleCounts;
+pub use task_lanes::Tasks;

@@ -1,6 +1,8 @@
 //! An interpreter that was found in a process: reads its stacks, names their functions, and tells what each
 //! thread is doing.
 
+mod tasks;
+
 use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
@@ -14,6 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::os_thread::Activity;
 use crate::stacks::Stacks;
 use crate::target::Shared;
+use crate::task_lanes::Tasks;
 use crate::thread::{Now, TargetThread};
 
 /// An interpreter that was found in a process, and what is known of its code.
@@ -33,6 +36,8 @@ pub(crate) struct Python {
     names_due: Tick,
     names_gap: Tick,
     opcodes: Opcodes,
+    /// Tasks of asyncio, where they are told apart and the version's are known.
+    tasks: Option<tasks::TaskView>,
 }
 
 /// A code object that was read once.
@@ -54,8 +59,9 @@ const NAMES_GAP_MAX: Tick = 3200;
 type Identity = [u64; 4];
 
 impl Python {
-    pub(crate) fn new(located: Located) -> Python {
+    pub(crate) fn new(located: Located, tasks: Tasks) -> Python {
         Python {
+            tasks: tasks::TaskView::new(&located, tasks),
             reader: StackReader::new((&located).into()),
             located,
             codes: FxHashMap::default(),

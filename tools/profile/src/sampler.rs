@@ -15,6 +15,7 @@ use crate::observation::{self, Observation};
 use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::target::{SampleCounts, Shared, Target, add_ticks};
+use crate::task_lanes::Tasks;
 
 /// A batch is written this often: what a kill of naja can lose.
 const BATCH_NS: u64 = 200_000_000;
@@ -52,12 +53,22 @@ pub struct SamplerOptions {
     pub until_ns: Option<u64>,
     /// Nobody else waits for the program: the sampler itself looks whether it has ended.
     pub attached: bool,
+    /// Which tasks of asyncio are told apart.
+    pub tasks: Tasks,
 }
 
 impl SamplerOptions {
     /// For a program that somebody else waits for, with all its children, until it ends.
     pub fn of_program(pid: u32, start_ns: u64, interval_ns: u64) -> SamplerOptions {
-        SamplerOptions { pid, start_ns, interval_ns, subprocesses: true, until_ns: None, attached: false }
+        SamplerOptions {
+            pid,
+            start_ns,
+            interval_ns,
+            subprocesses: true,
+            until_ns: None,
+            attached: false,
+            tasks: Tasks::None,
+        }
     }
 }
 
@@ -246,6 +257,7 @@ impl Sampler {
                 threads_given: &mut self.threads_given,
                 counts: &mut self.counts,
                 locator: &mut self.locator,
+                tasks: self.options.tasks,
             };
             act(target, &mut shared);
         }
