@@ -11,6 +11,7 @@ mod interpreters;
 mod project;
 mod real_programs;
 mod record;
+mod record_async;
 mod signals;
 mod targets;
 mod terminals;

@@ -25,6 +25,7 @@ mod short_path;
 mod sink;
 mod stacks;
 mod target;
+mod task_lanes;
 mod thread;
 mod top;
 
@@ -36,3 +37,4 @@ pub use report_text::text as report_text;
 pub use sampler::{Control, Sampler, SamplerOptions};
 pub use sink::{Finished, Sink};
 pub use target::SampleCounts;
+pub use task_lanes::Tasks;
