@@ -7,6 +7,7 @@ mod convert;
 mod endings;
 mod identity;
 mod interpreters;
+mod native;
 mod project;
 mod real_programs;
 mod record;
