@@ -8,6 +8,7 @@ pub mod attach;
 mod births;
 pub mod command;
 pub mod export;
+pub mod heat;
 mod native;
 mod observation;
 mod occupation;

@@ -57,7 +57,7 @@ impl Layout {
 }
 
 /// A frame of a stack. Both numbers are the target's; what they mean is [`crate::code`]'s business.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// Address of the code object.
     pub code: u64,
