@@ -8,6 +8,7 @@ mod endings;
 mod heat;
 mod identity;
 mod interpreters;
+mod native;
 mod project;
 mod real_programs;
 mod record;

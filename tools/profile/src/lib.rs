@@ -30,7 +30,7 @@ mod thread;
 mod top;
 
 pub use command::{convert, query, view};
-pub use native::NativeFigures;
+pub use native::{NativeFigures, NativeReport};
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use recorder::Recorder;
 pub use report_text::text as report_text;

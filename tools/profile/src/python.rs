@@ -240,7 +240,11 @@ impl Python {
             blocked => blocked.waiting_for(gil),
         };
         thread.fingerprint = fingerprint;
-        thread.stack_is_known = true;
+        // A stack whose native functions could not be had is read again, even if the thread does not run.
+        thread.stack_is_known = match native {
+            Some(native) => matches!(native, WithNative::Merged),
+            None => outcome == Outcome::Skipped || !matches!(self.native, Native::Known(_)),
+        };
         thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
     }
 

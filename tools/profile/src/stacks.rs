@@ -7,6 +7,8 @@
 use naja_recording::{Function, FunctionId, FunctionKind, NodeId, StackNode, State};
 use rustc_hash::FxHashMap;
 
+use crate::native;
+
 /// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
 const NODES_MAX: usize = 400_000;
 
@@ -219,7 +221,13 @@ impl Stacks {
             let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
             let only = [(function.clone(), node.line)];
             for (function, line) in names.get(&key).map_or(&only[..], Vec::as_slice) {
+                let is_unnamed = native::is_unnamed(function);
                 let function = translated.function_like(function.clone());
+                let is_same =
+                    |above: usize| translated.nodes.get(above).is_some_and(|node| node.function == function);
+                if is_unnamed && translated.index(parent).is_some_and(is_same) {
+                    continue;
+                }
                 parent = translated.node(parent, function, *line);
             }
             if let Some(index) = translated.index(parent) {
