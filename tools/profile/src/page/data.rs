@@ -53,6 +53,17 @@ pub struct PageInput {
     pub report: Value,
     /// The samples.
     pub samples: Samples,
+    /// What the page opens with.
+    pub start: PageStart,
+}
+
+/// What a page opens with, where that is not what it would choose itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageStart {
+    /// The flame graph has a part for each thread.
+    pub by_thread: bool,
+    /// States that are counted; empty for the page's own choice.
+    pub states: Vec<State>,
 }
 
 /// The page's data, not yet compressed.
@@ -106,6 +117,10 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
         },
         "sources": texts,
         "report": input.report,
+        "start": {
+            "by_thread": input.start.by_thread,
+            "states": input.start.states.iter().map(|state| state.word()).collect::<Vec<_>>(),
+        },
         "columns": columns.directory,
     });
     assemble(&json, &columns.bytes)

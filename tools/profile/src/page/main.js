@@ -15,9 +15,6 @@ class ProfilePage {
     this.flame = new Flame(recording, this.choices);
     this.table = new Table(recording, this.choices);
     this.source = new SourceView(recording, this.choices);
-    this.table.opened = (line) => {
-      this.source.wanted = line;
-    };
     this.presets = makePresets(recording);
     this.makeFilters();
     this.connectBar();
@@ -37,8 +34,8 @@ class ProfilePage {
     else if (any(["search"])) this.flame.search();
     else if (any(["colour"])) this.flame.draw();
     if (refiltered || any(["selected"])) this.timeline.update(values, changed, this.sums);
-    if (refiltered || any(["search", "sort", "list", "selected"])) this.table.update(values, this.sums);
-    if (refiltered || any(["selected"])) this.source.update(values, this.sums, changed);
+    if (refiltered || any(["search", "sort", "list", "selected", "line"])) this.table.update(values, this.sums);
+    if (refiltered || any(["selected", "line"])) this.source.update(values, this.sums, changed);
     this.showFilters(values);
     this.showBar(values);
     if (refiltered) {
