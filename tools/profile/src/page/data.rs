@@ -114,6 +114,7 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
             "name": names.functions.iter().map(|function| short(label(function))).collect::<Vec<_>>(),
             "file": names.file_of,
             "line": names.functions.iter().map(|function| function.first_line).collect::<Vec<_>>(),
+            "kind": names.functions.iter().map(|function| function.kind.word()).collect::<Vec<_>>(),
         },
         "sources": texts,
         "report": input.report,

@@ -156,7 +156,10 @@ class ProfilePage {
     byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
     byId("theme-button").addEventListener("click", () => theme.toggle());
     byId("help-button").addEventListener("click", showKeys);
-    byId("flame-legend").append(...KINDS.map((kind, index) => el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)));
+    // The kinds of Python code are always told; native code and tasks are there only where they were asked for.
+    const present = new Set([0, 1, 2, 3, ...this.recording.functionKind]);
+    byId("flame-legend").append(...KINDS.flatMap((kind, index) =>
+      (present.has(index) ? [el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)] : [])));
   }
 
   showBar(values) {

@@ -11,7 +11,7 @@ const ROOT = 0;
 /** More lines than a file has, so that a file and a line make one number. */
 const LINES_MAX = 16777216;
 
-const KINDS = ["application", "package", "standard library", "no file"];
+const KINDS = ["application", "package", "standard library", "no file", "native code", "task"];
 
 class Recording {
   constructor({ meta, columns }) {
@@ -48,7 +48,7 @@ class Recording {
     this.functionCount = functions.name.length;
     this.fileKind = files.map(kindOfFile);
     this.fileShort = files.map(shortFile);
-    this.functionKind = functions.file.map((file) => this.fileKind[file]);
+    this.functionKind = functions.file.map((file, code) => ({ native: 4, task: 5 })[functions.kind[code]] ?? this.fileKind[file]);
   }
 
   readNodes(columns) {
@@ -381,7 +381,7 @@ class Recording {
   }
 }
 
-/** 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
+/** Of Python code: 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
 function kindOfFile(file) {
   if (/[\\/](site|dist)-packages[\\/]/.test(file)) return 1;
   if (/[\\/]lib(64)?[\\/]python\d/.test(file) || /^<frozen /.test(file) || /[\\/]python3\d*\.zip[\\/]/.test(file)) return 2;

@@ -7,8 +7,8 @@ use naja_profile::export::{self, ExportFormat, ExportOptions, Mode, PartOptions,
 use naja_profile::page::{self, PageInput, PageStart, Samples};
 use naja_profile::view::{ViewArguments, view};
 use naja_recording::{
-    Batch, Dropped, Function, Header, Metric, Process, Reader, Run, Source, StackNode, State, Thread,
-    ThreadRuns, Writer,
+    Batch, Dropped, Function, FunctionKind, Header, Metric, Process, Reader, Run, Source, StackNode, State,
+    Thread, ThreadRuns, Writer,
 };
 use naja_testkit::Browser;
 use naja_testkit::browser::key;
@@ -642,6 +642,27 @@ fn a_click_on_a_line_shows_its_callers_and_callees_as_links_to_their_lines() {
 }
 
 #[test]
+fn native_code_and_tasks_are_kinds_of_their_own() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = shop();
+    let legend =
+        "return [...document.querySelectorAll('.legend-entry')].map((entry) => entry.textContent).join()";
+    for (name, kind) in [("load", FunctionKind::Native), ("main", FunctionKind::Task)] {
+        made.input.functions.iter_mut().find(|function| function.name == name).unwrap().kind = kind;
+    }
+    let _folder = open(&browser, made);
+    assert_eq!(browser.run(legend), "application,package,standard library,no file,native code,task");
+    let kinds = browser.run(
+        "const { functionName, functionKind } = naja.recording;
+         return ['load', 'main', 'parse'].map((name) => functionKind[functionName.indexOf(name)])",
+    );
+    assert_eq!(kinds, json!([4, 5, 0]));
+    let _folder = open(&browser, shop());
+    assert_eq!(browser.run(legend), "application,package,standard library,no file");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
 fn files_are_listed_by_heat_and_open_at_their_hottest_line() {
     let Some(browser) = Browser::start() else { return };
     let _folder = open(&browser, shop());
@@ -850,7 +871,7 @@ fn a_converted_page_opens_as_the_options_say() {
     write_recording(&made, &recording);
     let reader = Reader::open(&recording).unwrap();
     let html = folder.path().join("shop.html");
-    let mut check = |stacks: StackOptions, part: PartOptions, expected: Value| {
+    let check = |stacks: StackOptions, part: PartOptions, expected: Value| {
         let mut page = Vec::new();
         export::write(&reader, ExportFormat::Html, &ExportOptions { stacks, part }, &mut page).unwrap();
         std::fs::write(&html, page).unwrap();
