@@ -13,6 +13,7 @@ mod signals;
 mod targets;
 mod terminals;
 mod threads;
+mod top;
 mod wheel;
 
 use std::ffi::OsString;
