@@ -145,6 +145,50 @@ def object_(v, ft):
     }
 
 
+def local(v, ft):
+    f = lambda member: f"offsetof(PyCodeObject, {member})"
+    slots = "offsetof(PyFrameObject, f_localsplus)" if v <= 10 else "offsetof(_PyInterpreterFrame, localsplus)"
+    older = lambda member: f(member) if v <= 10 else ABSENT
+    return {
+        "slots": slots,
+        "argument_count": f("co_argcount"),
+        "keyword_only_count": f("co_kwonlyargcount"),
+        "flags": f("co_flags"),
+        "names": f("co_varnames" if v <= 10 else "co_localsplusnames"),
+        "kinds": f("co_localspluskinds") if v >= 11 else ABSENT,
+        "cell_names": older("co_cellvars"),
+        "free_names": older("co_freevars"),
+        "cell_value": "offsetof(PyCellObject, ob_ref)",
+    }
+
+
+def value(v, ft):
+    t = lambda member: f"offsetof(PyTypeObject, {member})"
+    return {
+        "type_base": t("tp_base"),
+        "type_mro": t("tp_mro"),
+        "type_dict": t("tp_dict"),
+        "type_item_size": t("tp_itemsize"),
+        "type_qualname": "offsetof(PyHeapTypeObject, ht_qualname)",
+        "list_items": "offsetof(PyListObject, ob_item)",
+        "float_value": "offsetof(PyFloatObject, ob_fval)",
+        "complex_value": "offsetof(PyComplexObject, cval)",
+        "bytearray_start": "offsetof(PyByteArrayObject, ob_start)",
+        "set_used": "offsetof(PySetObject, used)",
+        "set_mask": "offsetof(PySetObject, mask)",
+        "set_table": "offsetof(PySetObject, table)",
+        "dict_used": "offsetof(PyDictObject, ma_used)",
+        "function_qualname": "offsetof(PyFunctionObject, func_qualname)",
+        "method_function": "offsetof(PyMethodObject, im_func)",
+        "c_function_definition": "offsetof(PyCFunctionObject, m_ml)",
+        "descriptor_name": "offsetof(PyMemberDescrObject, d_common.d_name)",
+        "descriptor_member": "offsetof(PyMemberDescrObject, d_member)",
+        "member_offset": "offsetof(PyMemberDef, offset)",
+        "exception_args": "offsetof(PyBaseExceptionObject, args)",
+        "generator_qualname": "offsetof(PyGenObject, gi_qualname)",
+    }
+
+
 def debug(v):
     """Where the words are in `_Py_DebugOffsets` that `src/offsets/debug.rs` uses."""
     f = lambda member: f"offsetof(_Py_DebugOffsets, {member})"
@@ -205,6 +249,14 @@ def debug(v):
         "unicode_ascii_size": f("unicode_object.asciiobject_size"),
         "unicode_compact_size": later(15, "unicode_object.compactunicodeobject_size"),
         "gc_collecting": f("gc.collecting"),
+        "code_argument_count": f("code_object.argcount"),
+        "code_local_names": f("code_object.localsplusnames"),
+        "code_local_kinds": f("code_object.localspluskinds"),
+        "list_items": f("list_object.ob_item"),
+        "float_value": f("float_object.ob_fval"),
+        "set_used": later(14, "set_object.used"),
+        "set_mask": later(14, "set_object.mask"),
+        "set_table": later(14, "set_object.table"),
     }
 
 
@@ -217,6 +269,8 @@ GROUPS = {
     "gil": ("Gil", gil),
     "code": ("Code", code),
     "object": ("Object", object_),
+    "local": ("Local", local),
+    "value": ("Value", value),
 }
 
 HEADERS = {
@@ -244,7 +298,7 @@ def program(v, ft):
     lines = ["#define Py_BUILD_CORE 1"]
     if ft:
         lines.append("#define Py_GIL_DISABLED 1")
-    lines += ["#include <Python.h>", "#include <frameobject.h>", "#include <stddef.h>", "#include <stdio.h>"]
+    lines += ["#include <Python.h>", "#include <frameobject.h>", "#include <structmember.h>", "#include <stddef.h>", "#include <stdio.h>"]
     lines += [f'#include "internal/{name}"' for name in HEADERS.get(v, LATER).split()]
     lines.append(DICT_KEYS)
     lines.append(
@@ -287,7 +341,7 @@ def render(v, ft, numbers):
     lines = [
         f"//! CPython 3.{v}{kind}. Written by `derive.py` from the headers of {version}; do not edit.",
         "",
-        "use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};",
+        "use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Local, Object, Offsets, Runtime, Thread, Value};",
         "",
         "/// What the headers say.",
         "pub(super) const TABLE: Offsets = Offsets {",

@@ -6,6 +6,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_profile::command::heat::HeatArguments;
 use naja_profile::command::top::TopArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     View(ViewArguments),
     Sql(SqlArguments),
     Convert(ConvertArguments),
+    Heat(HeatArguments),
     Swap(SwapArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),

@@ -58,6 +58,13 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Convert(options) }) => {
             naja_profile::convert::convert(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Heat(options) }) => {
+            let columns =
+                terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+            let style = naja_report::text::Style::of_stdout(columns);
+            naja_profile::command::heat::heat(&options, &mut std::io::stdout(), style)
+                .map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))
         }

@@ -80,6 +80,19 @@ impl Copy<'_> {
 /// Errors: `Implausible` if the object is no string that Python could have made, or longer than 65,536.
 /// Cost: one read for text of some 150 bytes, two above.
 pub fn read_string(memory: &dyn Memory, located: &Located, address: u64) -> Result<String, ReadError> {
+    let (text, characters) = read_string_start(memory, located, address, STRING_CHARACTERS_MAX)?;
+    if characters > STRING_CHARACTERS_MAX { Err(ReadError::Implausible("a string")) } else { Ok(text) }
+}
+
+/// The first `limit` characters of a `str` object, and how many it has.
+///
+/// Errors and cost: as [`read_string`], for what is read.
+pub(crate) fn read_string_start(
+    memory: &dyn Memory,
+    located: &Located,
+    address: u64,
+    limit: u64,
+) -> Result<(String, u64), ReadError> {
     let o = &located.offsets.object;
     let head_size = o.unicode_compact_data as usize;
     let mut bytes = vec![0; head_size.max(STRING_GUESS)];
@@ -89,22 +102,22 @@ pub fn read_string(memory: &dyn Memory, located: &Located, address: u64) -> Resu
         memory.read(address, &mut bytes)?;
     }
     let head = StringHead::parse(located, &Copy(&bytes))?;
-    let text_size = head.characters as usize * head.kind;
+    let text_size = head.characters.min(limit.min(STRING_CHARACTERS_MAX)) as usize * head.kind;
     let start = match head.data {
         Data::At(offset) => offset as usize,
         Data::Pointer(offset) => {
             let at = Copy(&bytes).u64(offset)?;
             let mut text = vec![0; text_size];
             memory.read(at, &mut text)?;
-            return decode(&text, &head);
+            return Ok((decode(&text, &head)?, head.characters));
         }
     };
     if let Some(text) = bytes.get(start..start + text_size) {
-        return decode(text, &head);
+        return Ok((decode(text, &head)?, head.characters));
     }
     let mut text = vec![0; text_size];
     memory.read(address.wrapping_add(start as u64), &mut text)?;
-    decode(&text, &head)
+    Ok((decode(&text, &head)?, head.characters))
 }
 
 enum Data {
@@ -128,7 +141,7 @@ impl StringHead {
         let kind = state & 7;
         let compact = state & 8 != 0;
         let ascii = state & 16 != 0;
-        if characters > STRING_CHARACTERS_MAX || !matches!(kind, 1 | 2 | 4) || (ascii && kind != 1) {
+        if characters > i64::MAX as u64 || !matches!(kind, 1 | 2 | 4) || (ascii && kind != 1) {
             return Err(wrong);
         }
         let data = match (compact, ascii) {
@@ -194,7 +207,7 @@ fn read_thread_names(
     located: &Located,
     interpreter: u64,
 ) -> Result<HashMap<u64, String>, ReadError> {
-    let reader = Objects { memory, located, steps: Cell::new(0) };
+    let reader = Objects::new(memory, located);
     let missing = ReadError::Implausible("`threading`");
     let modules =
         memory.read_u64(interpreter.wrapping_add(u64::from(located.offsets.interpreter.modules)))?;
@@ -215,10 +228,16 @@ fn read_thread_names(
 }
 
 /// Objects of one process.
-struct Objects<'a> {
+pub(crate) struct Objects<'a> {
     memory: &'a dyn Memory,
     located: &'a Located,
     steps: Cell<u32>,
+}
+
+impl<'a> Objects<'a> {
+    pub(crate) fn new(memory: &'a dyn Memory, located: &'a Located) -> Self {
+        Objects { memory, located, steps: Cell::new(0) }
+    }
 }
 
 impl Objects<'_> {
@@ -229,12 +248,12 @@ impl Objects<'_> {
         if steps > STEPS_MAX { Err(ReadError::Implausible("a dictionary")) } else { Ok(()) }
     }
 
-    fn word(&self, address: u64, offset: u32) -> Result<u64, ReadError> {
+    pub(crate) fn word(&self, address: u64, offset: u32) -> Result<u64, ReadError> {
         Ok(self.memory.read_u64(address.wrapping_add(u64::from(offset)))?)
     }
 
     /// A non-negative `int` of at most 64 bits.
-    fn int(&self, address: u64) -> Result<u64, ReadError> {
+    pub(crate) fn int(&self, address: u64) -> Result<u64, ReadError> {
         let o = &self.located.offsets.object;
         let wrong = ReadError::Implausible("an int");
         let tag = self.word(address, o.long_tag)?;
@@ -259,7 +278,7 @@ impl Objects<'_> {
     }
 
     /// The value of an instance's attribute, as far as it lies in the instance's own dictionary or values.
-    fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, ReadError> {
         let o = &self.located.offsets.object;
         let class = self.word(object, o.ob_type)?;
         let flags = self.word(class, o.type_flags)?;
@@ -302,7 +321,7 @@ impl Objects<'_> {
         Ok((either & 1 != 0).then(|| either.wrapping_add(1)))
     }
 
-    fn dict(&self, address: u64) -> Result<Entries, ReadError> {
+    pub(crate) fn dict(&self, address: u64) -> Result<Entries, ReadError> {
         let o = &self.located.offsets.object;
         let keys = self.word(address, o.dict_keys)?;
         let values = self.word(address, o.dict_values)?;
@@ -310,8 +329,55 @@ impl Objects<'_> {
         self.keys(keys, values)
     }
 
+    /// The first entries of a dictionary, at most `limit`: fewer where some were deleted.
+    pub(crate) fn dict_start(&self, address: u64, limit: usize) -> Result<Entries, ReadError> {
+        let o = &self.located.offsets.object;
+        let keys = self.word(address, o.dict_keys)?;
+        let values = self.word(address, o.dict_values)?;
+        let values = (values != 0).then(|| values.wrapping_add(u64::from(o.values_data)));
+        self.keys_start(keys, values, limit as u64)
+    }
+
+    /// The attributes that an instance has of its own, in its dictionary or its values; at most `limit`.
+    ///
+    /// `variable_size` is that of the object's items, for the instances of a class derived from `int` or `tuple`.
+    pub(crate) fn own_attributes(
+        &self,
+        object: u64,
+        class: u64,
+        variable_size: u64,
+        limit: usize,
+    ) -> Result<Entries, ReadError> {
+        let o = &self.located.offsets.object;
+        let flags = self.word(class, o.type_flags)?;
+        let dict = if self.located.version.minor >= 11 && flags & FLAG_MANAGED_DICT != 0 {
+            if let Some(values) = self.values(object, class, flags)? {
+                let keys = self.word(class, o.type_cached_keys)?;
+                return self.keys_start(keys, Some(values), limit as u64);
+            }
+            self.memory.read_u64(object.wrapping_sub(u64::from(o.managed_dict)))?
+        } else {
+            match self.word(class, o.type_dict_offset)? as i64 {
+                0 => 0,
+                offset @ 1.. => self.memory.read_u64(object.wrapping_add(offset as u64))?,
+                // It counts from the end of the object, whose size is rounded up to whole words.
+                offset => {
+                    let size = self.word(class, o.type_basic_size)?.wrapping_add(variable_size);
+                    let end = object.wrapping_add(size.wrapping_add(7) & !7);
+                    self.memory.read_u64(end.wrapping_add(offset as u64))?
+                }
+            }
+        };
+        if dict == 0 { Ok(Entries { items: Vec::new() }) } else { self.dict_start(dict, limit) }
+    }
+
     /// All entries of a table of keys; with `values`, their values lie there.
     fn keys(&self, address: u64, values: Option<u64>) -> Result<Entries, ReadError> {
+        self.keys_start(address, values, u64::MAX)
+    }
+
+    /// The first entries of a table of keys; all of them where `limit` is the largest number.
+    fn keys_start(&self, address: u64, values: Option<u64>, limit: u64) -> Result<Entries, ReadError> {
         let o = &self.located.offsets.object;
         let wrong = ReadError::Implausible("a dictionary");
         let mut bytes = vec![0; o.keys_indices as usize];
@@ -335,6 +401,7 @@ impl Objects<'_> {
             // Kind 0 keeps the hash beside key and value; the other two hold strings, which know their own.
             (1 << log2, if head.u8(o.keys_kind)? == 0 { 3 } else { 2 })
         };
+        let count = count.min(limit);
         if count > DICT_ENTRIES_MAX {
             return Err(wrong);
         }
@@ -362,17 +429,17 @@ fn word_of(bytes: &[u8]) -> u64 {
 }
 
 /// Key and value of every entry of a dictionary, in order of insertion.
-struct Entries {
+pub(crate) struct Entries {
     items: Vec<(u64, u64)>,
 }
 
 impl Entries {
-    fn items(self) -> impl Iterator<Item = (u64, u64)> {
+    pub(crate) fn items(self) -> impl Iterator<Item = (u64, u64)> {
         self.items.into_iter()
     }
 
     /// The value of the key that is the ASCII string `name`.
-    fn get(&self, objects: &Objects<'_>, name: &str) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn get(&self, objects: &Objects<'_>, name: &str) -> Result<Option<u64>, ReadError> {
         const BATCH: usize = 256;
         let o = &objects.located.offsets.object;
         let size = o.unicode_ascii_data as usize + name.len();

@@ -59,6 +59,10 @@ pub struct Offsets {
     pub code: Code,
     /// Built-in objects.
     pub object: Object,
+    /// Local variables of a frame.
+    pub local: Local,
+    /// Objects whose values are described.
+    pub value: Value,
 }
 
 /// The table of a version whose offsets do not come from the process itself: 3.8 to 3.12.
@@ -268,4 +272,74 @@ pub struct Object {
     pub module_dict: u32,
     /// First item of a tuple.
     pub tuple_items: u32,
+}
+
+/// Where a frame has its local variables, and its code object their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// The first slot, in the frame.
+    pub slots: u32,
+    /// `co_argcount` (an `int`), as the next two.
+    pub argument_count: u32,
+    /// `co_kwonlyargcount`.
+    pub keyword_only_count: u32,
+    /// `co_flags`.
+    pub flags: u32,
+    /// `co_localsplusnames`, a tuple; `co_varnames` up to 3.10.
+    pub names: u32,
+    /// `co_localspluskinds`, a bytes object. 3.11 and later.
+    pub kinds: u32,
+    /// `co_cellvars`. Up to 3.10.
+    pub cell_names: u32,
+    /// `co_freevars`. Up to 3.10.
+    pub free_names: u32,
+    /// `ob_ref` of a cell.
+    pub cell_value: u32,
+}
+
+/// Layout of objects, as far as their values are described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// `tp_base`.
+    pub type_base: u32,
+    /// `tp_mro`.
+    pub type_mro: u32,
+    /// `tp_dict`.
+    pub type_dict: u32,
+    /// `tp_itemsize`.
+    pub type_item_size: u32,
+    /// `ht_qualname` of a class made in Python.
+    pub type_qualname: u32,
+    /// `ob_item` of a list: a pointer to its items.
+    pub list_items: u32,
+    /// `ob_fval`.
+    pub float_value: u32,
+    /// `cval`: two doubles.
+    pub complex_value: u32,
+    /// `ob_start` of a bytearray: a pointer to its first byte.
+    pub bytearray_start: u32,
+    /// `used` of a set.
+    pub set_used: u32,
+    /// `mask` of a set: one less than the entries of its table.
+    pub set_mask: u32,
+    /// `table` of a set: a pointer to pairs of key and hash.
+    pub set_table: u32,
+    /// `ma_used`.
+    pub dict_used: u32,
+    /// `func_qualname`.
+    pub function_qualname: u32,
+    /// `im_func`.
+    pub method_function: u32,
+    /// `m_ml`, whose first field is the name.
+    pub c_function_definition: u32,
+    /// `d_name` of a member descriptor.
+    pub descriptor_name: u32,
+    /// `d_member` of a member descriptor.
+    pub descriptor_member: u32,
+    /// `offset` of a `PyMemberDef`.
+    pub member_offset: u32,
+    /// `args` of an exception.
+    pub exception_args: u32,
+    /// `gi_qualname` of a generator, coroutine or asynchronous generator.
+    pub generator_qualname: u32,
 }

@@ -42,6 +42,7 @@ struct Plan {
     /// From the first sample on.
     duration_ns: Option<u64>,
     subprocesses: bool,
+    native: bool,
     output: Option<Output>,
     /// Where recordings are kept, instead of the cache.
     recordings: Option<PathBuf>,
@@ -80,6 +81,7 @@ impl Plan {
             interval_ns: 1_000_000_000 / u64::from(arguments.rate_hz(settings.rate)),
             duration_ns: arguments.duration,
             subprocesses: arguments.subprocesses,
+            native: arguments.native,
             output,
             recordings: settings.recordings.clone(),
             python: settings.python(),

@@ -3,7 +3,9 @@
 mod bad_input;
 mod children;
 mod command_line;
+mod convert;
 mod endings;
+mod heat;
 mod identity;
 mod interpreters;
 mod project;

@@ -8,6 +8,8 @@ pub mod attach;
 mod births;
 pub mod command;
 pub mod export;
+pub mod heat;
+mod native;
 mod observation;
 mod occupation;
 mod orphans;
@@ -27,6 +29,7 @@ mod thread;
 mod top;
 
 pub use command::{convert, query, view};
+pub use native::NativeFigures;
 pub use observation::{Hot, Observation, ObservedProcess, ObservedThread};
 pub use recorder::Recorder;
 pub use report_text::text as report_text;

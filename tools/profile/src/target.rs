@@ -12,6 +12,7 @@ use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
 use naja_system::{Failure, timer};
 
+use crate::native::NativeShared;
 use crate::os_thread::{Activity, OsThread};
 use crate::process_status::{command_line, read_line};
 use crate::python::Python;
@@ -113,6 +114,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) threads_given: &'a mut ThreadId,
     pub(crate) counts: &'a mut SampleCounts,
     pub(crate) locator: &'a mut Locator,
+    /// What native stacks need, where they are asked for.
+    pub(crate) native: Option<&'a mut NativeShared>,
 }
 
 /// One observed process.
@@ -137,8 +140,9 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
-    /// It had run before the recording began: what it used until then is not the recording's.
-    is_older: bool,
+    /// It had run before the recording began, and its threads were not listed yet: what they used until then is not
+    /// the recording's.
+    has_older_threads: bool,
     /// Time in user and system mode, nanoseconds, up to when it was first seen, where it is older.
     times_at_start: (u64, u64),
     /// The thread that is asked next whether it has run.
@@ -180,7 +184,7 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
-            is_older: false,
+            has_older_threads: false,
             times_at_start: (0, 0),
             ask_next: 0,
             program: Program::of(pid),
@@ -193,7 +197,7 @@ impl Target {
 
     /// Counts times from now on alone: the process had run before the recording began.
     pub(crate) fn count_from_now(&mut self) {
-        self.is_older = true;
+        self.has_older_threads = true;
         self.times_at_start = user_and_system_ns(self.process.pid).unwrap_or_default();
     }
 
@@ -337,7 +341,7 @@ impl Target {
                 continue;
             }
             let Some(mut os) = OsThread::open(pid, tid) else { continue };
-            if self.is_older && self.process.first_tick == shared.tick {
+            if self.has_older_threads {
                 os.count_from_now();
             }
             *shared.threads_given += 1;
@@ -357,6 +361,7 @@ impl Target {
                 python.name_threads_soon();
             }
         }
+        self.has_older_threads = false;
     }
 
     /// Whether every thread was blocked at the last look and has not run since.

@@ -71,6 +71,14 @@ pub(super) struct Layout {
     pub(super) unicode_ascii_size: u32,
     pub(super) unicode_compact_size: u32,
     pub(super) gc_collecting: u32,
+    pub(super) code_argument_count: u32,
+    pub(super) code_local_names: u32,
+    pub(super) code_local_kinds: u32,
+    pub(super) list_items: u32,
+    pub(super) float_value: u32,
+    pub(super) set_used: u32,
+    pub(super) set_mask: u32,
+    pub(super) set_table: u32,
 }
 
 /// The words of one process.
@@ -174,6 +182,7 @@ impl DebugOffsets {
             o.code.copies = self.get(layout.code_copies)?;
         }
         self.objects(&mut o)?;
+        self.values(&mut o)?;
         Ok(o)
     }
 
@@ -199,6 +208,21 @@ impl DebugOffsets {
         // A compact string that is not ASCII has the length of its UTF-8 form and a pointer to it in between.
         o.unicode_compact_data = o.unicode_ascii_data + 16;
         self.set(&mut o.unicode_compact_data, layout.unicode_compact_size)
+    }
+
+    /// What the process says of values and local variables; the rest is the table's.
+    fn values(&self, offsets: &mut Offsets) -> Result<(), &'static str> {
+        let layout = self.layout;
+        offsets.local.slots = self.get(layout.frame_locals)?;
+        offsets.local.argument_count = self.get(layout.code_argument_count)?;
+        offsets.local.names = self.get(layout.code_local_names)?;
+        offsets.local.kinds = self.get(layout.code_local_kinds)?;
+        let value = &mut offsets.value;
+        value.list_items = self.get(layout.list_items)?;
+        value.float_value = self.get(layout.float_value)?;
+        self.set(&mut value.set_used, layout.set_used)?;
+        self.set(&mut value.set_mask, layout.set_mask)?;
+        self.set(&mut value.set_table, layout.set_table)
     }
 
     /// Whether the stated sizes are those of the structures meant: a wrong layout fails here first.

@@ -1,6 +1,6 @@
 //! CPython 3.11. Written by `derive.py` from the headers of 3.11.7; do not edit.
 
-use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
+use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Local, Object, Offsets, Runtime, Thread, Value};
 
 /// What the headers say.
 pub(super) const TABLE: Offsets = Offsets {
@@ -68,5 +68,39 @@ pub(super) const TABLE: Offsets = Offsets {
         values_data: 0,
         module_dict: 16,
         tuple_items: 24,
+    },
+    local: Local {
+        slots: 72,
+        argument_count: 56,
+        keyword_only_count: 64,
+        flags: 48,
+        names: 96,
+        kinds: 104,
+        cell_names: ABSENT,
+        free_names: ABSENT,
+        cell_value: 16,
+    },
+    value: Value {
+        type_base: 256,
+        type_mro: 344,
+        type_dict: 264,
+        type_item_size: 40,
+        type_qualname: 864,
+        list_items: 24,
+        float_value: 16,
+        complex_value: 16,
+        bytearray_start: 40,
+        set_used: 24,
+        set_mask: 32,
+        set_table: 40,
+        dict_used: 16,
+        function_qualname: 40,
+        method_function: 16,
+        c_function_definition: 16,
+        descriptor_name: 24,
+        descriptor_member: 40,
+        member_offset: 16,
+        exception_args: 24,
+        generator_qualname: 40,
     },
 };

@@ -1,6 +1,6 @@
 //! CPython 3.13, free-threaded build. Written by `derive.py` from the headers of 3.13.0; do not edit.
 
-use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
+use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Local, Object, Offsets, Runtime, Thread, Value};
 
 /// What the headers say.
 pub(super) const TABLE: Offsets = Offsets {
@@ -68,5 +68,39 @@ pub(super) const TABLE: Offsets = Offsets {
         values_data: 8,
         module_dict: 32,
         tuple_items: 40,
+    },
+    local: Local {
+        slots: 72,
+        argument_count: 68,
+        keyword_only_count: 76,
+        flags: 64,
+        names: 112,
+        kinds: 120,
+        cell_names: ABSENT,
+        free_names: ABSENT,
+        cell_value: 32,
+    },
+    value: Value {
+        type_base: 272,
+        type_mro: 360,
+        type_dict: 280,
+        type_item_size: 56,
+        type_qualname: 888,
+        list_items: 40,
+        float_value: 32,
+        complex_value: 32,
+        bytearray_start: 56,
+        set_used: 40,
+        set_mask: 48,
+        set_table: 56,
+        dict_used: 32,
+        function_qualname: 56,
+        method_function: 32,
+        c_function_definition: 32,
+        descriptor_name: 40,
+        descriptor_member: 56,
+        member_offset: 16,
+        exception_args: 40,
+        generator_qualname: 48,
     },
 };

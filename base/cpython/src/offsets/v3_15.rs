@@ -1,7 +1,7 @@
 //! CPython 3.15. Written by `derive.py` from the headers of 3.15.2; do not edit.
 
 use super::debug::Layout;
-use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Object, Offsets, Runtime, Thread};
+use super::{ABSENT, Chunk, Code, Frame, Gil, Interpreter, Local, Object, Offsets, Runtime, Thread, Value};
 
 /// What the headers say.
 pub(super) const TABLE: Offsets = Offsets {
@@ -70,6 +70,40 @@ pub(super) const TABLE: Offsets = Offsets {
         module_dict: 16,
         tuple_items: 32,
     },
+    local: Local {
+        slots: 80,
+        argument_count: 52,
+        keyword_only_count: 60,
+        flags: 48,
+        names: 96,
+        kinds: 104,
+        cell_names: ABSENT,
+        free_names: ABSENT,
+        cell_value: 16,
+    },
+    value: Value {
+        type_base: 256,
+        type_mro: 344,
+        type_dict: 264,
+        type_item_size: 40,
+        type_qualname: 880,
+        list_items: 24,
+        float_value: 16,
+        complex_value: 16,
+        bytearray_start: 40,
+        set_used: 24,
+        set_mask: 32,
+        set_table: 40,
+        dict_used: 16,
+        function_qualname: 40,
+        method_function: 16,
+        c_function_definition: 16,
+        descriptor_name: 24,
+        descriptor_member: 40,
+        member_offset: 16,
+        exception_args: 24,
+        generator_qualname: 32,
+    },
 };
 
 /// Where the process itself says so.
@@ -129,4 +163,12 @@ pub(super) const LAYOUT: Layout = Layout {
     unicode_ascii_size: 736,
     unicode_compact_size: 744,
     gc_collecting: 760,
+    code_argument_count: 424,
+    code_local_names: 432,
+    code_local_kinds: 440,
+    list_items: 576,
+    float_value: 656,
+    set_used: 600,
+    set_mask: 616,
+    set_table: 608,
 };

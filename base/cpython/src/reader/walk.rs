@@ -192,6 +192,10 @@ impl StackReader {
             entered_by_interpreter = copied.is_entry;
             if copied.is_entry {
                 visited.push(address);
+                // The record lies between the frame that it was made for and the frame that called.
+                if let Some((_, entered)) = stack.last_mut() {
+                    entered.entered = true;
+                }
             } else {
                 stack.push((address, copied.frame));
                 // Up to 3.10 the root is learnt, and may have been learnt wrongly: nothing calls a true one.
@@ -216,6 +220,13 @@ impl StackReader {
             // 3.14 keeps a tag in the low bits of the reference to the code object.
             code: field(offsets.code, 8) & !7,
             instruction: field(offsets.instruction, instruction_len),
+            entered: match self.layout.version.minor {
+                ..=10 => true,
+                // `is_entry` stands right before the owner.
+                11 => field(offsets.owner - 1, 1) != 0,
+                // The interpreter's own records tell.
+                _ => false,
+            },
         };
         Some(CopiedFrame {
             frame,
@@ -394,7 +405,12 @@ impl StackReader {
         };
         let learns_callers = !self.layout.has_chunks();
         let has_records = self.layout.offsets.thread.cframe != ABSENT;
+        let keeps_addresses = self.keeps_addresses;
         let thread = &mut self.threads[index];
+        if keeps_addresses {
+            thread.addresses.clear();
+            thread.addresses.extend(stack.iter().rev().map(|(address, _)| *address));
+        }
         if thread.memory.outside.wants_to_know() {
             // Frames in chunks are no news; what `expect` would do for them, `settle` does.
             let in_chunk = |address: u64| {

@@ -1,12 +1,14 @@
 //! Reads real interpreters: every CPython that is installed on this machine.
 #![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
+mod asyncio;
 mod finding;
 mod hostile;
 mod layout;
 mod lines;
 mod names;
 mod stacks;
+mod values;
 
 use naja_cpython::locate::{Located, locate};
 use naja_cpython::memory::LiveProcess;

@@ -18,6 +18,16 @@ pub enum ExportFormat {
     Collapsed,
     /// For speedscope.app
     Speedscope,
+    /// Trace events, for Perfetto and chrome://tracing
+    #[value(alias = "chrometrace")]
+    Chrome,
+    /// For profiler.firefox.com
+    #[value(alias = "gecko")]
+    Firefox,
+    /// For `go tool pprof` and what else reads profile.proto
+    Pprof,
+    /// Text: hot lines of the source with their callers and callees, as `naja heat` shows them
+    Heat,
 }
 
 /// Ends of file names. The first that fits decides, so that longer ends come before shorter ones.
@@ -28,7 +38,15 @@ const ENDS: &[(&str, ExportFormat)] = &[
     (".collapsed", ExportFormat::Collapsed),
     (".folded", ExportFormat::Collapsed),
     (".txt", ExportFormat::Collapsed),
+    (".speedscope.json", ExportFormat::Speedscope),
+    (".trace.json", ExportFormat::Chrome),
+    (".gecko.json", ExportFormat::Firefox),
+    (".profile.json", ExportFormat::Firefox),
+    (".firefox.json", ExportFormat::Firefox),
     (".json", ExportFormat::Speedscope),
+    (".pprof", ExportFormat::Pprof),
+    (".pb.gz", ExportFormat::Pprof),
+    (".heat", ExportFormat::Heat),
 ];
 
 impl ExportFormat {
@@ -39,7 +57,11 @@ impl ExportFormat {
     /// | `.naja` | the recording |
     /// | `.html`, `.htm` | page |
     /// | `.collapsed`, `.folded`, `.txt` | collapsed stacks |
-    /// | `.json` | speedscope |
+    /// | `.trace.json` | Chrome trace |
+    /// | `.firefox.json`, `.gecko.json`, `.profile.json` | Firefox Profiler |
+    /// | `.speedscope.json`, `.json` | speedscope |
+    /// | `.pprof`, `.pb.gz` | pprof |
+    /// | `.heat` | hot lines as text |
     pub fn from_path(path: &Path) -> Option<ExportFormat> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format)
