@@ -17,6 +17,7 @@ mod signals;
 mod targets;
 mod terminals;
 mod threads;
+mod top;
 mod wheel;
 
 use std::ffi::OsString;

@@ -122,7 +122,8 @@ fn delay_s(text: &str) -> Result<f64, String> {
 ///
 /// Gives how the program ended, where it was started here and ended by itself.
 ///
-/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`.
+/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`,
+/// `no-terminal`.
 pub fn top(args: &TopArguments, program: Option<&Launch>) -> Result<Option<Ended>, Failure> {
     let format = if args.json { Some(TopFormat::Json) } else { args.format };
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());

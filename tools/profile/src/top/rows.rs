@@ -256,7 +256,7 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
 }
 
 /// The table of processes.
-pub(crate) fn processes(model: &Model) -> Table {
+pub(crate) fn processes(model: &Model, ui: &Ui) -> Table {
     let fixed = |title, cells, rank| Column { title, width: Width::Fixed(cells), sorted: false, rank };
     let columns = vec![
         fixed("pid", 8, 0),
@@ -278,7 +278,7 @@ pub(crate) fn processes(model: &Model) -> Table {
                 if process.ending == Ending::Running { bytes(figures.rss_bytes) } else { String::new() },
                 threads.get(&process.id).map(usize::to_string).unwrap_or_default(),
                 interpreter(process),
-                super::view::command(process),
+                super::view::command(process, ui.full_filenames),
             ];
             Row { item: Item::Process(process.id), cells, heading: false }
         })
