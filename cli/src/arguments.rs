@@ -6,6 +6,8 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_profile::command::heat::HeatArguments;
+use naja_profile::command::top::TopArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
@@ -38,9 +40,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(RunArguments),
     Record(Box<RecordArguments>),
+    Top(TopArguments),
     View(ViewArguments),
     Sql(SqlArguments),
     Convert(ConvertArguments),
+    Heat(HeatArguments),
     Swap(SwapArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),

@@ -60,6 +60,12 @@ pub struct RecordArguments {
     #[arg(long = "async", value_enum, value_name = "TASKS")]
     pub tasks: Option<Tasks>,
 
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
+
     /// What the output shows of the samples.
     #[command(flatten)]
     pub stacks: StackOptions,

@@ -44,6 +44,7 @@ struct Plan {
     duration_ns: Option<u64>,
     subprocesses: bool,
     tasks: Tasks,
+    native: bool,
     output: Option<Output>,
     /// Where recordings are kept, instead of the cache.
     recordings: Option<PathBuf>,
@@ -83,6 +84,7 @@ impl Plan {
             duration_ns: arguments.duration,
             subprocesses: arguments.subprocesses,
             tasks: arguments.tasks.unwrap_or_default(),
+            native: arguments.native,
             output,
             recordings: settings.recordings.clone(),
             python: settings.python(),

@@ -5,6 +5,7 @@ mod children;
 mod command_line;
 mod convert;
 mod endings;
+mod heat;
 mod identity;
 mod interpreters;
 mod project;

@@ -7,7 +7,7 @@
 mod data;
 mod fold;
 mod samples;
-mod sources;
+pub(crate) mod sources;
 
 use naja_recording::{Reader, RecordingError};
 use naja_report::Page;

@@ -12,6 +12,7 @@ use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
 use naja_system::{Failure, timer};
 
+use crate::native::NativeShared;
 use crate::os_thread::{Activity, OsThread};
 use crate::process_status::{command_line, read_line};
 use crate::python::Python;
@@ -117,6 +118,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) counts: &'a mut SampleCounts,
     pub(crate) locator: &'a mut Locator,
     pub(crate) tasks: Tasks,
+    /// What native stacks need, where they are asked for.
+    pub(crate) native: Option<&'a mut NativeShared>,
 }
 
 /// One observed process.

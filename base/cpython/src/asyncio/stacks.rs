@@ -134,6 +134,7 @@ impl TaskReader {
         let frame = Frame {
             code: copy.u64(at + offsets.code)? & !7,
             instruction: copy.u64(at + offsets.instruction)?,
+            entered: false,
         };
         let minor = self.located.version.minor;
         let (begun, awaits) = match layout.suspended_in_await {
@@ -193,7 +194,7 @@ impl TaskReader {
         for (position, index) in owners.iter().enumerate() {
             let Ok(copy) = copies.get(position) else { continue };
             let (Ok(code), Ok(instruction)) = (copy.u64(code), copy.u32(instruction)) else { continue };
-            let frame = Frame { code, instruction: u64::from(instruction) };
+            let frame = Frame { code, instruction: u64::from(instruction), entered: false };
             links[*index].frame = Some(frame);
             if (instruction as i32) < 0 || !self.is_await(memory, frame) {
                 continue;

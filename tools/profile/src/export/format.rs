@@ -26,6 +26,8 @@ pub enum ExportFormat {
     Firefox,
     /// For `go tool pprof` and what else reads profile.proto
     Pprof,
+    /// Text: hot lines of the source with their callers and callees, as `naja heat` shows them
+    Heat,
 }
 
 /// Ends of file names. The first that fits decides, so that longer ends come before shorter ones.
@@ -44,6 +46,7 @@ const ENDS: &[(&str, ExportFormat)] = &[
     (".json", ExportFormat::Speedscope),
     (".pprof", ExportFormat::Pprof),
     (".pb.gz", ExportFormat::Pprof),
+    (".heat", ExportFormat::Heat),
 ];
 
 impl ExportFormat {
@@ -58,6 +61,7 @@ impl ExportFormat {
     /// | `.firefox.json`, `.gecko.json`, `.profile.json` | Firefox Profiler |
     /// | `.speedscope.json`, `.json` | speedscope |
     /// | `.pprof`, `.pb.gz` | pprof |
+    /// | `.heat` | hot lines as text |
     pub fn from_path(path: &Path) -> Option<ExportFormat> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format)

@@ -6,19 +6,20 @@
 
 mod chrome;
 mod collapsed;
-mod content;
+pub(crate) mod content;
 mod firefox;
 mod format;
 mod options;
 mod pprof;
 mod protobuf;
 mod speedscope;
-mod stacks;
+pub(crate) mod stacks;
 mod time_line;
 
 use std::io::{self, Write};
 
 use naja_recording::Reader;
+use naja_report::text::Style;
 use naja_system::Failure;
 
 pub use format::ExportFormat;
@@ -53,6 +54,10 @@ pub fn write(
         ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Chrome => chrome::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Firefox => firefox::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Heat => {
+            let heat = crate::heat::Heat::of(reader, options)?;
+            out.write_all(crate::heat::text::whole(&heat, Style::PLAIN).as_bytes()).map_err(cannot_write)?;
+        }
         ExportFormat::Pprof => pprof::write(&Content::new(reader, options)?, &mut out)?,
     }
     out.flush().map_err(cannot_write)

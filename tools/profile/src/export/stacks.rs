@@ -237,6 +237,6 @@ impl<'c> Stacks<'c> {
 }
 
 /// The name of a function: its qualified one where the interpreter keeps it.
-pub(super) fn label(function: &naja_recording::Function) -> &str {
+pub(crate) fn label(function: &naja_recording::Function) -> &str {
     if function.qualified_name.is_empty() { &function.name } else { &function.qualified_name }
 }
