@@ -26,6 +26,7 @@ mod sink;
 mod stacks;
 mod target;
 mod task_lanes;
+pub mod task_tree;
 mod thread;
 mod top;
 

@@ -9,13 +9,15 @@ use naja_cpython::asyncio::{CHAIN_MAX, Standing, Task, TaskReader, TaskThread};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::LiveProcess;
 use naja_cpython::reader::Frame;
-use naja_recording::{Function, FunctionId, FunctionKind, NodeId, State};
+use naja_recording::{Function, FunctionId, FunctionKind, NodeId};
 use naja_system::timer;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Python;
+use crate::stacks::Stacks;
 use crate::target::Shared;
 use crate::task_lanes::{TaskLanes, Tasks, WaitingTask};
+use crate::task_tree;
 use crate::thread::TargetThread;
 
 /// Of all time, reading the tasks that wait takes at most one part in so many: between two readings they are where they
@@ -152,25 +154,18 @@ impl Python {
         let Some(thread) = threads.iter_mut().find(is_it).filter(|thread| thread.stack_is_known) else {
             return;
         };
-        let frames = &self.reader.threads()[index].frames;
-        let behind_loop = frames.iter().rposition(|frame| self.runs_callbacks(frame)).map_or(0, |at| at + 1);
-        let own = frames[behind_loop..].iter().position(|frame| frame.code == task.code);
-        let Some(own) = own.map(|at| behind_loop + at) else { return };
-        let mut node = self.waiting_node(memory, view, &chain[1..], shared);
+        let Some(function) = self.codes.get(&task.code).map(|code| code.function) else { return };
+        // With native functions in between, these are not the frames of Python alone.
+        let behind_loop = thread.path.iter().rposition(|node| runs_callbacks(shared.stacks, *node));
+        let behind_loop = behind_loop.map_or(0, |at| at + 1);
+        let is_own = |node: &NodeId| shared.stacks.function_of(*node).is_some_and(|one| one.id == function);
+        let Some(own) = thread.path[behind_loop..].iter().position(is_own) else { return };
+        let path = thread.path[behind_loop + own..].to_vec();
+        let node = self.waiting_node(memory, view, &chain[1..], shared);
         let function = view.function(&task.name, shared);
-        node = shared.stacks.node(node, function, 0);
-        for position in own..self.reader.threads()[index].frames.len() {
-            let frame = self.reader.threads()[index].frames[position];
-            node = self.frame_node(memory, node, frame, shared);
-        }
+        let node = shared.stacks.node(node, function, 0);
+        let node = shared.stacks.replant(&path, node);
         thread.now.node = node;
-    }
-
-    /// Whether a frame is the event loop's, running one of its callbacks: what lies above is the task's.
-    fn runs_callbacks(&self, frame: &Frame) -> bool {
-        self.codes
-            .get(&frame.code)
-            .is_some_and(|code| code.info.name == "_run" && code.info.file.ends_with("asyncio/events.py"))
     }
 
     /// The node of tasks that wait for one another, the innermost first.
@@ -255,31 +250,23 @@ impl Python {
                 chain.push(tasks[*next].clone());
             }
             let node = self.waiting_node(memory, view, &chain, shared);
+            let codes = task.frames.iter().rev().filter_map(|frame| self.codes.get(&frame.code));
+            let places = codes.map(|code| (code.info.name.as_str(), code.info.file.as_str()));
             waiting.push(WaitingTask {
                 task: task.address,
                 process: owner.thread.process,
                 os_tid: owner.thread.os_tid,
                 node,
-                state: self.state_of(task),
+                state: task_tree::state(task.standing, places),
             });
         }
         waiting
     }
+}
 
-    /// What a task waits for, by the functions that it waits in.
-    fn state_of(&self, task: &Task) -> State {
-        if task.standing == Standing::Ready {
-            // It stands in its loop's queue.
-            return State::LockWait;
-        }
-        let mut codes = task.frames.iter().rev().filter_map(|frame| self.codes.get(&frame.code));
-        let of = |code: &super::Code, module: &str| code.info.file.ends_with(module);
-        match codes.clone().next() {
-            Some(code) if code.info.name == "sleep" && of(code, "asyncio/tasks.py") => State::Sleep,
-            _ if codes.any(|code| of(code, "asyncio/locks.py") || of(code, "asyncio/queues.py")) => {
-                State::LockWait
-            }
-            _ => State::IoWait,
-        }
-    }
+/// Whether a node is the event loop's, running one of its callbacks: what lies above is the task's.
+fn runs_callbacks(stacks: &Stacks, node: NodeId) -> bool {
+    stacks
+        .function_of(node)
+        .is_some_and(|function| function.name == "_run" && function.file.ends_with("asyncio/events.py"))
 }
