@@ -236,7 +236,7 @@ impl TaskReader {
 
     /// All loops that run in these threads, and all tasks of their interpreters.
     ///
-    /// Cost: some 0.5 µs for each task and each frame that it waits in, in a dozen system calls.
+    /// Cost: some 0.2 µs for each task and each frame that it waits in, in a dozen system calls.
     pub fn all(&mut self, memory: &dyn Memory, threads: &[TaskThread]) -> Tasks {
         self.begin();
         let loops = self.running(memory, threads);
