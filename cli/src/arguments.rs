@@ -29,7 +29,8 @@ use crate::swap::SwapArguments;
     max_term_width = 100,
     subcommand_required = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    infer_subcommands = true
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
