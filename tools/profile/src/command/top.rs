@@ -54,6 +54,11 @@ pub struct TopArguments {
     /// Watch its child processes too
     #[arg(short, long)]
     pub subprocesses: bool,
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
     /// Count time running, time running and waiting, or time holding the GIL
     #[arg(long, value_name = "MODE", default_value = "cpu", conflicts_with_all = ["gil", "idle"])]
     pub mode: TopMode,
@@ -197,6 +202,7 @@ impl Watched {
         let options = SamplerOptions {
             subprocesses: args.subprocesses,
             attached: true,
+            native: args.native,
             ..SamplerOptions::of_program(pid, start_ns, interval_ns)
         };
         let (sender, batches) = channel();
