@@ -55,6 +55,11 @@ pub struct TopArguments {
     /// Watch its child processes too
     #[arg(short, long)]
     pub subprocesses: bool,
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
     /// Count time running, time running and waiting, or time holding the GIL
     #[arg(long, value_name = "MODE", default_value = "cpu", conflicts_with_all = ["gil", "idle"])]
     pub mode: TopMode,
