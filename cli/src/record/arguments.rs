@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+use naja_profile::Tasks;
 use naja_profile::export::{ExportFormat, StackOptions};
 
 /// Samples per second, unless something else is asked for.
@@ -51,6 +52,18 @@ pub struct RecordArguments {
     /// Sample child processes too, those that live and those to come, in one recording
     #[arg(short, long)]
     pub subprocesses: bool,
+
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
+    /// Tell asyncio's tasks apart, in place of the event loop that runs them
+    ///
+    /// A stack begins with the tasks that wait for the running one, by name, each with where it waits. `all` shows those
+    /// that wait too, each in a row of its own.
+    #[arg(long = "async", value_enum, value_name = "TASKS")]
+    pub tasks: Option<Tasks>,
 
     /// What the output shows of the samples.
     #[command(flatten)]

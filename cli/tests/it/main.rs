@@ -8,13 +8,16 @@ mod endings;
 mod heat;
 mod identity;
 mod interpreters;
+mod native;
 mod project;
 mod real_programs;
 mod record;
+mod record_async;
 mod signals;
 mod targets;
 mod terminals;
 mod threads;
+mod top;
 mod wheel;
 
 use std::ffi::OsString;

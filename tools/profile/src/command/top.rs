@@ -15,6 +15,7 @@ use naja_recording::{Batch, Ending};
 use naja_system::terminal::Terminal;
 use naja_system::{Background, Ended, Failure, Launch, Status, timer};
 
+use crate::attach;
 use crate::observation::Observation;
 use crate::sampler::{Control, Sampler, SamplerOptions};
 use crate::sink::{Finished, Sink};
@@ -121,7 +122,8 @@ fn delay_s(text: &str) -> Result<f64, String> {
 ///
 /// Gives how the program ended, where it was started here and ended by itself.
 ///
-/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`.
+/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`,
+/// `no-terminal`.
 pub fn top(args: &TopArguments, program: Option<&Launch>) -> Result<Option<Ended>, Failure> {
     let format = if args.json { Some(TopFormat::Json) } else { args.format };
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
@@ -129,7 +131,8 @@ pub fn top(args: &TopArguments, program: Option<&Launch>) -> Result<Option<Ended
         format.is_none() && args.count.is_none() && !is_dumb && std::io::stdout().is_terminal();
     let pid = args.pid.or(args.pid_option);
     if let Some(pid) = pid {
-        check(pid)?;
+        // Says at once what is wrong with a process that can never be watched.
+        attach::open(pid)?;
     }
     // Before any thread starts: they inherit which signals are held back.
     let terminal = if wants_screen { Terminal::open().ok() } else { None };
@@ -141,19 +144,6 @@ pub fn top(args: &TopArguments, program: Option<&Launch>) -> Result<Option<Ended
     let ended = watched.finish();
     shown?;
     Ok(ended)
-}
-
-/// Says at once what is wrong with a process that can never be watched.
-fn check(pid: u32) -> Result<(), Failure> {
-    let hint = "`pgrep -af python` lists running Python programs";
-    if pid == 0 || !std::path::Path::new(&format!("/proc/{pid}")).is_dir() {
-        return Err(Failure::new("no-such-process", format!("there is no process {pid}")).hint(hint));
-    }
-    let memory = naja_cpython::memory::LiveProcess::new(pid);
-    match naja_cpython::locate::Locator::default().locate(pid, &memory) {
-        Ok(_) | Err(naja_cpython::locate::LocateError::NotReady) => Ok(()),
-        Err(error) => Err(Failure::from(&error).context(&format!("cannot watch process {pid}"))),
-    }
 }
 
 /// Hands batches to the thread that draws.

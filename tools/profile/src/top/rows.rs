@@ -4,6 +4,8 @@ use naja_recording::{Ending, FunctionKind, Process, State, ThreadId};
 use naja_report::text::{bytes, percent};
 use rustc_hash::FxHashMap;
 
+use crate::short_path::short_path;
+
 use super::counts::{FunctionIndex, Mode, OwnTotal, Span, Totals, name};
 use super::grid::clean;
 use super::model::Model;
@@ -138,15 +140,10 @@ fn seconds(value: f64) -> String {
 
 /// The part of a file's name that tells most: what follows the folder of packages, else its last two parts.
 pub(crate) fn short_file(file: &str) -> &str {
-    let markers = ["/site-packages/", "/dist-packages/"];
-    if let Some((_, inside)) = markers.iter().find_map(|marker| file.rsplit_once(marker)) {
-        return inside;
-    }
-    // …/lib/python3.12/json/decoder.py
-    if let Some((_, inside)) = file.rsplit_once("/lib/python")
-        && let Some((_, inside)) = inside.split_once('/')
-    {
-        return inside;
+    // No file lies below this: which folder the program works in is not known here.
+    let short = short_path(file, "\0");
+    if short.len() < file.len() {
+        return short;
     }
     file.rmatch_indices('/').nth(1).map_or(file, |(at, _)| &file[at + 1..])
 }
@@ -259,7 +256,7 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
 }
 
 /// The table of processes.
-pub(crate) fn processes(model: &Model) -> Table {
+pub(crate) fn processes(model: &Model, ui: &Ui) -> Table {
     let fixed = |title, cells, rank| Column { title, width: Width::Fixed(cells), sorted: false, rank };
     let columns = vec![
         fixed("pid", 8, 0),
@@ -281,7 +278,7 @@ pub(crate) fn processes(model: &Model) -> Table {
                 if process.ending == Ending::Running { bytes(figures.rss_bytes) } else { String::new() },
                 threads.get(&process.id).map(usize::to_string).unwrap_or_default(),
                 interpreter(process),
-                super::view::command(process),
+                super::view::command(process, ui.full_filenames),
             ];
             Row { item: Item::Process(process.id), cells, heading: false }
         })

@@ -63,7 +63,7 @@ impl Table {
             lines.push(self.line(row, &widths, width, chosen == Some(row.item) && row.item != Item::Text));
         }
         if self.rows.is_empty() {
-            lines.push(Line::new(format!(" {}", self.empty), Look::Faint));
+            lines.push(Line::new(cut(&format!(" {}", self.empty), width), Look::Faint));
         }
         lines
     }
