@@ -439,17 +439,15 @@ impl TaskReader {
         let future_len = self.layout.task_state as usize + 4;
         let futures = Scattered::read(memory, addresses, self.layout.task_size as usize);
         for (index, address) in addresses.iter().enumerate() {
-            let mut short = vec![0; future_len];
-            let whole = futures.get(index);
-            let copy = match &whole {
-                Ok(copy) => Copy(copy.0),
-                Err(_) if memory.read(*address, &mut short).is_ok() => Copy(&short),
+            let head = match futures.get(index) {
+                Ok(copy) => self.parse_head(memory, *address, &copy),
                 Err(_) => {
-                    self.heads.insert(*address, None);
-                    continue;
+                    let mut short = vec![0; future_len];
+                    let read = memory.read(*address, &mut short).map_err(ReadError::from);
+                    read.and_then(|()| self.parse_head(memory, *address, &Copy(&short)))
                 }
             };
-            let head = self.parse_head(memory, *address, &copy).ok().flatten();
+            let head = head.ok().flatten();
             self.heads.insert(*address, head);
         }
     }
