@@ -6,6 +6,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_profile::command::dump::DumpArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
@@ -38,6 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(RunArguments),
     Record(Box<RecordArguments>),
+    Dump(DumpArguments),
     View(ViewArguments),
     Sql(SqlArguments),
     Convert(ConvertArguments),

@@ -19,7 +19,11 @@ pub(crate) fn short_path<'p>(path: &'p str, folder: &str) -> &'p str {
     if let Some(rest) = library {
         return rest;
     }
-    let below = path.strip_prefix(folder.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
+    let folder = folder.trim_end_matches('/');
+    if folder.is_empty() {
+        return path;
+    }
+    let below = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
     below.unwrap_or(path)
 }
 
