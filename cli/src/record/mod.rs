@@ -31,7 +31,7 @@ use arguments::RecordArguments;
 /// Errors: those of attaching to a process or starting a program; `cannot-write`, `unknown-format`.
 pub fn record(arguments: RecordArguments) -> Result<ExitCode> {
     let plan = Plan::new(&arguments)?;
-    match arguments.pid {
+    match arguments.process() {
         Some(pid) => attached::record(pid, &plan),
         None => launched::record(arguments.program, plan),
     }

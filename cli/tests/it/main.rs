@@ -4,6 +4,7 @@ mod bad_input;
 mod children;
 mod command_line;
 mod convert;
+mod dump;
 mod endings;
 mod heat;
 mod identity;

@@ -6,6 +6,7 @@
 
 pub mod convert;
 pub mod heat;
+pub mod dump;
 pub mod query;
 pub mod top;
 pub mod view;

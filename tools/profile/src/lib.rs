@@ -7,6 +7,7 @@ pub mod advice;
 pub mod attach;
 mod births;
 pub mod command;
+pub mod dump;
 pub mod export;
 pub mod heat;
 mod native;

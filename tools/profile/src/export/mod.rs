@@ -15,6 +15,7 @@ mod pprof;
 mod protobuf;
 mod speedscope;
 pub(crate) mod stacks;
+mod svg;
 mod time_line;
 
 use std::io::{self, Write};
@@ -50,6 +51,7 @@ pub fn write(
         ExportFormat::Html => {
             html::write(reader, &Content::new(reader, options)?, &mut out)?;
         }
+        ExportFormat::Svg => svg::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Collapsed => collapsed::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Chrome => chrome::write(&Content::new(reader, options)?, &mut out)?,

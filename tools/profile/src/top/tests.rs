@@ -233,7 +233,7 @@ fn a_function_that_calls_itself_counts_once_as_caller_and_as_callee() {
     check(
         &model,
         "\r",
-        "own% total% own s total s share file:line
+        "own% total% own s total s share function, line file:line
         called by
         › 100.0 1.00 100.0 a app/a.py:1
         calls

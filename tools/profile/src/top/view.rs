@@ -10,7 +10,7 @@ use super::counts::{Mode, Span, name};
 use super::grid::{Line, Look, clean, columns, cut, right};
 use super::model::Model;
 use super::rows::{self, interpreter};
-use super::table::{Column, Row, Table, Width};
+use super::table::{Column, Kind, Row, Table, Width};
 use super::ui::{Item, Page, Sort, Ui};
 
 /// What is drawn beside the figures.
@@ -63,7 +63,7 @@ fn table(scene: &Scene<'_>, ui: &Ui) -> Table {
 
 fn output(lines: &[String]) -> Table {
     let column = Column { title: "output of the program", width: Width::Content, sorted: false, rank: 0 };
-    let row = |line: &String| Row { item: Item::Text, cells: vec![line.clone()], heading: false };
+    let row = |line: &String| Row { item: Item::Text, cells: vec![line.clone()], kind: Kind::Plain };
     let empty = "it has written nothing".to_owned();
     Table { columns: vec![column], rows: lines.iter().map(row).collect(), empty }
 }
@@ -217,7 +217,7 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         let window = model.counts.window_ticks() as f64 * model.interval_ns() as f64 / 1e9;
         let window = if window > 0.0 { window.min(scene.window_s) } else { scene.window_s };
         let all = whole_seconds(model.counted_ns());
-        parts.push(format!("% of the last {window:.1} s, s of {all}"));
+        parts.push(format!("% of the last {window:.1} s, seconds over {all}"));
         if let Some(figures) = ui.thread.and_then(|thread| model.thread(thread)) {
             parts.push(format!("thread {}", clean(&figures.thread.name)));
         }

@@ -6,6 +6,7 @@ use naja_profile::export::{self, ExportFormat, ExportOptions, StackOptions};
 use naja_recording::{
     Batch, Function, FunctionKind, Header, Process, Reader, Run, StackNode, State, Thread, ThreadRuns, Writer,
 };
+use naja_testkit::Browser;
 use serde_json::Value;
 
 fn function(id: u32, name: &str, file: &str, kind: FunctionKind) -> Function {
@@ -86,6 +87,34 @@ fn equal_stacks_of_several_generations_are_one() {
     );
     let root = "thread 77 \"Main Thread\";fetch:all;main (/srv/app.py:20)";
     assert_eq!(lines, format!("{root} 28\n{root};memcpy (/lib/libc.so.6:30) 10\n"));
+}
+
+#[test]
+fn a_picture_has_frames_as_wide_as_their_share_and_is_well_formed() {
+    let picture = exported(ExportFormat::Svg, StackOptions { idle: true, ..StackOptions::default() });
+    let frames: Vec<&str> = picture.lines().filter(|line| line.starts_with("<g>")).collect();
+    let frame = |title: &str, x: &str, y: u32, width: &str| {
+        let found = frames.iter().find(|frame| frame.contains(&format!("<title>{title}: "))).expect(title);
+        assert!(
+            found.contains(&format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"18\"")),
+            "{found}"
+        );
+    };
+    assert_eq!(frames.len(), 4);
+    frame("all", "0.00", 44, "1200.00");
+    frame("fetch;all", "0.00", 62, "1200.00");
+    frame("main (/srv/app.py:20)", "0.00", 80, "1200.00");
+    // 10 of 38 samples.
+    frame("memcpy (/lib/libc.so.6:30)", "0.00", 98, "315.79");
+    assert!(picture.contains("76 ms of all time in 38 samples"), "{picture}");
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.svg");
+    std::fs::write(&file, picture).unwrap();
+    browser.open(&file);
+    // What is not well-formed is shown up to the mistake only.
+    assert_eq!(browser.run("return document.querySelectorAll('g > rect').length"), 4);
+    assert_eq!(browser.run("return document.querySelector('parsererror') === null"), true);
 }
 
 #[test]
