@@ -5,6 +5,7 @@ mod children;
 mod command_line;
 mod convert;
 mod dump;
+mod dump_async;
 mod endings;
 mod heat;
 mod identity;

@@ -215,8 +215,9 @@ fn tree(tasks: &[Task]) -> (Vec<usize>, Vec<TreeLine>) {
     (order, lines)
 }
 
-/// The tree as text for a person, loop by loop; `title` names the thread that has an ident, `folder` shortens paths.
-pub fn text(tree: &TaskTree, folder: &str, title: &dyn Fn(u64) -> String) -> String {
+/// The tree as text for a person, loop by loop; `title` names the thread that has an ident, `folder` shortens paths, which
+/// are shown whole without it.
+pub fn text(tree: &TaskTree, folder: Option<&str>, title: &dyn Fn(u64) -> String) -> String {
     let mut out = String::new();
     write_tree(&mut out, tree, folder, title).expect("memory can be written");
     out
@@ -225,7 +226,7 @@ pub fn text(tree: &TaskTree, folder: &str, title: &dyn Fn(u64) -> String) -> Str
 fn write_tree(
     out: &mut String,
     tree: &TaskTree,
-    folder: &str,
+    folder: Option<&str>,
     title: &dyn Fn(u64) -> String,
 ) -> std::fmt::Result {
     let mut loops: Vec<u64> = Vec::new();
@@ -260,13 +261,16 @@ fn write_tree(
             write_line(out, &tree.tasks[line.task], line, folder)?;
         }
     }
+    if tree.tasks.is_empty() {
+        writeln!(out, "No tasks of asyncio")?;
+    }
     if tree.more {
         writeln!(out, "\nThere are more tasks, which were not read")?;
     }
     Ok(())
 }
 
-fn write_line(out: &mut String, task: &TaskDump, line: &TreeLine, folder: &str) -> std::fmt::Result {
+fn write_line(out: &mut String, task: &TaskDump, line: &TreeLine, folder: Option<&str>) -> std::fmt::Result {
     let indent = "  ".repeat(line.depth.min(INDENT_MAX));
     let name = if task.name.is_empty() { "(unnamed)".to_owned() } else { one_line(&task.name) };
     if line.again {
@@ -274,10 +278,8 @@ fn write_line(out: &mut String, task: &TaskDump, line: &TreeLine, folder: &str) 
     }
     writeln!(out, "{indent}{name}: {}", sentence(task))?;
     for frame in &task.frames {
-        let place = match frame.line {
-            0 => one_line(short_path(&frame.file, folder)),
-            line => format!("{}:{line}", one_line(short_path(&frame.file, folder))),
-        };
+        let file = one_line(folder.map_or(&frame.file, |folder| short_path(&frame.file, folder)));
+        let place = if frame.line == 0 { file } else { format!("{file}:{}", frame.line) };
         writeln!(out, "{indent}    {} ({place})", one_line(&frame.qualified_name))?;
     }
     Ok(())
@@ -376,7 +378,7 @@ asyncio.run(main())
             let (memory, located, stacks) = sampled(&target);
             let tree = read(&memory, &located, &stacks).expect("its tasks are known");
             let folder = target.folder().to_str().expect("a path that is text");
-            let shown = text(&tree, folder, &|_| "the thread".to_owned());
+            let shown = text(&tree, Some(folder), &|_| "the thread".to_owned());
             let own: Vec<&str> = shown
                 .lines()
                 .filter(|line| !line.trim_start().contains(".py:") || line.contains("(target.py:"))
