@@ -6,9 +6,9 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_profile::command::dump::DumpArguments;
 use naja_profile::command::heat::HeatArguments;
 use naja_profile::command::top::TopArguments;
-use naja_profile::command::dump::DumpArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;

@@ -5,8 +5,8 @@
 //! composed in the program itself.
 
 pub mod convert;
-pub mod heat;
 pub mod dump;
+pub mod heat;
 pub mod query;
 pub mod top;
 pub mod view;
