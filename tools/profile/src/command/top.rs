@@ -69,9 +69,6 @@ pub struct TopArguments {
     /// The same as --mode wall: time waiting counts too
     #[arg(short, long)]
     pub idle: bool,
-    /// Show the functions of C, C++ and Rust too; threads are paused for that when they are sampled
-    #[arg(short, long)]
-    pub native: bool,
     /// Tell asyncio's tasks apart, in place of the event loop that runs them
     #[arg(long = "async", value_enum, value_name = "TASKS")]
     pub tasks: Option<Tasks>,
