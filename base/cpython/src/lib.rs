@@ -6,6 +6,7 @@
 #![allow(unsafe_code)] // process_vm_readv and reads of our own memory; each block gives its reason
 
 pub mod code;
+pub mod core_file;
 #[doc(hidden)]
 pub mod hostile;
 pub mod locate;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod children;
 mod command_line;
+mod core_files;
 mod dump;
 mod endings;
 mod identity;

@@ -6,13 +6,14 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 6] = [
+const ENTRIES: [Entry; 7] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),
     ("names", hostile::names),
     ("stacks", hostile::stacks),
     ("values", hostile::values),
+    ("core_file", hostile::core_file),
 ];
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.
