@@ -24,7 +24,7 @@ const NAP: Duration = Duration::from_micros(20);
 
 /// After this a thread that has not stopped, because it sleeps deep inside the kernel or gets no processor, is given
 /// up for this time.
-const WAIT_MAX: Duration = Duration::from_millis(4);
+const WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// Why a thread was not paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@
 use naja_recording::{Function, FunctionId, FunctionKind, NodeId, StackNode, State};
 use rustc_hash::FxHashMap;
 
+use crate::native;
+
 /// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
 const NODES_MAX: usize = 400_000;
 
@@ -162,6 +164,28 @@ impl Stacks {
         id
     }
 
+    /// The function of a node of this generation.
+    pub(crate) fn function_of(&self, node: NodeId) -> Option<&Function> {
+        let node = &self.nodes[self.index(node)?];
+        self.functions.get((node.function - self.functions_before) as usize - 1)
+    }
+
+    /// Puts the calls that `path` stands for, outermost first, on top of another stack.
+    pub(crate) fn replant(&mut self, path: &[NodeId], parent: NodeId) -> NodeId {
+        let (mut parent, mut last) = (parent, 0);
+        for &node in path {
+            // A step of the interpreter's own has no node: the one before stands twice.
+            if node != last
+                && let Some(index) = self.index(node)
+            {
+                let Node { function, line, .. } = self.nodes[index];
+                parent = self.node(parent, function, line);
+            }
+            last = node;
+        }
+        parent
+    }
+
     /// Counts one sample of a stack.
     pub(crate) fn count(&mut self, node: NodeId, state: State) {
         let index = (node as usize).checked_sub(self.nodes_before as usize + 1);
@@ -219,7 +243,13 @@ impl Stacks {
             let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
             let only = [(function.clone(), node.line)];
             for (function, line) in names.get(&key).map_or(&only[..], Vec::as_slice) {
+                let is_unnamed = native::is_unnamed(function);
                 let function = translated.function_like(function.clone());
+                let is_same =
+                    |above: usize| translated.nodes.get(above).is_some_and(|node| node.function == function);
+                if is_unnamed && translated.index(parent).is_some_and(is_same) {
+                    continue;
+                }
                 parent = translated.node(parent, function, *line);
             }
             if let Some(index) = translated.index(parent) {

@@ -19,6 +19,7 @@ use crate::attach;
 use crate::observation::Observation;
 use crate::sampler::{Control, Sampler, SamplerOptions};
 use crate::sink::{Finished, Sink};
+use crate::task_lanes::Tasks;
 use crate::top::counts::Mode;
 use crate::top::grid::clean;
 use crate::top::model::Model;
@@ -68,6 +69,12 @@ pub struct TopArguments {
     /// The same as --mode wall: time waiting counts too
     #[arg(short, long)]
     pub idle: bool,
+    /// Tell asyncio's tasks apart, in place of the event loop that runs them
+    #[arg(long = "async", value_enum, value_name = "TASKS")]
+    pub tasks: Option<Tasks>,
+    /// What naja does always unless --native is asked for; here for those who know it from elsewhere
+    #[arg(long, hide = true, conflicts_with = "native")]
+    pub nonblocking: bool,
     /// Begin with the list of threads
     #[arg(short, long)]
     pub threads: bool,
@@ -203,6 +210,7 @@ impl Watched {
             subprocesses: args.subprocesses,
             attached: true,
             native: args.native,
+            tasks: args.tasks.unwrap_or_default(),
             ..SamplerOptions::of_program(pid, start_ns, interval_ns)
         };
         let (sender, batches) = channel();

@@ -4,6 +4,7 @@
 //! The thread stands still only while its registers, its stack and its Python frames are copied; it is unwound after it
 //! has gone on. A thread that is blocked is not paused at all. Start at [`NativeProcess::sample`].
 
+mod figures;
 mod glue;
 mod merge;
 mod places;
@@ -16,15 +17,16 @@ use std::sync::Arc;
 use naja_cpython::memory::LiveProcess;
 use naja_cpython::reader::StackReader;
 use naja_native::modules::{ModuleFile, ModuleFiles};
-use naja_native::pause::{PauseFigures, Pauser};
+use naja_native::pause::Pauser;
 use naja_native::stack::{COPY_BYTES_FIRST, COPY_BYTES_MAX, Registers, StackCopy, UNKNOWN};
 use naja_native::unwind::{End, Unwinder, blocked_at};
 use rustc_hash::FxHashMap;
 
+pub use figures::{NativeFigures, NativeReport};
 pub(crate) use merge::Merged;
 use merge::{Fit, Kind, merge};
 pub(crate) use places::Places;
-pub(crate) use translate::{Names, NativeSink};
+pub(crate) use translate::{Names, NativeSink, is_unnamed};
 
 use crate::os_thread::Activity;
 
@@ -33,23 +35,6 @@ const THREADS_SLACK: usize = 32;
 
 /// How often a stack is copied again, with more of it, in one sample.
 const COPIES_MAX: usize = 3;
-
-/// What native stacks cost, and how well they fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NativeFigures {
-    /// Stacks merged.
-    pub stacks: u64,
-    /// Stacks of threads that were blocked, and so were not paused.
-    pub blocked: u64,
-    /// Stacks of which the outer native part is missing.
-    pub outer_missing: u64,
-    /// Stacks of which only the innermost native functions could be placed.
-    pub mismatched: u64,
-    /// Stacks without native functions: the thread could not be paused, or had moved on.
-    pub without: u64,
-    /// How long threads were paused.
-    pub pauses: PauseFigures,
-}
 
 /// What all processes share.
 #[derive(Debug, Default)]

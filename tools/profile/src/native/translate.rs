@@ -12,7 +12,7 @@ use naja_native::perf_map::PerfMap;
 use naja_native::symbols::{NativeFrame, Symbols};
 use naja_recording::{Batch, Function, FunctionId, FunctionKind, NodeId, StackNode};
 use naja_system::Failure;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::glue;
 use super::places::{Place, Seen};
@@ -105,6 +105,9 @@ struct Translator {
     /// What was written, in this generation.
     function_ids: FxHashMap<FunctionKey, FunctionId>,
     node_ids: FxHashMap<(NodeId, FunctionId, u32), NodeId>,
+    /// Functions that are called by their file's name, and their nodes.
+    unnamed: FxHashSet<FunctionId>,
+    unnamed_nodes: FxHashMap<NodeId, FunctionId>,
     generation: u32,
     functions_given: FunctionId,
     nodes_given: NodeId,
@@ -121,6 +124,8 @@ impl Translator {
             nodes: FxHashMap::default(),
             function_ids: FxHashMap::default(),
             node_ids: FxHashMap::default(),
+            unnamed: FxHashSet::default(),
+            unnamed_nodes: FxHashMap::default(),
             generation: 0,
             functions_given: 0,
             nodes_given: 0,
@@ -151,6 +156,8 @@ impl Translator {
             self.nodes.clear();
             self.function_ids.clear();
             self.node_ids.clear();
+            self.unnamed.clear();
+            self.unnamed_nodes.clear();
         }
         let seen: FxHashMap<FunctionId, Seen> = seen.into_iter().map(|seen| (seen.function, seen)).collect();
         let mut functions = Vec::new();
@@ -196,7 +203,13 @@ impl Translator {
         };
         let (whole, outermost) = (kept(false), kept(true));
         let mut written = |chain: &Chain| {
-            let number = |(function, line): &(Function, u32)| (self.function(function.clone(), new), *line);
+            let number = |(function, line): &(Function, u32)| {
+                let id = self.function(function.clone(), new);
+                if is_unnamed(function) {
+                    self.unnamed.insert(id);
+                }
+                (id, *line)
+            };
             chain.iter().map(number).collect::<Vec<_>>()
         };
         let written = Written::Chain { whole: written(&whole), outermost: written(&outermost) };
@@ -238,15 +251,27 @@ impl Translator {
             None => &[],
         };
         for &(function, line) in chain {
+            // Of what has no name, a file's functions in a row are one.
+            if self.unnamed.contains(&function) && self.unnamed_nodes.get(&parent) == Some(&function) {
+                continue;
+            }
             let nodes_given = &mut self.nodes_given;
             parent = *self.node_ids.entry((parent, function, line)).or_insert_with(|| {
                 *nodes_given += 1;
                 new.push(StackNode { id: *nodes_given, parent, function, line });
                 *nodes_given
             });
+            if self.unnamed.contains(&function) {
+                self.unnamed_nodes.insert(parent, function);
+            }
         }
         parent
     }
+}
+
+/// Whether a function is called by its file's name.
+pub(crate) fn is_unnamed(function: &Function) -> bool {
+    function.kind == FunctionKind::Native && function.name.starts_with('<')
 }
 
 /// A function as it is written. One without a name is called by its file's.
