@@ -49,6 +49,10 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         }
         Ok(Arguments { command: Command::Record(options) }) => record::record(*options),
         Ok(Arguments { command: Command::Top(options) }) => top::run(options),
+        Ok(Arguments { command: Command::Dump(options) }) => {
+            let screens = (&mut std::io::stdout(), &mut std::io::stderr());
+            naja_profile::command::dump::dump(&options, screens.0, screens.1).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::View(options) }) => {
             naja_profile::view::view(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }

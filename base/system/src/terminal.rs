@@ -51,7 +51,7 @@ const HELD: [libc::c_int; 7] =
     [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH, libc::SIGTSTP, libc::SIGCONT];
 
 impl Terminal {
-    /// Takes the controlling terminal: keys come one by one and are not shown, the screen is an empty one of its own.
+    /// Opens the controlling terminal; nothing of it changes before [`Terminal::enter`].
     ///
     /// Holds back this process's signals in this thread and in those that it starts from now on, so call it before
     /// they start. Errors: there is no controlling terminal.
@@ -60,9 +60,7 @@ impl Terminal {
         // Asked first: it fails where the file is no terminal, and nothing was changed yet.
         settings(&tty)?;
         let (signals, mask_before) = hold_signals()?;
-        let terminal = Terminal { tty, signals, mask_before };
-        terminal.enter()?;
-        Ok(terminal)
+        Ok(Terminal { tty, signals, mask_before })
     }
 
     /// Rows and columns, at least one of each; 24 and 80 where the terminal does not know.
@@ -137,7 +135,10 @@ impl Terminal {
         self.enter()
     }
 
-    fn enter(&self) -> io::Result<()> {
+    /// Takes the terminal: keys come one by one and are not shown, the screen is an empty one of its own.
+    ///
+    /// Errors: the terminal is gone.
+    pub fn enter(&self) -> io::Result<()> {
         let mut taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if taken.is_none() {
             *taken = Some(Taken { tty: self.tty.try_clone()?, settings: settings(&self.tty)? });

@@ -479,6 +479,7 @@ fn the_name_of_the_output_says_the_format() {
     let Some(recorded) = Recorded::get() else { return };
     let starts = [
         ("a.html", "<!doctype html>"),
+        ("a.svg", "<?xml"),
         ("a.txt", "process "),
         ("a.folded", "process "),
         ("a.json", "{\"$schema\""),

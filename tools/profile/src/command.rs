@@ -5,6 +5,7 @@
 //! composed in the program itself.
 
 pub mod convert;
+pub mod dump;
 pub mod heat;
 pub mod query;
 pub mod top;

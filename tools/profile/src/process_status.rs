@@ -27,6 +27,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) has_memory: bool,
     /// Whether its system calls pass a seccomp filter.
     pub(crate) filtered: bool,
+    /// Whether it lives in a process namespace of its own, as in a container, where its numbers are others.
+    pub(crate) is_contained: bool,
 }
 
 impl ProcessStatus {
@@ -65,6 +67,7 @@ impl ProcessStatus {
                 "VmSize" => status.has_memory = true,
                 "CapPrm" => status.permitted = hex(),
                 "CapEff" => status.effective = hex(),
+                "NSpid" => status.is_contained = value.split_whitespace().count() > 1,
                 "Seccomp" => status.filtered = value == "2",
                 _ => {}
             }

@@ -1,6 +1,8 @@
 //! An interpreter that was found in a process: reads its stacks, names their functions, and tells what each
 //! thread is doing.
 
+mod tasks;
+
 use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
@@ -15,6 +17,7 @@ use crate::native::{Merged, NativeProcess};
 use crate::os_thread::Activity;
 use crate::stacks::Stacks;
 use crate::target::Shared;
+use crate::task_lanes::Tasks;
 use crate::thread::{Now, TargetThread};
 
 /// An interpreter that was found in a process, and what is known of its code.
@@ -35,6 +38,8 @@ pub(crate) struct Python {
     names_gap: Tick,
     opcodes: Opcodes,
     native: Native,
+    /// Tasks of asyncio, where they are told apart and the version's are known.
+    tasks: Option<tasks::TaskView>,
 }
 
 /// The native side of a process.
@@ -80,8 +85,9 @@ const NAMES_GAP_MAX: Tick = 3200;
 type Identity = [u64; 4];
 
 impl Python {
-    pub(crate) fn new(located: Located) -> Python {
+    pub(crate) fn new(located: Located, tasks: Tasks) -> Python {
         Python {
+            tasks: tasks::TaskView::new(&located, tasks),
             reader: StackReader::new((&located).into()),
             located,
             codes: FxHashMap::default(),

@@ -16,6 +16,7 @@ use crate::observation::{self, Observation};
 use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::target::{SampleCounts, Shared, Target, add_ticks};
+use crate::task_lanes::Tasks;
 
 /// A batch is written this often: what a kill of naja can lose.
 const BATCH_NS: u64 = 200_000_000;
@@ -55,6 +56,8 @@ pub struct SamplerOptions {
     pub attached: bool,
     /// Whether native functions are sampled too. Threads are paused for that, each for some 10 to 40 µs.
     pub native: bool,
+    /// Which tasks of asyncio are told apart.
+    pub tasks: Tasks,
 }
 
 impl SamplerOptions {
@@ -68,6 +71,7 @@ impl SamplerOptions {
             until_ns: None,
             attached: false,
             native: false,
+            tasks: Tasks::None,
         }
     }
 }
@@ -273,6 +277,7 @@ impl Sampler {
                 counts: &mut self.counts,
                 locator: &mut self.locator,
                 native: self.native.as_mut().map(|(native, _)| native),
+                tasks: self.options.tasks,
             };
             act(target, &mut shared);
         }

@@ -19,7 +19,11 @@ pub(crate) fn short_path<'p>(path: &'p str, folder: &str) -> &'p str {
     if let Some(rest) = library {
         return rest;
     }
-    let below = path.strip_prefix(folder.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
+    let folder = folder.trim_end_matches('/');
+    if folder.is_empty() {
+        return path;
+    }
+    let below = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
     below.unwrap_or(path)
 }
 
@@ -36,5 +40,7 @@ mod tests {
         check("/usr/lib/python3.12/json/decoder.py", "json/decoder.py");
         check("<frozen importlib._bootstrap>", "importlib._bootstrap");
         check("<string>", "<string>");
+        assert_eq!(short_path("/srv/app.py", ""), "/srv/app.py");
+        assert_eq!(short_path("/srv/app.py", "/"), "/srv/app.py");
     }
 }

@@ -164,6 +164,28 @@ impl Stacks {
         id
     }
 
+    /// The function of a node of this generation.
+    pub(crate) fn function_of(&self, node: NodeId) -> Option<&Function> {
+        let node = &self.nodes[self.index(node)?];
+        self.functions.get((node.function - self.functions_before) as usize - 1)
+    }
+
+    /// Puts the calls that `path` stands for, outermost first, on top of another stack.
+    pub(crate) fn replant(&mut self, path: &[NodeId], parent: NodeId) -> NodeId {
+        let (mut parent, mut last) = (parent, 0);
+        for &node in path {
+            // A step of the interpreter's own has no node: the one before stands twice.
+            if node != last
+                && let Some(index) = self.index(node)
+            {
+                let Node { function, line, .. } = self.nodes[index];
+                parent = self.node(parent, function, line);
+            }
+            last = node;
+        }
+        parent
+    }
+
     /// Counts one sample of a stack.
     pub(crate) fn count(&mut self, node: NodeId, state: State) {
         let index = (node as usize).checked_sub(self.nodes_before as usize + 1);

@@ -17,6 +17,7 @@ use crate::os_thread::{Activity, OsThread};
 use crate::process_status::{command_line, read_line};
 use crate::python::Python;
 use crate::stacks::Stacks;
+use crate::task_lanes::{TaskLanes, Tasks};
 use crate::thread::TargetThread;
 
 /// After so many failed samples in a row the interpreter is looked for anew: the process may have become
@@ -53,6 +54,8 @@ pub struct SampleCounts {
     pub mended: u64,
     /// Stacks that no try could read.
     pub lost: u64,
+    /// Ticks of tasks that waited and had no lane, since there were too many.
+    pub tasks_without_lane: u64,
 }
 
 /// What a process is said to be doing when its threads do different things: work before waiting, and of
@@ -116,6 +119,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) locator: &'a mut Locator,
     /// What native stacks need, where they are asked for.
     pub(crate) native: Option<&'a mut NativeShared>,
+    pub(crate) tasks: Tasks,
 }
 
 /// One observed process.
@@ -132,6 +136,8 @@ pub(crate) struct Target {
     failures: u32,
     threads: Vec<TargetThread>,
     ended_threads: EndedThreads,
+    /// Tasks of asyncio that wait, where they are told apart.
+    lanes: TaskLanes,
     /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
     ticks: [u64; State::ALL.len()],
     /// The tick after the last one that `ticks` holds.
@@ -178,6 +184,7 @@ impl Target {
             failures: 0,
             threads: Vec::new(),
             ended_threads: EndedThreads::default(),
+            lanes: TaskLanes::default(),
             ticks: [0; State::ALL.len()],
             next_tick: tick,
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
@@ -209,18 +216,20 @@ impl Target {
     pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], EndedThreads) {
         let mut threads = self.ended_threads;
         threads.kept.extend(self.threads);
+        threads.kept.extend(self.lanes.into_threads());
         (self.process, self.ticks, threads)
     }
 
     /// The tree of stacks was begun anew.
     pub(crate) fn forget_stacks(&mut self) {
         self.threads.iter_mut().for_each(TargetThread::forget_stack);
+        self.lanes.forget_stacks();
     }
 
     /// Ticks of all its threads by state.
     pub(crate) fn thread_ticks(&self) -> [u64; State::ALL.len()] {
         let mut ticks = self.ended_threads.unlisted_ticks;
-        for thread in self.threads.iter().chain(&self.ended_threads.kept) {
+        for thread in self.threads.iter().chain(&self.ended_threads.kept).chain(self.lanes.threads()) {
             add_ticks(&mut ticks, &thread.ticks);
         }
         ticks
@@ -234,6 +243,7 @@ impl Target {
             }
             batch.runs.extend(thread.take_runs());
         }
+        self.lanes.take_new(batch);
         self.threads.extract_if(.., |thread| thread.ended).for_each(|thread| self.ended_threads.add(thread));
     }
 
@@ -258,6 +268,7 @@ impl Target {
         }
         if self.failures == 0 && !clock_moved && self.all_stay_blocked() {
             self.threads.iter_mut().for_each(|thread| thread.repeat(shared));
+            self.lanes.repeat(shared);
             self.note(shared.tick, true);
             return;
         }
@@ -267,6 +278,7 @@ impl Target {
             Err(error) => self.fail(error, shared),
         }
         self.threads.iter_mut().for_each(|thread| thread.note(shared));
+        self.lanes.note(shared);
         self.note(shared.tick, false);
     }
 
@@ -294,7 +306,7 @@ impl Target {
                 }
                 self.process.unobserved.clear();
                 self.refresh_command();
-                self.python = Some(Python::new(located));
+                self.python = Some(Python::new(located, shared.tasks));
                 self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
             }
@@ -398,7 +410,11 @@ impl Target {
 
     fn sample_stacks(&mut self, shared: &mut Shared<'_>) -> Result<(), SampleError> {
         match &mut self.python {
-            Some(python) => python.sample(&self.memory, self.process.pid, &mut self.threads, shared),
+            Some(python) => {
+                python.sample(&self.memory, self.process.pid, &mut self.threads, shared)?;
+                python.sample_tasks(&self.memory, &mut self.threads, &mut self.lanes, shared);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -406,6 +422,7 @@ impl Target {
     /// A sample failed as a whole: the interpreter starts, ends, or was replaced by another program.
     fn fail(&mut self, error: SampleError, shared: &mut Shared<'_>) {
         self.threads.iter_mut().for_each(TargetThread::lose);
+        self.lanes.clear();
         match error {
             SampleError::Memory(MemoryError::Gone) => return self.check_alive(shared.tick),
             // It has given up or gained privileges, and stays the program that it was.
@@ -448,6 +465,7 @@ impl Target {
         self.process.unobserved.clear();
         self.refresh_command();
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.lanes.clear();
         self.python = None;
         self.failures = 0;
         self.attempt_at_ns = 0;
@@ -496,6 +514,7 @@ impl Target {
         self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.lanes.clear();
         // What was only for sampling it goes: there may be many that have ended.
         self.python = None;
         self.statm = None;

@@ -9,5 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod rows;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod ui;
 pub(crate) mod view;

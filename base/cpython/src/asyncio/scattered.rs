@@ -20,11 +20,12 @@ impl Scattered {
     ///
     /// Cost: 0.4 µs for each stretch of neighbours.
     pub(super) fn read(memory: &dyn Memory, addresses: &[u64], len: usize) -> Scattered {
-        let mut order: Vec<usize> = (0..addresses.len()).collect();
+        // Null pointers lead nowhere: nothing is tried for them.
+        let mut order: Vec<usize> = (0..addresses.len()).filter(|index| addresses[*index] != 0).collect();
         order.sort_unstable_by_key(|index| addresses[*index]);
         let mut ranges: Vec<Range> = Vec::new();
         // For each address, its range and its place in there.
-        let mut within = vec![(0, 0); addresses.len()];
+        let mut within = vec![(usize::MAX, 0); addresses.len()];
         for index in order {
             let address = addresses[index];
             let end = address.saturating_add(len as u64);
@@ -45,10 +46,15 @@ impl Scattered {
         }
         let mut bytes = vec![0; total];
         let readable = fill(memory, &ranges, &mut bytes);
-        let mut places: Vec<Option<usize>> =
-            within.iter().map(|(range, offset)| readable[*range].then(|| starts[*range] + offset)).collect();
+        let mut places: Vec<Option<usize>> = within
+            .iter()
+            .map(|(range, offset)| {
+                readable.get(*range).copied().unwrap_or(false).then(|| starts[*range] + offset)
+            })
+            .collect();
         // One bad address in a stretch takes its neighbours along: those are read alone.
-        for (index, place) in places.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
+        let is_bad = |(index, place): &(usize, &mut Option<usize>)| place.is_none() && addresses[*index] != 0;
+        for (index, place) in places.iter_mut().enumerate().filter(is_bad) {
             let mut copy = vec![0; len];
             if memory.read(addresses[index], &mut copy).is_ok() {
                 *place = Some(bytes.len());

@@ -19,6 +19,7 @@ use crate::attach;
 use crate::observation::Observation;
 use crate::sampler::{Control, Sampler, SamplerOptions};
 use crate::sink::{Finished, Sink};
+use crate::task_lanes::Tasks;
 use crate::top::counts::Mode;
 use crate::top::grid::clean;
 use crate::top::model::Model;
@@ -54,6 +55,11 @@ pub struct TopArguments {
     /// Watch its child processes too
     #[arg(short, long)]
     pub subprocesses: bool,
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
     /// Count time running, time running and waiting, or time holding the GIL
     #[arg(long, value_name = "MODE", default_value = "cpu", conflicts_with_all = ["gil", "idle"])]
     pub mode: TopMode,
@@ -63,6 +69,12 @@ pub struct TopArguments {
     /// The same as --mode wall: time waiting counts too
     #[arg(short, long)]
     pub idle: bool,
+    /// Tell asyncio's tasks apart, in place of the event loop that runs them
+    #[arg(long = "async", value_enum, value_name = "TASKS")]
+    pub tasks: Option<Tasks>,
+    /// What naja does always unless --native is asked for; here for those who know it from elsewhere
+    #[arg(long, hide = true, conflicts_with = "native")]
+    pub nonblocking: bool,
     /// Begin with the list of threads
     #[arg(short, long)]
     pub threads: bool,
@@ -122,7 +134,8 @@ fn delay_s(text: &str) -> Result<f64, String> {
 ///
 /// Gives how the program ended, where it was started here and ended by itself.
 ///
-/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`.
+/// Errors: `usage` without a process, those of a process that cannot be read, `cannot-start`, `cannot-write`,
+/// `no-terminal`.
 pub fn top(args: &TopArguments, program: Option<&Launch>) -> Result<Option<Ended>, Failure> {
     let format = if args.json { Some(TopFormat::Json) } else { args.format };
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
@@ -196,6 +209,8 @@ impl Watched {
         let options = SamplerOptions {
             subprocesses: args.subprocesses,
             attached: true,
+            native: args.native,
+            tasks: args.tasks.unwrap_or_default(),
             ..SamplerOptions::of_program(pid, start_ns, interval_ns)
         };
         let (sender, batches) = channel();

@@ -13,6 +13,8 @@ pub enum ExportFormat {
     /// A page with flame graph, time line and source
     #[value(alias = "flamegraph")]
     Html,
+    /// A flame graph as a picture
+    Svg,
     /// One line for each stack, with its count
     #[value(alias = "raw", alias = "folded")]
     Collapsed,
@@ -35,6 +37,7 @@ const ENDS: &[(&str, ExportFormat)] = &[
     (".naja", ExportFormat::Naja),
     (".html", ExportFormat::Html),
     (".htm", ExportFormat::Html),
+    (".svg", ExportFormat::Svg),
     (".collapsed", ExportFormat::Collapsed),
     (".folded", ExportFormat::Collapsed),
     (".txt", ExportFormat::Collapsed),
@@ -56,6 +59,7 @@ impl ExportFormat {
     /// |---|---|
     /// | `.naja` | the recording |
     /// | `.html`, `.htm` | page |
+    /// | `.svg` | picture |
     /// | `.collapsed`, `.folded`, `.txt` | collapsed stacks |
     /// | `.trace.json` | Chrome trace |
     /// | `.firefox.json`, `.gecko.json`, `.profile.json` | Firefox Profiler |

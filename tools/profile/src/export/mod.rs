@@ -9,11 +9,13 @@ mod collapsed;
 pub(crate) mod content;
 mod firefox;
 mod format;
+mod html;
 mod options;
 mod pprof;
 mod protobuf;
 mod speedscope;
 pub(crate) mod stacks;
+mod svg;
 mod time_line;
 
 use std::io::{self, Write};
@@ -29,7 +31,7 @@ use content::Content;
 
 /// Writes the recording to `out`.
 ///
-/// A page shows the whole recording whatever `options` say.
+/// A page shows its own frames: of `options.stacks`, it takes mode, `idle` and `threads` for what it opens with.
 ///
 /// Errors: those of the recording; `nothing-to-export` when the options leave out everything that there is;
 /// `cannot-write` when `out` fails.
@@ -47,9 +49,9 @@ pub fn write(
                 .hint("copy the file, or choose another format"));
         }
         ExportFormat::Html => {
-            let html = crate::page::html(crate::page::input(reader)?);
-            out.write_all(html.as_bytes()).map_err(cannot_write)?;
+            html::write(reader, &Content::new(reader, options)?, &mut out)?;
         }
+        ExportFormat::Svg => svg::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Collapsed => collapsed::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Chrome => chrome::write(&Content::new(reader, options)?, &mut out)?,

@@ -234,7 +234,7 @@ mod tests {
         check(&["one", "two"], &["one", "two"], "");
         check(&["one", "two"], &["one", "tao"], "^[2;2H^[0ma^[0m");
         check(&["one two"], &["one"], "^[1;5H^[0m^[K^[0m");
-        check(&["one"], &["one two"], "^[1;5H^[0mtwo^[0m^[K^[0m");
+        check(&["one"], &["one two"], "^[1;5H^[0mtwo^[0m");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::short_path::short_path;
 use super::counts::{FunctionIndex, Mode, OwnTotal, Span, Totals, name};
 use super::grid::clean;
 use super::model::Model;
-use super::table::{Column, Row, Table, Width};
+use super::table::{Column, Kind, Row, Table, Width};
 use super::ui::{Detail, Item, Page, Sort, Ui};
 
 /// Lines of a function that are shown at most, with and without samples.
@@ -181,7 +181,7 @@ fn number_cells(figures: &Figures) -> Vec<String> {
 pub(crate) fn functions(model: &Model, ui: &Ui) -> Table {
     let mut columns = number_columns(Some(ui.sort));
     let title_of = if ui.page == Page::Tasks { "task" } else { "function" };
-    columns.push(Column { title: title_of, width: Width::Content, sorted: ui.sort == Sort::Name, rank: 0 });
+    columns.push(Column { title: title_of, width: Width::Tail, sorted: ui.sort == Sort::Name, rank: 0 });
     columns.push(Column { title: "file:line", width: Width::Rest, sorted: false, rank: 3 });
     let rows = hot(model, ui).into_iter().map(|hot| {
         let mut cells = number_cells(&hot.figures);
@@ -189,7 +189,7 @@ pub(crate) fn functions(model: &Model, ui: &Ui) -> Table {
         cells.push(place(&hot.file, hot.line, ui.full_filenames));
         let line = ui.page == Page::Lines;
         let item = if line { Item::Line(hot.function, hot.line) } else { Item::Function(hot.function) };
-        Row { item, cells, heading: false }
+        Row { item, cells, kind: Kind::Plain }
     });
     let rows = rows.collect();
     let empty = match (ui.filter.is_empty(), ui.page, ui.mode) {
@@ -246,7 +246,7 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
             }
             (
                 shares.python + shares.native,
-                Row { item: Item::Thread(figures.thread.id), cells, heading: false },
+                Row { item: Item::Thread(figures.thread.id), cells, kind: Kind::Plain },
             )
         })
         .collect();
@@ -256,7 +256,7 @@ pub(crate) fn threads(model: &Model, ui: &Ui) -> Table {
 }
 
 /// The table of processes.
-pub(crate) fn processes(model: &Model) -> Table {
+pub(crate) fn processes(model: &Model, ui: &Ui) -> Table {
     let fixed = |title, cells, rank| Column { title, width: Width::Fixed(cells), sorted: false, rank };
     let columns = vec![
         fixed("pid", 8, 0),
@@ -278,9 +278,9 @@ pub(crate) fn processes(model: &Model) -> Table {
                 if process.ending == Ending::Running { bytes(figures.rss_bytes) } else { String::new() },
                 threads.get(&process.id).map(usize::to_string).unwrap_or_default(),
                 interpreter(process),
-                super::view::command(process),
+                super::view::command(process, ui.full_filenames),
             ];
-            Row { item: Item::Process(process.id), cells, heading: false }
+            Row { item: Item::Process(process.id), cells, kind: Kind::Plain }
         })
         .collect();
     Table { columns, rows, empty: "no process was seen yet".to_owned() }
@@ -302,7 +302,7 @@ pub(crate) fn interpreter(process: &Process) -> String {
 pub(crate) fn detail(model: &Model, ui: &Ui, detail: &Detail) -> Table {
     let mut columns = number_columns(None);
     columns.push(Column { title: "share", width: Width::Fixed(6), sorted: false, rank: 1 });
-    columns.push(Column { title: "", width: Width::Content, sorted: false, rank: 0 });
+    columns.push(Column { title: "function, line", width: Width::Content, sorted: false, rank: 0 });
     columns.push(Column { title: "file:line", width: Width::Rest, sorted: false, rank: 3 });
     let shown = |thread: ThreadId| is_shown(model, ui, thread);
     let [now, all]: [Totals; 2] =
@@ -313,7 +313,7 @@ pub(crate) fn detail(model: &Model, ui: &Ui, detail: &Detail) -> Table {
     let total = all.functions.get(&detail.function).map_or(0, |counts| counts.total);
     let of_total = |samples: u64| share(samples as f64 / total.max(1) as f64);
     let mut rows = Vec::new();
-    let heading = |text: &str| Row { item: Item::Text, cells: vec![text.to_owned()], heading: true };
+    let heading = |text: &str| Row { item: Item::Text, cells: vec![text.to_owned()], kind: Kind::Heading };
     for (text, now, all) in
         [("called by", &near_now.callers, &near.callers), ("calls", &near_now.callees, &near.callees)]
     {
@@ -328,12 +328,12 @@ pub(crate) fn detail(model: &Model, ui: &Ui, detail: &Detail) -> Table {
             cells.push(of_total(samples));
             cells.push(title(&clean(name(found)), found.kind));
             cells.push(place(&clean(&found.file), found.first_line, ui.full_filenames));
-            rows.push(Row { item: Item::Function(function), cells, heading: false });
+            rows.push(Row { item: Item::Function(function), cells, kind: Kind::Plain });
         }
         if all.is_empty() {
             let mut cells = vec![String::new(); 5];
             cells.push("nothing that was seen".to_owned());
-            rows.push(Row { item: Item::Text, cells, heading: false });
+            rows.push(Row { item: Item::Text, cells, kind: Kind::Plain });
         }
     }
     let is_readable = detail.source.as_ref().is_some_and(|source| !source.is_empty());
@@ -346,7 +346,8 @@ pub(crate) fn detail(model: &Model, ui: &Ui, detail: &Detail) -> Table {
         let source = line.checked_sub(1).and_then(|at| detail.source.as_ref()?.get(at as usize));
         let source = source.map_or(String::new(), |text| clean(&text.trim_end().replace('\t', "    ")));
         cells.push(format!("{line:>5}  {source}"));
-        rows.push(Row { item: Item::Text, cells, heading: false });
+        let kind = if counts(&all) == OwnTotal::default() { Kind::Faint } else { Kind::Plain };
+        rows.push(Row { item: Item::Line(detail.function, line), cells, kind });
     }
     Table { columns, rows, empty: String::new() }
 }

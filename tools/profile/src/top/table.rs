@@ -8,8 +8,10 @@ use super::ui::Item;
 pub(crate) enum Width {
     /// Always so many columns.
     Fixed(usize),
-    /// As its widest cell, as far as there is room.
+    /// As its widest cell, as far as there is room. A cell that is too long keeps its start.
     Content,
+    /// The same, but a cell that is too long keeps its end: in `Class.method`, that says most.
+    Tail,
     /// What is left. A cell that is too long keeps its end.
     Rest,
 }
@@ -30,8 +32,18 @@ pub(crate) struct Column {
 pub(crate) struct Row {
     pub(crate) item: Item,
     pub(crate) cells: Vec<String>,
-    /// A heading over the rows below it: its first cell alone is shown.
-    pub(crate) heading: bool,
+    pub(crate) kind: Kind,
+}
+
+/// How a row is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Plain,
+    /// Over the rows below it: its first cell alone is shown.
+    Heading,
+    /// Stands back.
+    Faint,
 }
 
 /// Columns and rows. Cells hold no control characters.
@@ -63,13 +75,13 @@ impl Table {
             lines.push(self.line(row, &widths, width, chosen == Some(row.item) && row.item != Item::Text));
         }
         if self.rows.is_empty() {
-            lines.push(Line::new(format!(" {}", self.empty), Look::Faint));
+            lines.push(Line::new(cut(&format!(" {}", self.empty), width), Look::Faint));
         }
         lines
     }
 
     fn line(&self, row: &Row, widths: &[usize], width: usize, chosen: bool) -> Line {
-        if row.heading {
+        if row.kind == Kind::Heading {
             let text = row.cells.first().map_or("", String::as_str);
             return Line::new(format!(" {}", cut(text, width.saturating_sub(1))), Look::Heading);
         }
@@ -86,13 +98,19 @@ impl Table {
                 text.push(' ');
             }
         }
-        Line::new(left(&text, width), if chosen { Look::Chosen } else { Look::Plain })
+        let look = match (chosen, row.kind) {
+            (true, _) => Look::Chosen,
+            (false, Kind::Faint) => Look::Faint,
+            (false, _) => Look::Plain,
+        };
+        Line::new(left(&text, width), look)
     }
 
     /// The width of each column; 0 for one that is left out.
     fn widths(&self, width: usize) -> Vec<usize> {
         let content = |at: usize| {
-            let cells = self.rows.iter().filter(|row| !row.heading).filter_map(|row| row.cells.get(at));
+            let cells =
+                self.rows.iter().filter(|row| row.kind != Kind::Heading).filter_map(|row| row.cells.get(at));
             cells.map(|cell| columns(cell)).max().unwrap_or(0).max(columns(self.columns[at].title))
         };
         let mut shown = vec![true; self.columns.len()];
@@ -100,7 +118,7 @@ impl Table {
             let needed = |(at, column): (usize, &Column)| match (shown[at], column.width) {
                 (false, _) => 0,
                 (true, Width::Fixed(cells)) => cells + 1,
-                (true, Width::Content) => content(at).min(NAME_MIN) + 1,
+                (true, Width::Content | Width::Tail) => content(at).min(NAME_MIN) + 1,
                 (true, Width::Rest) => content(at).min(REST_MIN) + 1,
             };
             let sum: usize = self.columns.iter().enumerate().map(needed).sum::<usize>() + 1;
@@ -141,6 +159,6 @@ fn fitted(column: &Column, cell: &str, cells: usize) -> String {
     match column.width {
         Width::Fixed(_) => right(cell, cells),
         Width::Content => left(cell, cells),
-        Width::Rest => left(&cut_start(cell, cells), cells),
+        Width::Tail | Width::Rest => left(&cut_start(cell, cells), cells),
     }
 }

@@ -209,6 +209,8 @@ impl Ui {
     fn enter(&mut self) {
         let Some(item) = self.chosen_item() else { return };
         match item {
+            // A line of the function that is looked into already.
+            Item::Line(..) if !self.details.is_empty() => {}
             Item::Function(function) | Item::Line(function, _) => {
                 self.details.push(Detail { function, source: None });
                 (self.chosen, self.offset) = (None, 0);

@@ -10,7 +10,7 @@ use super::counts::{Mode, Span, name};
 use super::grid::{Line, Look, clean, columns, cut, right};
 use super::model::Model;
 use super::rows::{self, interpreter};
-use super::table::{Column, Row, Table, Width};
+use super::table::{Column, Kind, Row, Table, Width};
 use super::ui::{Item, Page, Sort, Ui};
 
 /// What is drawn beside the figures.
@@ -56,14 +56,14 @@ fn table(scene: &Scene<'_>, ui: &Ui) -> Table {
     match ui.page {
         Page::Functions | Page::Lines | Page::Tasks => rows::functions(scene.model, ui),
         Page::Threads => rows::threads(scene.model, ui),
-        Page::Processes => rows::processes(scene.model),
+        Page::Processes => rows::processes(scene.model, ui),
         Page::Output => output(scene.output.unwrap_or_default()),
     }
 }
 
 fn output(lines: &[String]) -> Table {
     let column = Column { title: "output of the program", width: Width::Content, sorted: false, rank: 0 };
-    let row = |line: &String| Row { item: Item::Text, cells: vec![line.clone()], heading: false };
+    let row = |line: &String| Row { item: Item::Text, cells: vec![line.clone()], kind: Kind::Plain };
     let empty = "it has written nothing".to_owned();
     Table { columns: vec![column], rows: lines.iter().map(row).collect(), empty }
 }
@@ -94,7 +94,7 @@ fn first_line(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         (None, None) => ("looking for Python".to_owned(), Look::Faint),
     };
     let state = cut(&state, width * 2 / 3);
-    let command = program.map(|figures| command(&figures.process)).unwrap_or_default();
+    let command = program.map(|figures| command(&figures.process, ui.full_filenames)).unwrap_or_default();
     let mut line = Line::default();
     line.push(format!(" {} ", scene.pid), Look::Heading);
     let room = width.saturating_sub(line.columns() + columns(&state) + 2);
@@ -105,12 +105,15 @@ fn first_line(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
     line
 }
 
-/// The command line of a process, without the folder of its program.
-pub(crate) fn command(process: &Process) -> String {
-    let mut words = process.command.iter().map(String::as_str);
-    let program = words.next().unwrap_or_default();
-    let program = program.rsplit('/').next().unwrap_or_default();
-    let words: Vec<&str> = std::iter::once(program).chain(words).collect();
+/// The command line of a process; unless `full`, of the program and of files the last parts.
+pub(crate) fn command(process: &Process, full: bool) -> String {
+    let short = |(index, word): (usize, &String)| match (full, index) {
+        (true, _) => word.clone(),
+        (false, 0) => word.rsplit('/').next().unwrap_or_default().to_owned(),
+        (false, _) if word.starts_with('/') => rows::short_file(word).to_owned(),
+        (false, _) => word.clone(),
+    };
+    let words: Vec<String> = process.command.iter().enumerate().map(short).collect();
     clean(&words.join(" "))
 }
 
@@ -214,7 +217,7 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         let window = model.counts.window_ticks() as f64 * model.interval_ns() as f64 / 1e9;
         let window = if window > 0.0 { window.min(scene.window_s) } else { scene.window_s };
         let all = whole_seconds(model.counted_ns());
-        parts.push(format!("% of the last {window:.1} s, s of {all}"));
+        parts.push(format!("% of the last {window:.1} s, seconds over {all}"));
         if let Some(figures) = ui.thread.and_then(|thread| model.thread(thread)) {
             parts.push(format!("thread {}", clean(&figures.thread.name)));
         }
@@ -243,7 +246,10 @@ fn key_line(ui: &Ui, width: usize) -> Line {
         let room = width.saturating_sub(" filter: ▏".chars().count() + 1);
         let text = super::grid::cut_start(&clean(&ui.filter), room);
         let mut line = Line::new(format!(" filter: {text}▏"), Look::Bold);
-        line.push("  Enter keeps it, Esc drops it", Look::Faint);
+        let hint = "  Enter keeps it, Esc drops it";
+        if line.columns() + columns(hint) < width {
+            line.push(hint, Look::Faint);
+        }
         return line;
     }
     let mut keys: Vec<(&str, &str)> = vec![("q", "quit"), ("?", "help")];
@@ -306,7 +312,8 @@ fn help(height: usize, width: usize) -> Vec<Line> {
         ("s", "seconds of all threads together, since the start or `c`"),
         ("GIL, CPU", "share of the last moments' time"),
     ];
-    let mut lines = vec![Line::new(" naja top: keys (any key goes back)", Look::Heading), Line::default()];
+    let mut lines =
+        vec![Line::new(cut(" naja top: keys (any key goes back)", width), Look::Heading), Line::default()];
     // Where there is little room, the keys alone.
     if height < KEYS.len() + 2 {
         lines.truncate(1);

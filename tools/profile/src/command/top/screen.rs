@@ -28,6 +28,9 @@ const SOURCE_BYTES_MAX: u64 = 4 << 20;
 
 /// Shows the view until the person quits, or a signal asks to.
 pub(super) fn run(args: &TopArguments, watched: &mut Watched, terminal: Terminal) -> Result<(), Failure> {
+    terminal
+        .enter()
+        .map_err(|error| Failure::new("no-terminal", "the terminal cannot be used").caused_by(&error))?;
     let hook = ScreenHook::set();
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let ui = choices(args, watched);
@@ -115,9 +118,8 @@ impl Screen<'_> {
 
     /// Follows the keys that have come; says whether one of them ends the view.
     fn press(&mut self, complete: bool) -> bool {
-        let keys = keys::take(&mut self.pending, complete);
-        for key in &keys {
-            match self.ui.press(*key) {
+        for key in keys::take(&mut self.pending, complete) {
+            match self.ui.press(key) {
                 Action::Quit => return true,
                 Action::Draw => {}
                 Action::Repaint => self.shown = None,
@@ -129,8 +131,7 @@ impl Screen<'_> {
             }
             self.follow_pause();
             self.read_source();
-        }
-        if !keys.is_empty() {
+            // After each one: the next may choose among rows that this one has brought.
             self.draw();
         }
         false

@@ -1,0 +1,61 @@
+//! The threads of a process as the system lists them, with what each is doing.
+
+use crate::os_thread::{Activity, OsThread};
+use crate::process_status::{ProcessStatus, read_line};
+
+/// A thread as the system has it.
+#[derive(Clone, Debug)]
+pub(super) struct SystemThread {
+    /// Its number as seen from here.
+    pub(super) outer_tid: u32,
+    /// Its number as the process itself sees it, which differs in a container.
+    pub(super) inner_tid: u32,
+    /// The system's name for it.
+    pub(super) name: String,
+    pub(super) activity: Activity,
+    pub(super) stopped: bool,
+    /// The signal that ended the process in it.
+    pub(super) signal: Option<u32>,
+}
+
+/// All threads of a process, the main one first; none when it is gone.
+pub(super) fn threads(pid: u32) -> Vec<SystemThread> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut tids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    tids.sort_by_key(|tid| (*tid != pid, *tid));
+    let contained = ProcessStatus::of(pid).is_some_and(|status| status.is_contained);
+    tids.into_iter().filter_map(|tid| thread(pid, tid, contained)).collect()
+}
+
+fn thread(pid: u32, tid: u32, contained: bool) -> Option<SystemThread> {
+    let activity = OsThread::open(pid, tid)?.look();
+    let folder = format!("/proc/{pid}/task/{tid}");
+    let letter = state_letter(&format!("{folder}/stat"));
+    let inner_tid = if contained { inner_number(&format!("{folder}/status")).unwrap_or(tid) } else { tid };
+    Some(SystemThread {
+        outer_tid: tid,
+        inner_tid,
+        name: read_line(&format!("{folder}/comm")),
+        activity: match (activity, letter) {
+            // Where the call is kept from this user, whether it runs is still told.
+            (Activity::Unknown, 'R') => Activity::Running,
+            (activity, _) => activity,
+        },
+        stopped: matches!(letter, 'T' | 't'),
+        signal: None,
+    })
+}
+
+fn state_letter(path: &str) -> char {
+    let stat = std::fs::read(path).unwrap_or_default();
+    let after_name = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    after_name.map_or('?', |letter| char::from(*letter))
+}
+
+/// The last number of `NSpid`: that of the innermost namespace.
+fn inner_number(path: &str) -> Option<u32> {
+    let status = std::fs::read(path).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last()?.parse().ok()
+}
