@@ -52,7 +52,8 @@ impl std::fmt::Display for PauseError {
 
 impl std::error::Error for PauseError {}
 
-/// How long pauses took, as a thread that is paused knows them: from the order to stop to the order to go on.
+/// How long threads were held: from when naja last saw one not standing still to the order to go on. What a thread
+/// waits before that, because it is another's turn on the processor, is no pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseFigures {
     /// How many.
@@ -143,28 +144,31 @@ impl Pauser {
         let since = Instant::now();
         // A thread that is late was told before; telling it again changes nothing.
         let _ = request(libc::PTRACE_INTERRUPT, id, 0);
-        let registers = self.wait_for_stop(id, since)?;
+        let (registers, held_since) = self.wait_for_stop(id, since)?;
         body(registers);
         self.let_go(id);
-        self.figures.add(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.figures.add(u64::try_from(held_since.elapsed().as_nanos()).unwrap_or(u64::MAX));
         Ok(())
     }
 
-    /// Waits until the thread has stopped.
+    /// Waits until the thread has stopped. Gives its registers, and when it was last seen not to stand still.
     ///
     /// Its registers are asked for until the kernel gives them, which it does only while the thread stands still.
     /// What `waitid` tells is not relied upon: where the program is naja's own child, the thread that waits for its
     /// end may get the news in place of this one.
-    fn wait_for_stop(&mut self, id: libc::pid_t, since: Instant) -> Result<Registers, PauseError> {
+    fn wait_for_stop(&mut self, id: libc::pid_t, since: Instant) -> Result<(Registers, Instant), PauseError> {
+        let mut held_since = since;
         loop {
+            let asked = Instant::now();
             match registers(id) {
-                Ok(registers) => return Ok(registers),
+                Ok(registers) => return Ok((registers, held_since)),
                 Err(libc::ESRCH) => {}
                 Err(number) => {
                     self.let_go(id);
                     return Err(PauseError::Os(number));
                 }
             }
+            held_since = asked;
             let waited = since.elapsed();
             if waited < SPIN {
                 std::hint::spin_loop();

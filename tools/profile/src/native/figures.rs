@@ -17,7 +17,7 @@ pub struct NativeFigures {
     pub mismatched: u64,
     /// Stacks without native functions: the thread could not be paused, or had moved on.
     pub without: u64,
-    /// How long threads were paused.
+    /// How long threads were paused; see [`PauseFigures`] for what counts.
     pub pauses: PauseFigures,
 }
 

@@ -3,7 +3,7 @@
 
 /// Functions of the interpreter between two Python frames, by how their names begin. They pass a call on and do no
 /// work of their own.
-const PREFIXES: [&str; 39] = [
+const PREFIXES: [&str; 40] = [
     "_PyCFunction_FastCall",
     "_PyEval_EvalCode",
     "_PyEval_EvalFrame",
@@ -41,6 +41,7 @@ const PREFIXES: [&str; 39] = [
     "object_vacall",
     "slot_",
     "trace_call_function",
+    "type_call",
     "vectorcall_",
     "wrap_call",
 ];
