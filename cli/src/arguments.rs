@@ -7,6 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
 use naja_profile::command::dump::DumpArguments;
+use naja_profile::command::heat::HeatArguments;
+use naja_profile::command::top::TopArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
@@ -28,7 +30,8 @@ use crate::swap::SwapArguments;
     max_term_width = 100,
     subcommand_required = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    infer_subcommands = true
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -39,10 +42,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(RunArguments),
     Record(Box<RecordArguments>),
+    Top(TopArguments),
     Dump(DumpArguments),
     View(ViewArguments),
     Sql(SqlArguments),
     Convert(ConvertArguments),
+    Heat(HeatArguments),
     Swap(SwapArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),

@@ -10,6 +10,7 @@ mod print;
 pub mod record;
 pub mod run;
 mod swap;
+mod top;
 
 use std::ffi::OsString;
 
@@ -47,6 +48,7 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
         Ok(Arguments { command: Command::Record(options) }) => record::record(*options),
+        Ok(Arguments { command: Command::Top(options) }) => top::run(options),
         Ok(Arguments { command: Command::Dump(options) }) => {
             let screens = (&mut std::io::stdout(), &mut std::io::stderr());
             naja_profile::command::dump::dump(&options, screens.0, screens.1).map(|()| ExitCode::Done)
@@ -59,6 +61,13 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         }
         Ok(Arguments { command: Command::Convert(options) }) => {
             naja_profile::convert::convert(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
+        }
+        Ok(Arguments { command: Command::Heat(options) }) => {
+            let columns =
+                terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+            let style = naja_report::text::Style::of_stdout(columns);
+            naja_profile::command::heat::heat(&options, &mut std::io::stdout(), style)
+                .map(|()| ExitCode::Done)
         }
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))

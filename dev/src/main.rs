@@ -12,6 +12,7 @@ mod dropins;
 mod example;
 mod generate;
 mod new_tool;
+mod other_platform;
 mod package;
 mod packages;
 mod python;

@@ -7,7 +7,7 @@ use crate::checkout::Checkout;
 use crate::conformance::original::{self, Source};
 use crate::conformance::{self, Request};
 use crate::step::{self, Outcome, Problem, say};
-use crate::{check, package, packages, python};
+use crate::{check, other_platform, package, packages, python};
 
 /// The variable that names the file where tests note what they could not look at (see `naja_testkit::not_tested`).
 const NOT_TESTED: &str = "NAJA_NOT_TESTED";
@@ -53,6 +53,13 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
                 "warnings",
             ];
             step::run(&mut checkout.cargo(&arguments))
+        });
+        part(&mut parts, "aarch64", || {
+            let compiled = other_platform::check_aarch64(checkout)?;
+            if !compiled {
+                missing.push("compiling for aarch64: its standard library is not installed".to_owned());
+            }
+            Ok(())
         });
         part(&mut parts, "rust tests", || rust_tests(checkout));
         part(&mut parts, "doc tests", || {

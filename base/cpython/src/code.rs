@@ -14,6 +14,9 @@ const TABLE_BYTES_MAX: u64 = 1 << 24;
 /// More threads than this have no copies of the instructions of their own.
 const COPIES_MAX: u64 = 4096;
 
+/// `YIELD_FROM`, 3.8 to 3.10.
+const YIELD_FROM: u8 = 72;
+
 /// What a code object says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeInfo {
@@ -133,6 +136,19 @@ impl CodeInfo {
         // Up to 3.10 a frame stands at the prefixes of the instruction that it executes.
         let prefix = extended_arg(self.version.minor);
         opcodes.take(4).find(|opcode| Some(*opcode) != prefix)
+    }
+
+    /// Whether a suspended generator or coroutine that stands at `raw` waits for another (`await`, `yield from`), so that
+    /// the top of its stack is what it waits for. Up to 3.12; later the generator's own state says so.
+    pub fn is_await_at(&self, raw: u64) -> bool {
+        let Unit::At(unit) = self.unit(raw) else { return false };
+        let Some(next) = self.bytecode.chunks_exact(2).nth(unit as usize + 1) else { return false };
+        match self.version.minor {
+            // The generator stands before the instruction that it goes on with.
+            ..=10 => next[0] == YIELD_FROM,
+            // It goes on with a RESUME, whose argument says after what: 2 `yield from`, 3 `await`.
+            _ => next[1] & 3 >= 2,
+        }
     }
 
     /// Where the opcode (one byte) of the instruction lies in the target; `None` up to 3.10, whose

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 
+use crate::asyncio::{CHAIN_MAX, TASKS_MAX, TaskReader, TaskThread};
 use crate::code::{decode_and_check, read_code};
 use crate::core_file::CoreFile;
 use crate::locate::Locator;
@@ -141,6 +142,25 @@ pub fn names(input: &[u8]) {
     thread_names(&memory, &located, 0x20_0000);
     os_thread_id(&memory, &located, 0x20_0000);
     let _ = find_libc_tid(&memory, &located, 1234);
+}
+
+/// Reads tasks a few times, and the chain of each that runs.
+///
+/// # Panics
+/// When there are more than there may be: a fuzzer is to find that.
+pub fn tasks(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let Some(mut reader) = TaskReader::new(&located) else { return };
+    let threads = [0x20_0000, 0x20_0040, 0x30_0008].map(|state| TaskThread { state, interpreter: 0x40_0000 });
+    for round in 0..3 {
+        let tasks = reader.all(&memory, &threads[..=round]);
+        assert!(tasks.tasks.len() <= TASKS_MAX && tasks.loops.len() <= threads.len(), "within the limits");
+        for running in reader.running(&memory, &threads) {
+            assert!(reader.chain(&memory, running.task).len() <= CHAIN_MAX, "within the limits");
+        }
+        reader.chain(&memory, 0x50_0000 + round as u64);
+    }
 }
 
 /// Describes objects and the local variables of a frame.

@@ -5,6 +5,7 @@
 //! Start at [`locate`], then [`reader`].
 #![allow(unsafe_code)] // process_vm_readv and reads of our own memory; each block gives its reason
 
+pub mod asyncio;
 pub mod code;
 pub mod core_file;
 #[doc(hidden)]

@@ -23,9 +23,18 @@ impl Style {
 
     /// What standard error can show. Colour needs a terminal, and `NO_COLOR` unset or empty.
     pub fn of_stderr(columns: Option<usize>) -> Style {
+        Style::of(std::io::stderr().is_terminal(), columns)
+    }
+
+    /// What standard output can show: see [`Style::of_stderr`].
+    pub fn of_stdout(columns: Option<usize>) -> Style {
+        Style::of(std::io::stdout().is_terminal(), columns)
+    }
+
+    fn of(is_terminal: bool, columns: Option<usize>) -> Style {
         let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        if !std::io::stderr().is_terminal() {
+        if !is_terminal {
             return Style::PLAIN;
         }
         Style { colour: !forbidden, columns: columns.unwrap_or(100).clamp(*COLUMNS.start(), *COLUMNS.end()) }

@@ -5,6 +5,7 @@
 // System calls are made here; each block says why it is sound.
 #![allow(unsafe_code)]
 
+mod background;
 pub mod byte_lock;
 pub mod cache;
 mod config;
@@ -21,9 +22,11 @@ pub mod process_events;
 mod project;
 mod session;
 mod signals;
+pub mod terminal;
 pub mod timer;
 mod witness;
 
+pub use background::Background;
 pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use files::{Replacement, replace_file};

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,11 +35,45 @@ pub struct Terminal {
     seen_bytes: usize,
 }
 
-#[derive(Default)]
 struct Screen {
     bytes: Vec<u8>,
+    picture: vt100::Parser,
     is_closed: bool,
     hangs_up: bool,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        let picture = vt100::Parser::new(cells(ROWS), cells(COLUMNS), 0);
+        Screen { bytes: Vec::new(), picture, is_closed: false, hangs_up: false }
+    }
+}
+
+/// The size that a terminal begins with.
+const ROWS: u16 = 24;
+const COLUMNS: u16 = 80;
+
+/// What a person sees on a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Its rows from above, without blanks at their ends.
+    pub rows: Vec<String>,
+    /// A program has taken the whole screen and will give back what stood there.
+    pub alternate: bool,
+    /// The cursor shows.
+    pub cursor: bool,
+}
+
+impl Picture {
+    /// The first row that has this text in it, counted from 0.
+    pub fn row_with(&self, text: &str) -> Option<usize> {
+        self.rows.iter().position(|row| row.contains(text))
+    }
+
+    /// Whether a row has this text in it.
+    pub fn shows(&self, text: &str) -> bool {
+        self.row_with(text).is_some()
+    }
 }
 
 impl Terminal {
@@ -56,7 +91,7 @@ impl Terminal {
             .write(true)
             .open(std::ffi::OsStr::from_bytes(name.as_bytes()))
             .expect("the other end can be opened");
-        set_size(main.as_fd(), 24, 80);
+        set_size(main.as_fd(), ROWS, COLUMNS);
 
         let stream = || Stdio::from(other.try_clone().expect("a descriptor can be copied"));
         // `setsid` makes the terminal its session's own, then becomes the command.
@@ -113,8 +148,54 @@ impl Terminal {
         }
     }
 
+    /// What stands on the screen now.
+    ///
+    /// # Panics
+    /// Never, unless the reader has.
+    pub fn picture(&self) -> Picture {
+        picture(&self.screen.0.lock().expect("the reader does not panic"))
+    }
+
+    /// Waits until the screen is as `done` wants it, and gives it.
+    ///
+    /// # Panics
+    /// When it does not become so; `what` says what was waited for.
+    pub fn wait_until(&self, what: &str, done: impl Fn(&Picture) -> bool) -> Picture {
+        let (screen, changed) = &*self.screen;
+        let deadline = Instant::now() + PATIENCE;
+        let mut screen = screen.lock().expect("the reader does not panic");
+        loop {
+            let now = picture(&screen);
+            if done(&now) {
+                return now;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let rows = now.rows.join("\n");
+            assert!(!screen.is_closed && !left.is_zero(), "{what} does not appear on the screen:\n{rows}");
+            screen = changed.wait_timeout(screen, left).expect("the reader does not panic").0;
+        }
+    }
+
+    /// Whether what is typed is shown, comes line by line, and Ctrl-C sends a signal: as a shell leaves a terminal.
+    ///
+    /// # Panics
+    /// When the terminal was hung up.
+    pub fn is_as_shells_leave_it(&self) -> bool {
+        use rustix::termios::{LocalModes, OutputModes};
+        let terminal = self.keyboard.as_ref().expect("the terminal was not hung up");
+        let modes = rustix::termios::tcgetattr(terminal).expect("a terminal has modes");
+        modes.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
+            && modes.output_modes.contains(OutputModes::OPOST)
+    }
+
     /// Changes the size of the terminal, as dragging its window would.
+    ///
+    /// # Panics
+    /// When the terminal was hung up.
     pub fn resize(&self, rows: u16, columns: u16) {
+        let mut screen = self.screen.0.lock().expect("the reader does not panic");
+        screen.picture.screen_mut().set_size(cells(rows), cells(columns));
+        drop(screen);
         set_size(self.keyboard.as_ref().expect("the terminal was not hung up"), rows, columns);
     }
 
@@ -174,6 +255,20 @@ impl Drop for Terminal {
     }
 }
 
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has rows and columns")
+}
+
+fn picture(screen: &Screen) -> Picture {
+    let screen = screen.picture.screen();
+    let (_, columns) = screen.size();
+    Picture {
+        rows: screen.rows(0, columns.get()).map(|row| row.trim_end().to_owned()).collect(),
+        alternate: screen.alternate_screen(),
+        cursor: !screen.hide_cursor(),
+    }
+}
+
 fn set_size(terminal: impl AsFd, rows: u16, columns: u16) {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(terminal, size).expect("a terminal has a size");
@@ -190,6 +285,7 @@ fn read_into(terminal: OwnedFd, screen: Arc<(Mutex<Screen>, Condvar)>) {
             let count = if is_readable { terminal.read(&mut buffer).unwrap_or(0) } else { 0 };
             let Ok(mut state) = screen.0.lock() else { return };
             state.bytes.extend_from_slice(&buffer[..count]);
+            state.picture.process(&buffer[..count]);
             if state.hangs_up || (is_readable && count == 0) {
                 drop(terminal);
                 state.is_closed = true;

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+use naja_profile::Tasks;
 use naja_profile::export::{ExportFormat, StackOptions};
 
 /// Samples per second, unless something else is asked for.
@@ -13,9 +14,9 @@ const DEFAULT_RATE_HZ: u32 = 1000;
 /// Record where a running process, or a program started here, spends its time
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "naja record [OPTIONS] -p PID\n       naja record [OPTIONS] [--] PROGRAM [ARGUMENTS]...",
-    before_long_help = "    naja record -p 4211 -o hot.html             attach to a process, until Ctrl-C\n    \
-        naja record -p 4211 -d 10 -o hot.naja       for ten seconds; `naja view hot.naja` shows it\n    \
+    override_usage = "naja record [OPTIONS] PID\n       naja record [OPTIONS] [--] PROGRAM [ARGUMENTS]...",
+    before_long_help = "    naja record 4211 -o hot.html                attach to a process, until Ctrl-C\n    \
+        naja record 4211 -d 10 -o hot.naja          for ten seconds; `naja view hot.naja` shows it\n    \
         naja record -o hot.speedscope.json -- python app.py",
     long_about = "Record where a running process, or a program started here, spends its time.\n\n\
         The process is neither stopped nor changed. Recording ends with the process, after --duration, or with \
@@ -52,9 +53,25 @@ pub struct RecordArguments {
     #[arg(short, long)]
     pub subprocesses: bool,
 
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
+    #[arg(short, long)]
+    pub native: bool,
+    /// Tell asyncio's tasks apart, in place of the event loop that runs them
+    ///
+    /// A stack begins with the tasks that wait for the running one, by name, each with where it waits. `all` shows those
+    /// that wait too, each in a row of its own.
+    #[arg(long = "async", value_enum, value_name = "TASKS")]
+    pub tasks: Option<Tasks>,
+
     /// What the output shows of the samples.
     #[command(flatten)]
     pub stacks: StackOptions,
+
+    /// What naja does always unless --native is asked for; here for those who know it from elsewhere
+    #[arg(long, hide = true, conflicts_with = "native")]
+    pub nonblocking: bool,
 
     /// Print what was recorded as JSON on standard error
     #[arg(long)]
@@ -68,12 +85,19 @@ pub struct RecordArguments {
     #[arg(long, value_name = "N", hide = true, requires = "pid")]
     pub ready_fd: Option<RawFd>,
 
-    /// The program to start, and its arguments: what `naja run` would take
+    /// The number of the process, or the program to start and its arguments: what `naja run` would take
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
 }
 
 impl RecordArguments {
+    /// The process to attach to; `None` for a program to start. A lone number is a process, unless a file is called so.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let [word] = self.program.as_slice() else { return self.pid };
+        let number = word.to_str().and_then(|word| word.parse().ok());
+        self.pid.or(number.filter(|_| !std::path::Path::new(word).exists()))
+    }
+
     /// Samples per second: the option, else the setting, else the default.
     pub(crate) fn rate_hz(&self, setting: Option<u32>) -> u32 {
         self.rate.or(setting).unwrap_or(DEFAULT_RATE_HZ)

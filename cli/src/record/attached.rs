@@ -40,6 +40,8 @@ pub(super) fn record(pid: u32, plan: &Plan) -> Result<ExitCode> {
         subprocesses: plan.subprocesses,
         until_ns: plan.duration_ns.map(|duration_ns| start_ns.saturating_add(duration_ns)),
         attached: true,
+        native: plan.native,
+        tasks: plan.tasks,
     };
     let control = Arc::new(Control::default());
     let sampler = {

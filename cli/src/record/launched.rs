@@ -31,8 +31,11 @@ pub(super) fn record(program: Vec<OsString>, plan: Plan) -> Result<ExitCode> {
 
     let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
     let (interval_ns, subprocesses, duration_ns) = (plan.interval_ns, plan.subprocesses, plan.duration_ns);
+    let (native, tasks) = (plan.native, plan.tasks);
     let inner = SamplingObserver::new(open, move |child| SamplerOptions {
         subprocesses,
+        native,
+        tasks,
         until_ns: duration_ns.map(|duration_ns| timer::now_ns().saturating_add(duration_ns)),
         ..SamplerOptions::of_program(child.pid, child.started_ns, interval_ns)
     });

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use naja_profile::Tasks;
 use naja_profile::convert;
 use naja_profile::export::{ExportFormat, ExportOptions};
 use naja_profile::report::{Facts, Report};
@@ -30,7 +31,7 @@ use arguments::RecordArguments;
 /// Errors: those of attaching to a process or starting a program; `cannot-write`, `unknown-format`.
 pub fn record(arguments: RecordArguments) -> Result<ExitCode> {
     let plan = Plan::new(&arguments)?;
-    match arguments.pid {
+    match arguments.process() {
         Some(pid) => attached::record(pid, &plan),
         None => launched::record(arguments.program, plan),
     }
@@ -42,6 +43,8 @@ struct Plan {
     /// From the first sample on.
     duration_ns: Option<u64>,
     subprocesses: bool,
+    native: bool,
+    tasks: Tasks,
     output: Option<Output>,
     /// Where recordings are kept, instead of the cache.
     recordings: Option<PathBuf>,
@@ -80,6 +83,8 @@ impl Plan {
             interval_ns: 1_000_000_000 / u64::from(arguments.rate_hz(settings.rate)),
             duration_ns: arguments.duration,
             subprocesses: arguments.subprocesses,
+            native: arguments.native,
+            tasks: arguments.tasks.unwrap_or_default(),
             output,
             recordings: settings.recordings.clone(),
             python: settings.python(),

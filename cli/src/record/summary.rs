@@ -21,6 +21,9 @@ pub(crate) fn lines(report: &Report, output: &Path, recording: Option<&Path>) ->
         share(samples.lost, samples.taken + samples.lost),
         report.naja.share_of_core * 100.0
     ));
+    if let Some(native) = &report.native {
+        text.push_str(&format!("\n{}", native.sentence()));
+    }
     for warning in &report.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }

@@ -41,7 +41,10 @@ pub(crate) fn split(tree: &Command, arguments: Vec<OsString>) -> Split {
     let mut rest = arguments.into_iter();
     split.for_naja.extend(rest.next());
     let Some(name) = rest.next() else { return split };
-    let run = tree.find_subcommand("run").filter(|_| name == "run");
+    // The tree takes the beginning of a command's name for it, where it is that of no other.
+    let begins = |one: &&Command| one.get_name().as_bytes().starts_with(name.as_bytes());
+    let is_run = name == "run" || (name.len() > 1 && tree.get_subcommands().filter(begins).count() == 1);
+    let run = tree.find_subcommand("run").filter(|run| is_run && begins(run));
     split.for_naja.push(name);
     let Some(run) = run else {
         split.for_naja.extend(rest);
@@ -171,6 +174,11 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_its_name_is_enough() {
+        check("ru app.py --help", "ru", "", "app.py --help");
+    }
+
+    #[test]
     fn everything_after_a_module_or_code_is_the_programs() {
         check("run -m http.server --bind x -q", "run -m http.server", "", "--bind x -q");
         check("run -mhttp.server --help", "run -mhttp.server", "", "--help");
@@ -196,6 +204,8 @@ mod tests {
     #[test]
     fn other_commands_are_not_split() {
         check("man run -- x", "man run -- x", "", "");
+        check("rec -- x -y", "rec -- x -y", "", "");
+        check("r app.py", "r app.py", "", "");
         check("", "", "", "");
     }
 }

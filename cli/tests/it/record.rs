@@ -303,6 +303,8 @@ fn what_is_asked_for_must_make_sense() {
     check(&["-d", "-3", "-p", "1"], "not a number of seconds");
     check(&["-o", "-", "--format", "collapsed", "--", "python3", "-c", "1"], "the program's");
     check(&["-p", "4194303"], "no-such-process");
+    check(&["4194303"], "no-such-process");
+    check(&["-p", "1", "--native", "--nonblocking"], "usage");
     check(&["--", "no-such-program-anywhere"], "no-such");
     let own = std::process::id().to_string();
     check(&["-p", &own], "not-python");

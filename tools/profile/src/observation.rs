@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use naja_recording::{Batch, Process, Source, State, Thread, Tick, Writer};
 use naja_system::Failure;
 
+use crate::native::{Names, NativeFigures, NativeShared};
 use crate::occupation;
 use crate::sink::{Finished, Sink};
 use crate::stacks::{Count, Stacks};
@@ -54,6 +55,8 @@ pub struct Observation {
     pub children_unnamed: u64,
     /// Children beyond the number that is observed.
     pub children_unobserved: u64,
+    /// What native stacks cost and how well they fit; `None` where none were asked for.
+    pub native: Option<NativeFigures>,
     /// The recording, still open for the report; `None` when its thread failed.
     pub writer: Option<Writer>,
     /// What went wrong with the recording.
@@ -129,11 +132,16 @@ pub(crate) struct Seen {
     pub(crate) interval_ns: u64,
     pub(crate) memory_course: Vec<u64>,
     pub(crate) sink: Box<dyn Sink>,
+    pub(crate) native: Option<(NativeShared, Names)>,
     pub(crate) children_unnamed: u64,
     pub(crate) children_unobserved: u64,
 }
 
 pub(crate) fn observe(mut seen: Seen) -> Observation {
+    let native = seen.native.take().map(|(native, names)| {
+        seen.stacks.translate(&names.get());
+        native.figures()
+    });
     let totals = seen.stacks.totals();
     let functions: Vec<Hot> = totals.functions.iter().map(|(key, counts)| hot(key, key.2, *counts)).collect();
     let lines: Vec<Hot> = totals.lines.iter().map(|((key, line), counts)| hot(key, *line, *counts)).collect();
@@ -168,6 +176,7 @@ pub(crate) fn observe(mut seen: Seen) -> Observation {
         memory_course: seen.memory_course,
         children_unnamed: seen.children_unnamed,
         children_unobserved: seen.children_unobserved,
+        native,
         writer,
         failures,
     }
@@ -237,6 +246,10 @@ fn sources(functions: &[Hot]) -> Vec<Source> {
         let is_small =
             std::fs::metadata(file).is_ok_and(|data| data.is_file() && data.len() <= SOURCE_BYTES_MAX);
         let Some(text) = is_small.then(|| std::fs::read(file).ok()).flatten() else { continue };
+        // The file of a native function without a source is its library.
+        if text.contains(&0) {
+            continue;
+        }
         let Some(left) = room.checked_sub(text.len()) else { continue };
         room = left;
         kept.push(Source { file: file.to_owned(), text: String::from_utf8_lossy(&text).into_owned() });

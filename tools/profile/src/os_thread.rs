@@ -61,6 +61,18 @@ impl OsThread {
         })
     }
 
+    /// Of what has no thread of its own: nothing can be read of it.
+    pub(crate) fn none() -> OsThread {
+        OsThread {
+            schedstat: None,
+            syscall: None,
+            ran: [0; 3],
+            changed: false,
+            activity: Activity::Unknown,
+            ran_before: [0; 3],
+        }
+    }
+
     /// Whether the thread may have run since [`OsThread::has_run`] was last asked; `false` only when it certainly has
     /// not.
     ///

@@ -7,13 +7,13 @@
 mod data;
 mod fold;
 mod samples;
-mod sources;
+pub(crate) mod sources;
 
 use naja_recording::{Reader, RecordingError};
 use naja_report::Page;
 use serde_json::Value;
 
-pub use data::{PageInput, encode};
+pub use data::{PageInput, PageStart, encode};
 pub use samples::{GC, GIL, Row, Samples};
 
 /// In the order in which they build on each other.
@@ -38,12 +38,17 @@ pub fn input(reader: &Reader<'_>) -> Result<PageInput, RecordingError> {
     let dropped = reader.dropped();
     let mut samples = Samples::new(dropped.until_tick, reader.until_tick());
     reader.runs(&mut |runs| samples.add(&runs))?;
+    input_of(reader, samples)
+}
+
+/// The same, with these samples of the recording.
+pub(crate) fn input_of(reader: &Reader<'_>, samples: Samples) -> Result<PageInput, RecordingError> {
     // A report that is not JSON comes from a newer naja, or none: the page shows the rest without it.
     let report = reader.report()?.and_then(|text| serde_json::from_str(&text).ok());
     Ok(PageInput {
         header: reader.header().clone(),
         complete: reader.is_complete(),
-        dropped,
+        dropped: reader.dropped(),
         until_tick: reader.until_tick(),
         processes: reader.processes()?,
         threads: reader.threads()?,
@@ -53,6 +58,7 @@ pub fn input(reader: &Reader<'_>) -> Result<PageInput, RecordingError> {
         sources: reader.sources()?,
         report: report.unwrap_or(Value::Null),
         samples,
+        start: PageStart::default(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! An interpreter that was found in a process: reads its stacks, names their functions, and tells what each
 //! thread is doing.
 
+mod tasks;
+
 use naja_cpython::code::{CodeInfo, read_code};
 use naja_cpython::locate::Located;
 use naja_cpython::memory::{LiveProcess, Memory};
@@ -11,9 +13,11 @@ use naja_cpython::reader::{self, Frame, Outcome, SampleError, StackReader};
 use naja_recording::{FunctionId, NodeId, State, Tick};
 use rustc_hash::FxHashMap;
 
+use crate::native::{Merged, NativeProcess};
 use crate::os_thread::Activity;
 use crate::stacks::Stacks;
 use crate::target::Shared;
+use crate::task_lanes::Tasks;
 use crate::thread::{Now, TargetThread};
 
 /// An interpreter that was found in a process, and what is known of its code.
@@ -33,7 +37,34 @@ pub(crate) struct Python {
     names_due: Tick,
     names_gap: Tick,
     opcodes: Opcodes,
+    native: Native,
+    /// Tasks of asyncio, where they are told apart and the version's are known.
+    tasks: Option<tasks::TaskView>,
 }
+
+/// The native side of a process.
+#[derive(Debug)]
+enum Native {
+    /// It was not asked for, or not looked at yet.
+    Unknown,
+    /// It can be read.
+    Known(Box<NativeProcess>),
+    /// Its modules cannot be read.
+    Unreadable,
+}
+
+/// What came of one thread that was sampled together with its native functions.
+enum WithNative {
+    /// The merged stack was taken over.
+    Merged,
+    /// Its Python frames were read, and nothing else.
+    PythonAlone,
+    /// Nothing could be read.
+    Lost,
+}
+
+/// Stands for the instruction in the key of a native node; no Python frame has it.
+const NATIVE: u64 = u64::MAX;
 
 /// A code object that was read once.
 #[derive(Debug)]
@@ -54,8 +85,9 @@ const NAMES_GAP_MAX: Tick = 3200;
 type Identity = [u64; 4];
 
 impl Python {
-    pub(crate) fn new(located: Located) -> Python {
+    pub(crate) fn new(located: Located, tasks: Tasks) -> Python {
         Python {
+            tasks: tasks::TaskView::new(&located, tasks),
             reader: StackReader::new((&located).into()),
             located,
             codes: FxHashMap::default(),
@@ -65,6 +97,7 @@ impl Python {
             names_due: 0,
             names_gap: NAMES_GAP_MIN,
             opcodes: Opcodes::default(),
+            native: Native::Unknown,
         }
     }
 
@@ -94,10 +127,13 @@ impl Python {
             self.codes.clear();
             threads.iter_mut().for_each(|thread| thread.frames.clear());
         }
+        let with_native = self.prepare_native(pid, threads, shared);
         let native_ids = &self.native_ids;
         self.reader.sample(memory, &mut |read| {
             let tid = native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id);
-            threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ran && thread.stack_is_known)
+            // With native functions each thread is read on its own, later.
+            let is_known = |thread: &TargetThread| with_native || (!thread.ran && thread.stack_is_known);
+            threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended && is_known(thread))
         })?;
         self.learn_native_ids(memory, pid, threads.len());
         if self.names_due <= shared.tick {
@@ -110,7 +146,12 @@ impl Python {
                 threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
             {
                 pythonic += 1;
-                self.assign(memory, index, thread, shared);
+                // One that was read a moment ago, because its number was not known then, is read on its own next time.
+                let is_due = (thread.ran || !thread.stack_is_known)
+                    && self.reader.threads()[index].outcome == Outcome::Skipped;
+                let native =
+                    (with_native && is_due).then(|| self.sample_native(memory, index, thread, shared));
+                self.assign(memory, index, native, thread, shared);
             }
         }
         if pythonic < threads.len() {
@@ -166,8 +207,9 @@ impl Python {
     /// Takes over what the sample showed of one thread.
     fn assign(
         &mut self,
-        memory: &dyn Memory,
+        memory: &LiveProcess,
         index: usize,
+        native: Option<WithNative>,
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) {
@@ -179,13 +221,15 @@ impl Python {
         shared.counts.mended += u64::from(read.mended);
         let gc = interpreter.collecting && holds_gil;
         shared.counts.retried += u64::from(tries > 1);
-        if outcome == Outcome::Lost {
+        if outcome == Outcome::Lost || matches!(native, Some(WithNative::Lost)) {
             shared.counts.lost += 1;
             return thread.lose();
         }
         shared.counts.taken += 1;
-        if outcome == Outcome::Valid {
-            let unchanged = if thread.stack_is_known { read.unchanged.min(thread.path.len()) } else { 0 };
+        if outcome == Outcome::Valid && !matches!(native, Some(WithNative::Merged)) {
+            // A path with native functions in it is not one of Python frames alone.
+            let is_alike = thread.stack_is_known && matches!(self.native, Native::Unknown);
+            let unchanged = if is_alike { read.unchanged.min(thread.path.len()) } else { 0 };
             self.follow(memory, index, unchanged, thread, shared);
         }
         let state = match thread.os.last_seen() {
@@ -196,7 +240,11 @@ impl Python {
             blocked => blocked.waiting_for(gil),
         };
         thread.fingerprint = fingerprint;
-        thread.stack_is_known = true;
+        // A stack whose native functions could not be had is read again, even if the thread does not run.
+        thread.stack_is_known = match native {
+            Some(native) => matches!(native, WithNative::Merged),
+            None => outcome == Outcome::Skipped || !matches!(self.native, Native::Known(_)),
+        };
         thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
     }
 
@@ -231,22 +279,91 @@ impl Python {
         thread.path.truncate(unchanged);
         for position in unchanged..self.reader.threads()[index].frames.len() {
             let frame = self.reader.threads()[index].frames[position];
-            if self.is_due(frame.code, shared.tick) {
-                self.check_code(memory, frame.code, shared);
-            }
-            let key = (parent, frame.code, frame.instruction);
-            parent = match self.nodes.get(&key) {
-                Some(node) => *node,
-                None => {
-                    let node = self.new_node(parent, frame, shared.stacks);
-                    self.nodes.insert(key, node);
-                    node
-                }
-            };
+            parent = self.node(memory, parent, frame, shared);
             thread.path.push(parent);
         }
         thread.frames.clear();
         thread.frames.extend(self.reader.threads()[index].frames.last());
+    }
+
+    /// The node of a Python frame that the stack of `parent` has called.
+    fn node(&mut self, memory: &dyn Memory, parent: NodeId, frame: Frame, shared: &mut Shared<'_>) -> NodeId {
+        if self.is_due(frame.code, shared.tick) {
+            self.check_code(memory, frame.code, shared);
+        }
+        let key = (parent, frame.code, frame.instruction);
+        if let Some(node) = self.nodes.get(&key) {
+            return *node;
+        }
+        let node = self.new_node(parent, frame, shared.stacks);
+        self.nodes.insert(key, node);
+        node
+    }
+
+    /// Looks at the native side of the process where it is asked for. Returns whether it can be read.
+    fn prepare_native(&mut self, pid: u32, threads: &[TargetThread], shared: &mut Shared<'_>) -> bool {
+        let Some(native) = shared.native.as_deref_mut() else { return false };
+        if matches!(self.native, Native::Unknown) {
+            self.native = match NativeProcess::new(pid, native) {
+                Some(process) => Native::Known(Box::new(process)),
+                None => Native::Unreadable,
+            };
+        }
+        let Native::Known(process) = &mut self.native else { return false };
+        if std::mem::take(&mut process.modules_changed) {
+            self.nodes.retain(|key, _| key.2 != NATIVE);
+        }
+        process.keep_threads(&mut |tid| threads.iter().any(|thread| thread.thread.os_tid == tid));
+        true
+    }
+
+    /// Samples one thread together with its native functions.
+    fn sample_native(
+        &mut self,
+        memory: &LiveProcess,
+        index: usize,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) -> WithNative {
+        let read = (self.reader.threads()[index].state, thread.thread.os_tid);
+        let (Native::Known(process), Some(native)) = (&mut self.native, shared.native.as_deref_mut()) else {
+            return WithNative::Lost;
+        };
+        let activity = thread.os.last_seen();
+        let Some(merged) = process.sample(memory, &mut self.reader, read, activity, native) else {
+            let is_read = self.reader.sample_thread(memory, read.0);
+            return if is_read { WithNative::PythonAlone } else { WithNative::Lost };
+        };
+        thread.path.clear();
+        thread.frames.clear();
+        let mut parent = 0;
+        for one in &merged {
+            parent = match *one {
+                Merged::Python(frame) => self.node(memory, parent, frame, shared),
+                Merged::Native(address) => self.native_node(parent, address, shared),
+            };
+            thread.path.push(parent);
+        }
+        thread.frames.extend(self.reader.threads()[index].frames.last());
+        if let Some(native) = shared.native.as_deref_mut() {
+            native.take_back(merged);
+        }
+        WithNative::Merged
+    }
+
+    /// The node of a native function that the stack of `parent` has called.
+    fn native_node(&mut self, parent: NodeId, address: u64, shared: &mut Shared<'_>) -> NodeId {
+        let key = (parent, address, NATIVE);
+        if let Some(node) = self.nodes.get(&key) {
+            return *node;
+        }
+        let (Native::Known(process), Some(native)) = (&self.native, shared.native.as_deref_mut()) else {
+            return parent;
+        };
+        let function = process.function(address, &mut native.places, shared.stacks);
+        let node = shared.stacks.node(parent, function, 0);
+        self.nodes.insert(key, node);
+        node
     }
 
     fn new_node(&self, parent: NodeId, frame: Frame, stacks: &mut Stacks) -> NodeId {

@@ -6,6 +6,7 @@ use naja_recording::{Ending, State};
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{self, Advice};
+use crate::native::NativeReport;
 use crate::observation::{Hot, Observation, ObservedProcess, ObservedThread};
 use crate::target::NO_LONGER_PYTHON;
 
@@ -135,6 +136,9 @@ pub struct Report {
     pub imports_s: f64,
     /// How good the samples are.
     pub samples: SamplesReport,
+    /// What native stacks cost, and how well they fit; `None` where none were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native: Option<NativeReport>,
     /// What naja itself cost.
     pub naja: CostReport,
     /// What follows from the figures.
@@ -344,6 +348,7 @@ impl Report {
                 mended: observation.counts.mended,
                 lost: observation.counts.lost,
             },
+            native: observation.native.as_ref().map(NativeReport::from),
             naja: CostReport {
                 cpu_s: facts.naja_cpu_ns as f64 / 1e9,
                 share_of_core: facts.naja_cpu_ns as f64 / facts.wall_ns.max(1) as f64,

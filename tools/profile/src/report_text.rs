@@ -457,6 +457,9 @@ fn samples(report: &Report) -> String {
         let share = percent(samples.mended as f64 / read);
         text.push_str(&format!(", {share} had just returned and were completed from earlier ones"));
     }
+    if let Some(native) = &report.native {
+        text.push_str(&format!("; {}", native.sentence()));
+    }
     text.push_str(&format!(
         "; naja itself used {} of CPU, {} of a core",
         seconds(report.naja.cpu_s),
@@ -525,6 +528,7 @@ mod tests {
                 ),
             ],
             waits: vec![hot("<module>", "/srv/app.py", 12, 3.0)],
+            native: None,
             samples: SamplesReport {
                 rate_hz: 1000.0,
                 ticks: 10_000,

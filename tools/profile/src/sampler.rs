@@ -11,10 +11,12 @@ use naja_system::timer;
 use rustc_hash::FxHashSet;
 
 use crate::births::{self, Births, Changes};
+use crate::native::{Names, NativeShared, NativeSink};
 use crate::observation::{self, Observation};
 use crate::sink::Sink;
 use crate::stacks::Stacks;
 use crate::target::{SampleCounts, Shared, Target, add_ticks};
+use crate::task_lanes::Tasks;
 
 /// A batch is written this often: what a kill of naja can lose.
 const BATCH_NS: u64 = 200_000_000;
@@ -52,12 +54,25 @@ pub struct SamplerOptions {
     pub until_ns: Option<u64>,
     /// Nobody else waits for the program: the sampler itself looks whether it has ended.
     pub attached: bool,
+    /// Whether native functions are sampled too. Threads are paused for that, each for some 10 to 40 µs.
+    pub native: bool,
+    /// Which tasks of asyncio are told apart.
+    pub tasks: Tasks,
 }
 
 impl SamplerOptions {
     /// For a program that somebody else waits for, with all its children, until it ends.
     pub fn of_program(pid: u32, start_ns: u64, interval_ns: u64) -> SamplerOptions {
-        SamplerOptions { pid, start_ns, interval_ns, subprocesses: true, until_ns: None, attached: false }
+        SamplerOptions {
+            pid,
+            start_ns,
+            interval_ns,
+            subprocesses: true,
+            until_ns: None,
+            attached: false,
+            native: false,
+            tasks: Tasks::None,
+        }
     }
 }
 
@@ -114,6 +129,8 @@ pub struct Sampler {
     has_searched: bool,
     locator: Locator,
     sink: Box<dyn Sink>,
+    /// What native stacks need, and whom to ask for their names.
+    native: Option<(NativeShared, Names)>,
     random: u64,
     next_batch_ns: u64,
     next_metric_ns: u64,
@@ -128,6 +145,15 @@ pub struct Sampler {
 impl Sampler {
     /// A sampler that hands what it sees to `sink`.
     pub fn new(options: SamplerOptions, sink: Box<dyn Sink>) -> Sampler {
+        let (sink, native) = match options.native {
+            true => {
+                let native = NativeShared::default();
+                let sink = NativeSink::start(sink, native.places.new_ones());
+                let names = sink.names();
+                (Box::new(sink) as Box<dyn Sink>, Some((native, names)))
+            }
+            false => (sink, None),
+        };
         let mut target = Target::new(1, options.pid, 0, 0);
         if options.attached {
             target.count_from_now();
@@ -148,6 +174,7 @@ impl Sampler {
             has_searched: false,
             locator: Locator::default(),
             sink,
+            native,
             random: seed | 1,
             next_batch_ns: options.start_ns + BATCH_NS,
             next_metric_ns: 0,
@@ -216,6 +243,9 @@ impl Sampler {
     }
 
     fn sample(&mut self, tick: Tick, now_ns: u64) {
+        if let Some((native, _)) = &mut self.native {
+            native.settle();
+        }
         let changes = self.births.look(now_ns);
         self.apply(&changes, tick, now_ns);
         if !self.births.tells_of_execution() {
@@ -246,6 +276,8 @@ impl Sampler {
                 threads_given: &mut self.threads_given,
                 counts: &mut self.counts,
                 locator: &mut self.locator,
+                native: self.native.as_mut().map(|(native, _)| native),
+                tasks: self.options.tasks,
             };
             act(target, &mut shared);
         }
@@ -433,6 +465,7 @@ impl Sampler {
             interval_ns: self.options.interval_ns,
             memory_course: self.memory_course.points,
             sink: self.sink,
+            native: self.native,
             children_unnamed: self.births.unnamed(),
             children_unobserved: self.children_unobserved,
         })

@@ -40,5 +40,7 @@ mod tests {
         check("/usr/lib/python3.12/json/decoder.py", "json/decoder.py");
         check("<frozen importlib._bootstrap>", "importlib._bootstrap");
         check("<string>", "<string>");
+        assert_eq!(short_path("/srv/app.py", ""), "/srv/app.py");
+        assert_eq!(short_path("/srv/app.py", "/"), "/srv/app.py");
     }
 }

@@ -7,6 +7,8 @@
 use naja_recording::{Function, FunctionId, FunctionKind, NodeId, StackNode, State};
 use rustc_hash::FxHashMap;
 
+use crate::native;
+
 /// Nodes after which the tree is begun anew: some 100 MB of bookkeeping would come at ten times as many.
 const NODES_MAX: usize = 400_000;
 
@@ -43,7 +45,7 @@ struct Node {
 }
 
 /// Identifies a function: its file, qualified name and first line.
-type FunctionKey = (String, String, u32);
+pub(crate) type FunctionKey = (String, String, u32);
 
 /// The tree of stacks of a whole recording.
 #[derive(Debug)]
@@ -162,6 +164,28 @@ impl Stacks {
         id
     }
 
+    /// The function of a node of this generation.
+    pub(crate) fn function_of(&self, node: NodeId) -> Option<&Function> {
+        let node = &self.nodes[self.index(node)?];
+        self.functions.get((node.function - self.functions_before) as usize - 1)
+    }
+
+    /// Puts the calls that `path` stands for, outermost first, on top of another stack.
+    pub(crate) fn replant(&mut self, path: &[NodeId], parent: NodeId) -> NodeId {
+        let (mut parent, mut last) = (parent, 0);
+        for &node in path {
+            // A step of the interpreter's own has no node: the one before stands twice.
+            if node != last
+                && let Some(index) = self.index(node)
+            {
+                let Node { function, line, .. } = self.nodes[index];
+                parent = self.node(parent, function, line);
+            }
+            last = node;
+        }
+        parent
+    }
+
     /// Counts one sample of a stack.
     pub(crate) fn count(&mut self, node: NodeId, state: State) {
         let index = (node as usize).checked_sub(self.nodes_before as usize + 1);
@@ -202,6 +226,61 @@ impl Stacks {
         self.node_ids.clear();
         self.functions_given = 0;
         self.nodes_given = 0;
+    }
+
+    /// Puts what functions turned out to be in place of them: functions and lines, outermost first, or nothing. For the
+    /// end, when nothing more is counted: all numbers change.
+    pub(crate) fn translate(&mut self, names: &FxHashMap<FunctionKey, Vec<(Function, u32)>>) {
+        if names.is_empty() {
+            return;
+        }
+        let mut translated = Stacks::with_nodes_max(self.nodes_max);
+        translated.generation = self.generation;
+        let mut ids = vec![0; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            let mut parent = self.index(node.parent).map_or(0, |parent| ids[parent]);
+            let function = &self.functions[(node.function - self.functions_before - 1) as usize];
+            let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
+            let only = [(function.clone(), node.line)];
+            for (function, line) in names.get(&key).map_or(&only[..], Vec::as_slice) {
+                let is_unnamed = native::is_unnamed(function);
+                let function = translated.function_like(function.clone());
+                let is_same =
+                    |above: usize| translated.nodes.get(above).is_some_and(|node| node.function == function);
+                if is_unnamed && translated.index(parent).is_some_and(is_same) {
+                    continue;
+                }
+                parent = translated.node(parent, function, *line);
+            }
+            if let Some(index) = translated.index(parent) {
+                translated.nodes[index].own.add(node.own);
+            }
+            ids[index] = parent;
+        }
+        // Of what earlier stacks counted, only sums are left: they go to the innermost function.
+        let innermost = |key: FunctionKey| match names.get(&key) {
+            None => Some((key, None)),
+            Some(chain) => chain.last().map(|(function, line)| {
+                let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
+                (key, Some(*line))
+            }),
+        };
+        let add = |sum: &mut (Count, Count), (own, total): (Count, Count)| {
+            sum.0.add(own);
+            sum.1.add(total);
+        };
+        for (key, counts) in std::mem::take(&mut self.earlier.functions) {
+            if let Some((key, _)) = innermost(key) {
+                add(translated.earlier.functions.entry(key).or_default(), counts);
+            }
+        }
+        for ((key, line), counts) in std::mem::take(&mut self.earlier.lines) {
+            if let Some((key, found)) = innermost(key) {
+                add(translated.earlier.lines.entry((key, found.unwrap_or(line))).or_default(), counts);
+            }
+        }
+        translated.earlier.modules = std::mem::take(&mut self.earlier.modules);
+        *self = translated;
     }
 
     /// Counts per function and line over the whole recording. A function that calls itself counts once.
@@ -372,6 +451,30 @@ mod tests {
         assert_eq!(own_and_total(&stacks.totals(), "a"), (0, 7));
         assert_eq!(own_and_total(&stacks.totals(), "b"), (3, 3));
         assert_eq!(stacks.take_new(), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_functions_turn_out_to_be_takes_their_place() {
+        let mut stacks = tree(&[("a:1 0x1:0 b:2 0x2:0", 3), ("a:1 0x1:0", 2), ("a:1 0x3:0 b:2", 4)]);
+        let named = |name: &str, line| {
+            let (name, file) = (name.to_owned(), "f.c".to_owned());
+            (Function { qualified_name: name.clone(), name, file, ..Function::default() }, line)
+        };
+        let key = |name: &str| ("f.py".to_owned(), name.to_owned(), 1);
+        let names = FxHashMap::from_iter([
+            (key("0x1"), vec![named("outer", 7), named("inlined", 8)]),
+            (key("0x2"), Vec::new()),
+            (key("0x3"), vec![named("outer", 7), named("inlined", 8)]),
+        ]);
+        stacks.translate(&names);
+        assert_eq!(stacks.nodes.len(), 4);
+        let totals = stacks.totals();
+        let native = |name: &str| {
+            let (own, total) = totals.functions[&("f.c".to_owned(), name.to_owned(), 0)];
+            (own.running, total.running)
+        };
+        assert_eq!((native("outer"), native("inlined")), ((0, 9), (2, 9)));
+        assert_eq!((own_and_total(&totals, "a"), own_and_total(&totals, "b")), ((0, 9), (7, 7)));
     }
 
     #[test]

@@ -12,10 +12,12 @@ use naja_cpython::reader::SampleError;
 use naja_recording::{Batch, Ending, Metric, Process, ProcessId, State, Thread, ThreadId, Tick};
 use naja_system::{Failure, timer};
 
+use crate::native::NativeShared;
 use crate::os_thread::{Activity, OsThread};
 use crate::process_status::{command_line, read_line};
 use crate::python::Python;
 use crate::stacks::Stacks;
+use crate::task_lanes::{TaskLanes, Tasks};
 use crate::thread::TargetThread;
 
 /// After so many failed samples in a row the interpreter is looked for anew: the process may have become
@@ -52,6 +54,8 @@ pub struct SampleCounts {
     pub mended: u64,
     /// Stacks that no try could read.
     pub lost: u64,
+    /// Ticks of tasks that waited and had no lane, since there were too many.
+    pub tasks_without_lane: u64,
 }
 
 /// What a process is said to be doing when its threads do different things: work before waiting, and of
@@ -113,6 +117,9 @@ pub(crate) struct Shared<'a> {
     pub(crate) threads_given: &'a mut ThreadId,
     pub(crate) counts: &'a mut SampleCounts,
     pub(crate) locator: &'a mut Locator,
+    /// What native stacks need, where they are asked for.
+    pub(crate) native: Option<&'a mut NativeShared>,
+    pub(crate) tasks: Tasks,
 }
 
 /// One observed process.
@@ -129,6 +136,8 @@ pub(crate) struct Target {
     failures: u32,
     threads: Vec<TargetThread>,
     ended_threads: EndedThreads,
+    /// Tasks of asyncio that wait, where they are told apart.
+    lanes: TaskLanes,
     /// Ticks by what the process as a whole was doing: the first of [`BY_WEIGHT`] that a thread was doing.
     ticks: [u64; State::ALL.len()],
     /// The tick after the last one that `ticks` holds.
@@ -137,8 +146,9 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
-    /// It had run before the recording began: what it used until then is not the recording's.
-    is_older: bool,
+    /// It had run before the recording began, and its threads were not listed yet: what they used until then is not
+    /// the recording's.
+    has_older_threads: bool,
     /// Time in user and system mode, nanoseconds, up to when it was first seen, where it is older.
     times_at_start: (u64, u64),
     /// The thread that is asked next whether it has run.
@@ -174,13 +184,14 @@ impl Target {
             failures: 0,
             threads: Vec::new(),
             ended_threads: EndedThreads::default(),
+            lanes: TaskLanes::default(),
             ticks: [0; State::ALL.len()],
             next_tick: tick,
             statm: File::open(format!("/proc/{pid}/statm")).ok(),
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
-            is_older: false,
+            has_older_threads: false,
             times_at_start: (0, 0),
             ask_next: 0,
             program: Program::of(pid),
@@ -193,7 +204,7 @@ impl Target {
 
     /// Counts times from now on alone: the process had run before the recording began.
     pub(crate) fn count_from_now(&mut self) {
-        self.is_older = true;
+        self.has_older_threads = true;
         self.times_at_start = user_and_system_ns(self.process.pid).unwrap_or_default();
     }
 
@@ -205,18 +216,20 @@ impl Target {
     pub(crate) fn into_parts(self) -> (Process, [u64; State::ALL.len()], EndedThreads) {
         let mut threads = self.ended_threads;
         threads.kept.extend(self.threads);
+        threads.kept.extend(self.lanes.into_threads());
         (self.process, self.ticks, threads)
     }
 
     /// The tree of stacks was begun anew.
     pub(crate) fn forget_stacks(&mut self) {
         self.threads.iter_mut().for_each(TargetThread::forget_stack);
+        self.lanes.forget_stacks();
     }
 
     /// Ticks of all its threads by state.
     pub(crate) fn thread_ticks(&self) -> [u64; State::ALL.len()] {
         let mut ticks = self.ended_threads.unlisted_ticks;
-        for thread in self.threads.iter().chain(&self.ended_threads.kept) {
+        for thread in self.threads.iter().chain(&self.ended_threads.kept).chain(self.lanes.threads()) {
             add_ticks(&mut ticks, &thread.ticks);
         }
         ticks
@@ -230,6 +243,7 @@ impl Target {
             }
             batch.runs.extend(thread.take_runs());
         }
+        self.lanes.take_new(batch);
         self.threads.extract_if(.., |thread| thread.ended).for_each(|thread| self.ended_threads.add(thread));
     }
 
@@ -254,6 +268,7 @@ impl Target {
         }
         if self.failures == 0 && !clock_moved && self.all_stay_blocked() {
             self.threads.iter_mut().for_each(|thread| thread.repeat(shared));
+            self.lanes.repeat(shared);
             self.note(shared.tick, true);
             return;
         }
@@ -263,6 +278,7 @@ impl Target {
             Err(error) => self.fail(error, shared),
         }
         self.threads.iter_mut().for_each(|thread| thread.note(shared));
+        self.lanes.note(shared);
         self.note(shared.tick, false);
     }
 
@@ -290,7 +306,7 @@ impl Target {
                 }
                 self.process.unobserved.clear();
                 self.refresh_command();
-                self.python = Some(Python::new(located));
+                self.python = Some(Python::new(located, shared.tasks));
                 self.attempt_gap_ns = ATTEMPT_GAP_MIN_NS;
                 self.find_threads(shared);
             }
@@ -337,7 +353,7 @@ impl Target {
                 continue;
             }
             let Some(mut os) = OsThread::open(pid, tid) else { continue };
-            if self.is_older && self.process.first_tick == shared.tick {
+            if self.has_older_threads {
                 os.count_from_now();
             }
             *shared.threads_given += 1;
@@ -357,6 +373,7 @@ impl Target {
                 python.name_threads_soon();
             }
         }
+        self.has_older_threads = false;
     }
 
     /// Whether every thread was blocked at the last look and has not run since.
@@ -393,7 +410,11 @@ impl Target {
 
     fn sample_stacks(&mut self, shared: &mut Shared<'_>) -> Result<(), SampleError> {
         match &mut self.python {
-            Some(python) => python.sample(&self.memory, self.process.pid, &mut self.threads, shared),
+            Some(python) => {
+                python.sample(&self.memory, self.process.pid, &mut self.threads, shared)?;
+                python.sample_tasks(&self.memory, &mut self.threads, &mut self.lanes, shared);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -401,6 +422,7 @@ impl Target {
     /// A sample failed as a whole: the interpreter starts, ends, or was replaced by another program.
     fn fail(&mut self, error: SampleError, shared: &mut Shared<'_>) {
         self.threads.iter_mut().for_each(TargetThread::lose);
+        self.lanes.clear();
         match error {
             SampleError::Memory(MemoryError::Gone) => return self.check_alive(shared.tick),
             // It has given up or gained privileges, and stays the program that it was.
@@ -443,6 +465,7 @@ impl Target {
         self.process.unobserved.clear();
         self.refresh_command();
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.lanes.clear();
         self.python = None;
         self.failures = 0;
         self.attempt_at_ns = 0;
@@ -491,6 +514,7 @@ impl Target {
         self.process.ending = self.ending;
         self.process.last_tick = tick;
         self.threads.iter_mut().for_each(|thread| thread.ended = true);
+        self.lanes.clear();
         // What was only for sampling it goes: there may be many that have ended.
         self.python = None;
         self.statm = None;

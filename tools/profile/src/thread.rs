@@ -34,6 +34,8 @@ pub(crate) struct TargetThread {
     system_name: String,
     name_looks: u8,
     runs: Vec<Run>,
+    /// Runs before a gap, not taken yet.
+    earlier: Vec<ThreadRuns>,
     runs_from: Tick,
     next_tick: Tick,
 }
@@ -69,6 +71,7 @@ impl TargetThread {
             gc_ticks: 0,
             ended: false,
             runs: Vec::new(),
+            earlier: Vec::new(),
             runs_from: tick,
             next_tick: tick,
         }
@@ -120,13 +123,33 @@ impl TargetThread {
 
     /// Notes that it has not run since the last tick, so that nothing about it has changed.
     pub(crate) fn repeat(&mut self, shared: &mut Shared<'_>) {
-        if self.ended {
-            return;
+        if !self.ended {
+            shared.counts.taken += self.hold(shared);
         }
+    }
+
+    /// The same of what is no thread of the system, so that nothing was sampled; gives how many ticks were noted.
+    pub(crate) fn hold(&mut self, shared: &mut Shared<'_>) -> u64 {
         let ticks = (shared.tick + 1).saturating_sub(self.next_tick);
         self.push(self.now, ticks);
         (0..ticks).for_each(|_| shared.stacks.count(self.now.node, self.now.state));
-        shared.counts.taken += ticks;
+        ticks
+    }
+
+    /// Leaves out all ticks before `tick` that were not noted: there was nothing then.
+    pub(crate) fn skip_to(&mut self, tick: Tick) {
+        if tick > self.next_tick {
+            let runs = self.take_runs();
+            self.earlier.extend(runs);
+            self.runs_from = tick;
+            self.next_tick = tick;
+        }
+    }
+
+    /// The runs before gaps that [`skip_to`](Self::skip_to) has made, since this was last asked; to be taken before
+    /// [`take_runs`](Self::take_runs).
+    pub(crate) fn take_earlier_runs(&mut self) -> Vec<ThreadRuns> {
+        std::mem::take(&mut self.earlier)
     }
 
     fn push(&mut self, now: Now, ticks: u64) {

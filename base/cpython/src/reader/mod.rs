@@ -57,12 +57,15 @@ impl Layout {
 }
 
 /// A frame of a stack. Both numbers are the target's; what they mean is [`crate::code`]'s business.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// Address of the code object.
     pub code: u64,
     /// The instruction, as the frame has it: an index up to 3.10, an address from 3.11 on.
     pub instruction: u64,
+    /// Whether the interpreter's loop was called for it, as C calls a function. From 3.11 on a loop goes on with what
+    /// a Python function calls, so that those frames have none of their own.
+    pub entered: bool,
 }
 
 /// What came of one thread in a sample.
@@ -198,6 +201,8 @@ pub struct StackReader {
     /// The stack being walked, innermost first, kept between samples for its room.
     scratch: Vec<(u64, Frame)>,
     scratch_again: Vec<(u64, Frame)>,
+    /// What came of the threads while one is sampled alone, likewise.
+    outcomes: Vec<Outcome>,
     /// The addresses that the walk has needed, likewise.
     visited: Vec<u64>,
     /// Address and length of what is copied of the interpreters, likewise.
@@ -217,6 +222,7 @@ impl StackReader {
             keeps_addresses: false,
             scratch: Vec::new(),
             scratch_again: Vec::new(),
+            outcomes: Vec::new(),
             visited: Vec::new(),
             words: Vec::new(),
         }
@@ -282,6 +288,37 @@ impl StackReader {
             }
         }
         Ok(())
+    }
+
+    /// Samples one thread again, that with this state, at a moment which the caller has chosen: while it stands still.
+    /// What is known of the others stays. Returns whether a valid stack was read; where not, what was known of the
+    /// thread stays as well.
+    ///
+    /// Cost: one system call of some 3 µs.
+    pub fn sample_thread(&mut self, memory: &dyn Memory, state: u64) -> bool {
+        let Some(index) = self.threads.iter().position(|thread| thread.state == state) else { return false };
+        self.single_reads_left = SINGLE_READS_MAX;
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.clear();
+        outcomes.extend(self.threads.iter().map(|thread| thread.outcome));
+        self.threads.iter_mut().for_each(|thread| thread.outcome = Outcome::Skipped);
+        self.threads[index].outcome = Outcome::Lost;
+        let mut is_valid = false;
+        for _ in 0..TRIES_MAX {
+            self.plan();
+            if self.copied.fill(memory).is_err() || !self.lists_agree() {
+                break;
+            }
+            self.read_states();
+            is_valid = self.walk_threads(memory);
+            if is_valid {
+                outcomes[index] = Outcome::Valid;
+                break;
+            }
+        }
+        self.threads.iter_mut().zip(&outcomes).for_each(|(thread, outcome)| thread.outcome = *outcome);
+        self.outcomes = outcomes;
+        is_valid
     }
 
     /// Reads the lists of interpreters and threads anew; threads that stay keep what is known of them. Where

@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_last_caller_of_a_frame_is_known() {
         let mut outside = Outside::default();
-        let frame = |code| Frame { code, instruction: 3 };
+        let frame = |code| Frame { code, instruction: 3, entered: true };
         outside.learn_caller(1000, frame(7), 500);
         outside.learn_caller(1000, frame(8), 600);
         assert_eq!(outside.last_caller(1000), Some((frame(8), 600)));

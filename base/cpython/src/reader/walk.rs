@@ -192,6 +192,10 @@ impl StackReader {
             entered_by_interpreter = copied.is_entry;
             if copied.is_entry {
                 visited.push(address);
+                // The record lies between the frame that it was made for and the frame that called.
+                if let Some((_, entered)) = stack.last_mut() {
+                    entered.entered = true;
+                }
             } else {
                 stack.push((address, copied.frame));
                 // Up to 3.10 the root is learnt, and may have been learnt wrongly: nothing calls a true one.
@@ -216,6 +220,13 @@ impl StackReader {
             // 3.14 keeps a tag in the low bits of the reference to the code object.
             code: field(offsets.code, 8) & !7,
             instruction: field(offsets.instruction, instruction_len),
+            entered: match self.layout.version.minor {
+                ..=10 => true,
+                // `is_entry` stands right before the owner.
+                11 => field(offsets.owner - 1, 1) != 0,
+                // The interpreter's own records tell.
+                _ => false,
+            },
         };
         Some(CopiedFrame {
             frame,

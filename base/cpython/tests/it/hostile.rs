@@ -6,12 +6,13 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 7] = [
+const ENTRIES: [Entry; 8] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),
     ("names", hostile::names),
     ("stacks", hostile::stacks),
+    ("tasks", hostile::tasks),
     ("values", hostile::values),
     ("core_file", hostile::core_file),
 ];

@@ -1,6 +1,7 @@
 //! Reads real interpreters: every CPython that is installed on this machine.
 #![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
+mod asyncio;
 mod finding;
 mod hostile;
 mod layout;

@@ -39,10 +39,19 @@ pub fn convert(arguments: &ConvertArguments, screen: &mut dyn Write) -> Result<(
         None => ExportFormat::of_output(&arguments.output)?,
     };
     let reader = Reader::open(&arguments.file)?;
+    if !to_screen && is_same_file(&arguments.file, &arguments.output) {
+        return Err(Failure::new("output-is-the-recording", "the output would replace the recording itself")
+            .hint("`-o FILE` with another name keeps both"));
+    }
     if to_screen {
         return export::write(&reader, format, &arguments.export, &mut UntilItIsGone::new(screen));
     }
     write_file(&reader, format, &arguments.export, &arguments.output)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| path.canonicalize().ok();
+    place(one).is_some_and(|path| place(other) == Some(path))
 }
 
 /// Writes an export into a file: all of it, or the file is as it was.

@@ -42,6 +42,9 @@ pub struct DumpArguments {
     /// Show all processes that the process has started, too
     #[arg(short, long)]
     pub subprocesses: bool,
+    /// Show asyncio's tasks too, as a tree by who waits for whom
+    #[arg(long = "async")]
+    pub tasks: bool,
     /// Show whole paths of files
     #[arg(long)]
     pub full_filenames: bool,
@@ -74,6 +77,7 @@ pub fn dump(
             1 => Some(Limits::SHORT),
             _ => Some(Limits::LONG),
         },
+        tasks: arguments.tasks,
     };
     let (dumps, failures) = read(arguments, &options)?;
     let shown = TextOptions {

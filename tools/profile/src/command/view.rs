@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use naja_recording::Reader;
 use naja_system::Failure;
 
+use super::print;
 use crate::page;
 
 /// An opener that has not ended by then is the browser itself.
@@ -51,16 +52,6 @@ pub fn view(args: &ViewArguments, screen: &mut dyn Write) -> Result<(), Failure>
     match Desktop::of_environment().open(&path) {
         Ok(()) => Ok(()),
         Err(reason) => print(screen, &format!("{reason}: open the file above in any browser\n")),
-    }
-}
-
-fn print(screen: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    let written = screen.write_all(text.as_bytes()).and_then(|()| screen.flush());
-    match written {
-        // Whoever read from us has seen enough, as in `naja view … | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new("cannot-write", "failed to write to stdout").caused_by(&error)),
-        Ok(()) => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Frame, LocalVariable, ProcessDump, ThreadDump};
 use crate::short_path::short_path;
+use crate::task_tree;
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -35,6 +36,7 @@ fn process_info(process: &ProcessDump) -> Value {
         "stopped": process.stopped,
         "interpreters": process.interpreters,
         "other_threads": process.other_threads,
+        "tasks": process.tasks.as_ref().map(|tasks| task_tree::json(tasks, &process.folder)),
     })
 }
 

@@ -27,6 +27,7 @@ use self::system::SystemThread;
 use crate::attach::{self, Attached};
 use crate::os_thread::Activity;
 use crate::process_status;
+use crate::task_tree::{self, TaskTree};
 
 /// Samples until every thread's stack is whole. One is enough nearly always; up to 3.10 and in programs that run many
 /// generators it can take some.
@@ -41,6 +42,8 @@ const PROCESSES_MAX: usize = 4096;
 pub struct DumpOptions {
     /// Local variables, up to these limits.
     pub locals: Option<Limits>,
+    /// Tasks of asyncio.
+    pub tasks: bool,
 }
 
 /// A process as it was at one moment.
@@ -68,6 +71,8 @@ pub struct ProcessDump {
     pub threads: Vec<ThreadDump>,
     /// How many more threads it has, which run no Python.
     pub other_threads: usize,
+    /// Its tasks of asyncio, if they were asked for and this version's are known.
+    pub tasks: Option<TaskTree>,
 }
 
 /// A thread as it was at one moment.
@@ -143,8 +148,8 @@ pub struct LocalVariable {
 pub fn of_process(attached: &Attached, options: &DumpOptions) -> Result<ProcessDump> {
     let pid = attached.pid;
     let system = system::threads(pid);
-    let (interpreters, threads) =
-        read(&attached.memory, &attached.located, &system, options).map_err(|error| {
+    let (interpreters, threads, tasks) = read(&attached.memory, &attached.located, &system, options)
+        .map_err(|error| {
             let is_gone = process_status::ProcessStatus::of(pid).is_none_or(|status| status.is_zombie());
             match is_gone {
                 true => Failure::new("process-ended", format!("process {pid} ended while it was being read"))
@@ -166,6 +171,7 @@ pub fn of_process(attached: &Attached, options: &DumpOptions) -> Result<ProcessD
         interpreters,
         other_threads: system.len().saturating_sub(threads.len()),
         threads,
+        tasks,
     })
 }
 
@@ -240,7 +246,7 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
     };
     let located = Locator::default().locate_in_core(core).map_err(|error| missing(Failure::from(&error)))?;
     let system = system::threads_of_core(core);
-    let (interpreters, threads) = read(core, &located, &system, options).map_err(missing)?;
+    let (interpreters, threads, tasks) = read(core, &located, &system, options).map_err(missing)?;
     Ok(ProcessDump {
         pid: core.pid(),
         parent: None,
@@ -253,6 +259,7 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
         interpreters,
         other_threads: system.len().saturating_sub(threads.len()),
         threads,
+        tasks,
     })
 }
 
@@ -262,10 +269,11 @@ fn read(
     located: &Located,
     system: &[SystemThread],
     options: &DumpOptions,
-) -> Result<(Vec<u64>, Vec<ThreadDump>)> {
+) -> Result<(Vec<u64>, Vec<ThreadDump>, Option<TaskTree>)> {
     let mut reader = StackReader::new(located.into());
     reader.keep_addresses();
     sample(memory, &mut reader)?;
+    let tasks = options.tasks.then(|| task_tree::read(memory, located, &reader)).flatten();
     let mut dumper = Dumper {
         memory,
         located,
@@ -286,7 +294,7 @@ fn read(
     threads.sort_by_key(|thread: &ThreadDump| (thread.os_tid != main || main == 0, thread.interpreter));
     let mut interpreters: Vec<u64> = reader.interpreters().iter().map(|one| one.id).collect();
     interpreters.sort_unstable();
-    Ok((interpreters, threads))
+    Ok((interpreters, threads, tasks))
 }
 
 /// Samples until every stack is whole, all in one and the same sample. A stack that changes too fast for that stays

@@ -6,6 +6,7 @@ use naja_recording::State;
 
 use super::{Frame, LocalVariable, ProcessDump, ThreadDump};
 use crate::short_path::short_path;
+use crate::task_tree;
 
 /// How a dump is shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,10 +47,24 @@ fn write_process(out: &mut String, process: &ProcessDump, options: TextOptions) 
         writeln!(out, "\nNo thread runs Python")?;
     }
     match process.other_threads {
-        0 => Ok(()),
-        1 => writeln!(out, "\n1 more thread runs no Python"),
-        count => writeln!(out, "\n{count} more threads run no Python"),
+        0 => {}
+        1 => writeln!(out, "\n1 more thread runs no Python")?,
+        count => writeln!(out, "\n{count} more threads run no Python")?,
     }
+    let Some(tasks) = &process.tasks else { return Ok(()) };
+    let title = |ident: u64| {
+        let thread = process.threads.iter().find(|thread| thread.ident == ident);
+        thread.map_or_else(
+            || format!("thread {ident:#x}"),
+            |one| format!("thread {} \"{}\"", number(one), one_line(&one.name)),
+        )
+    };
+    let folder = (!options.full_filenames).then_some(process.folder.as_str());
+    write!(out, "\n{}", task_tree::text(tasks, folder, &title))
+}
+
+fn number(thread: &ThreadDump) -> String {
+    if thread.os_tid == 0 { format!("{:#x}", thread.ident) } else { thread.os_tid.to_string() }
 }
 
 fn write_thread(
@@ -64,8 +79,7 @@ fn write_thread(
         (false, true) => "idle+gil",
         (false, false) => "idle",
     };
-    let number = if thread.os_tid == 0 { format!("{:#x}", thread.ident) } else { thread.os_tid.to_string() };
-    write!(out, "Thread {number} ({active}): \"{}\"", one_line(&thread.name))?;
+    write!(out, "Thread {} ({active}): \"{}\"", number(thread), one_line(&thread.name))?;
     let state = sentence(thread);
     if !state.is_empty() {
         write!(out, " {state}")?;

@@ -6,11 +6,11 @@ use naja_system::Failure;
 
 use super::cannot_write;
 use super::content::Content;
-use super::stacks::Stacks;
+use super::stacks::{Shape, Stacks};
 
 /// Writes the lines in the order of their text. The count is in ticks.
 pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut stacks = Stacks::new(content, true);
+    let mut stacks = Stacks::new(content, Shape::Rooted);
     let mut counts: Vec<u64> = Vec::new();
     content.counted(&mut |thread, stretch| {
         let stack = stacks.of(thread, &stretch.run) as usize;

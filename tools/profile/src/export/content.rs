@@ -1,7 +1,8 @@
 //! What of a recording is exported: its tables, and the samples that the options leave.
 
 use naja_recording::{
-    Function, Header, NodeId, Process, ProcessId, Reader, Run, StackNode, State, Thread, ThreadId, Tick,
+    Function, Header, Metric, NodeId, Process, ProcessId, Reader, Run, StackNode, State, Thread, ThreadId,
+    Tick,
 };
 use naja_system::Failure;
 use rustc_hash::FxHashMap;
@@ -9,34 +10,33 @@ use rustc_hash::FxHashMap;
 use super::options::{ExportOptions, Mode};
 
 /// A recording through the eyes of the options.
-pub(super) struct Content<'r> {
+pub(crate) struct Content<'r> {
     reader: &'r Reader<'r>,
-    pub(super) options: &'r ExportOptions,
-    pub(super) processes: Vec<Process>,
+    pub(crate) options: &'r ExportOptions,
+    pub(crate) processes: Vec<Process>,
     /// Those that are exported, by number.
     threads: FxHashMap<ThreadId, Thread>,
-    pub(super) functions: Vec<Function>,
+    pub(crate) functions: Vec<Function>,
     nodes: Vec<StackNode>,
     first_node: NodeId,
     /// The ticks that are exported.
-    pub(super) from: Tick,
+    pub(crate) from: Tick,
     /// See `from`: the tick after the last.
-    pub(super) until: Tick,
+    pub(crate) until: Tick,
 }
 
 /// A stretch of one thread in which nothing changed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
-    #[allow(dead_code, reason = "the formats with a time line need it")]
-    pub(super) first_tick: Tick,
-    pub(super) run: Run,
+pub(crate) struct Stretch {
+    pub(crate) first_tick: Tick,
+    pub(crate) run: Run,
 }
 
 impl<'r> Content<'r> {
     /// Reads the tables.
     ///
     /// Errors: those of the recording; `nothing-to-export` when no process, thread or time fits the options.
-    pub(super) fn new(reader: &'r Reader<'r>, options: &'r ExportOptions) -> Result<Content<'r>, Failure> {
+    pub(crate) fn new(reader: &'r Reader<'r>, options: &'r ExportOptions) -> Result<Content<'r>, Failure> {
         let part = &options.part;
         let mut processes = reader.processes()?;
         let pids: Vec<String> = processes.iter().map(|process| process.pid.to_string()).collect();
@@ -84,33 +84,49 @@ impl<'r> Content<'r> {
         Ok(content)
     }
 
-    pub(super) fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         self.reader.header()
     }
 
+    /// Memory and CPU in the exported time.
+    pub(crate) fn metrics(&self) -> Result<Vec<Metric>, Failure> {
+        let mut metrics = self.reader.metrics()?;
+        metrics.retain(|metric| (self.from..self.until).contains(&metric.tick));
+        Ok(metrics)
+    }
+
+    pub(crate) fn thread(&self, id: ThreadId) -> Option<&Thread> {
+        self.threads.get(&id)
+    }
+
     /// The seconds in so many ticks.
-    pub(super) fn seconds(&self, ticks: Tick) -> f64 {
+    pub(crate) fn seconds(&self, ticks: Tick) -> f64 {
         // Divided at the end: a tick of 0.001 s is then written as such.
         (ticks as f64 * self.header().interval_ns as f64) / 1e9
     }
 
     /// A node of the tree of stacks; `None` for 0.
-    pub(super) fn node(&self, id: NodeId) -> Option<&StackNode> {
+    pub(crate) fn node(&self, id: NodeId) -> Option<&StackNode> {
         self.nodes.get(id.checked_sub(self.first_node)? as usize)
     }
 
+    /// All of them, callers before what they call.
+    pub(crate) fn nodes(&self) -> &[StackNode] {
+        &self.nodes
+    }
+
     /// A function.
-    pub(super) fn function(&self, id: u32) -> Option<&Function> {
+    pub(crate) fn function(&self, id: u32) -> Option<&Function> {
         let first = self.functions.first()?.id;
         self.functions.get(id.checked_sub(first)? as usize)
     }
 
-    pub(super) fn process(&self, id: ProcessId) -> Option<&Process> {
+    pub(crate) fn process(&self, id: ProcessId) -> Option<&Process> {
         self.processes.iter().find(|process| process.id == id)
     }
 
     /// `process 4211 "python app.py"`.
-    pub(super) fn process_name(&self, id: ProcessId) -> String {
+    pub(crate) fn process_name(&self, id: ProcessId) -> String {
         match self.process(id) {
             None => "process unknown".to_owned(),
             Some(process) => {
@@ -122,7 +138,7 @@ impl<'r> Content<'r> {
     /// Whether a sample counts, by mode and state.
     ///
     /// A thread without a Python stack that waits is a library's own (a pool of workers): it never counts.
-    pub(super) fn counts(&self, run: &Run) -> bool {
+    pub(crate) fn counts(&self, run: &Run) -> bool {
         let stacks = &self.options.stacks;
         let runs = matches!(run.state, State::Python | State::Native);
         match stacks.mode() {
@@ -135,7 +151,7 @@ impl<'r> Content<'r> {
 
     /// Gives every stretch of the exported threads and time, those that do not count too, in order of thread, then
     /// time. The first error of `each` ends it.
-    pub(super) fn stretches(
+    pub(crate) fn stretches(
         &self,
         each: &mut dyn FnMut(&Thread, Stretch) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -158,7 +174,7 @@ impl<'r> Content<'r> {
     }
 
     /// As [`Content::stretches`], but only those that count.
-    pub(super) fn counted(
+    pub(crate) fn counted(
         &self,
         each: &mut dyn FnMut(&Thread, Stretch) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -189,6 +205,6 @@ fn listed(words: &[String]) -> String {
 }
 
 /// Text on one line: a name that holds line breaks must not break a format of lines.
-pub(super) fn on_one_line(text: &str) -> String {
+pub(crate) fn on_one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -13,11 +13,23 @@ pub enum ExportFormat {
     /// A page with flame graph, time line and source
     #[value(alias = "flamegraph")]
     Html,
+    /// A flame graph as a picture
+    Svg,
     /// One line for each stack, with its count
     #[value(alias = "raw", alias = "folded")]
     Collapsed,
     /// For speedscope.app
     Speedscope,
+    /// Trace events, for Perfetto and chrome://tracing
+    #[value(alias = "chrometrace")]
+    Chrome,
+    /// For profiler.firefox.com
+    #[value(alias = "gecko")]
+    Firefox,
+    /// For `go tool pprof` and what else reads profile.proto
+    Pprof,
+    /// Text: hot lines of the source with their callers and callees, as `naja heat` shows them
+    Heat,
 }
 
 /// Ends of file names. The first that fits decides, so that longer ends come before shorter ones.
@@ -25,10 +37,19 @@ const ENDS: &[(&str, ExportFormat)] = &[
     (".naja", ExportFormat::Naja),
     (".html", ExportFormat::Html),
     (".htm", ExportFormat::Html),
+    (".svg", ExportFormat::Svg),
     (".collapsed", ExportFormat::Collapsed),
     (".folded", ExportFormat::Collapsed),
     (".txt", ExportFormat::Collapsed),
+    (".speedscope.json", ExportFormat::Speedscope),
+    (".trace.json", ExportFormat::Chrome),
+    (".gecko.json", ExportFormat::Firefox),
+    (".profile.json", ExportFormat::Firefox),
+    (".firefox.json", ExportFormat::Firefox),
     (".json", ExportFormat::Speedscope),
+    (".pprof", ExportFormat::Pprof),
+    (".pb.gz", ExportFormat::Pprof),
+    (".heat", ExportFormat::Heat),
 ];
 
 impl ExportFormat {
@@ -38,8 +59,13 @@ impl ExportFormat {
     /// |---|---|
     /// | `.naja` | the recording |
     /// | `.html`, `.htm` | page |
+    /// | `.svg` | picture |
     /// | `.collapsed`, `.folded`, `.txt` | collapsed stacks |
-    /// | `.json` | speedscope |
+    /// | `.trace.json` | Chrome trace |
+    /// | `.firefox.json`, `.gecko.json`, `.profile.json` | Firefox Profiler |
+    /// | `.speedscope.json`, `.json` | speedscope |
+    /// | `.pprof`, `.pb.gz` | pprof |
+    /// | `.heat` | hot lines as text |
     pub fn from_path(path: &Path) -> Option<ExportFormat> {
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         ENDS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format)

@@ -4,16 +4,24 @@
 //! the same; each format has a file. Nothing here is larger in memory than the recording's tree of stacks and one
 //! thread's runs. Start at [`write`].
 
+mod chrome;
 mod collapsed;
-mod content;
+pub(crate) mod content;
+mod firefox;
 mod format;
+mod html;
 mod options;
+mod pprof;
+mod protobuf;
 mod speedscope;
-mod stacks;
+pub(crate) mod stacks;
+mod svg;
+mod time_line;
 
 use std::io::{self, Write};
 
 use naja_recording::Reader;
+use naja_report::text::Style;
 use naja_system::Failure;
 
 pub use format::ExportFormat;
@@ -23,7 +31,7 @@ use content::Content;
 
 /// Writes the recording to `out`.
 ///
-/// A page shows the whole recording whatever `options` say.
+/// A page shows its own frames: of `options.stacks`, it takes mode, `idle` and `threads` for what it opens with.
 ///
 /// Errors: those of the recording; `nothing-to-export` when the options leave out everything that there is;
 /// `cannot-write` when `out` fails.
@@ -41,11 +49,18 @@ pub fn write(
                 .hint("copy the file, or choose another format"));
         }
         ExportFormat::Html => {
-            let html = crate::page::html(crate::page::input(reader)?);
-            out.write_all(html.as_bytes()).map_err(cannot_write)?;
+            html::write(reader, &Content::new(reader, options)?, &mut out)?;
         }
+        ExportFormat::Svg => svg::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Collapsed => collapsed::write(&Content::new(reader, options)?, &mut out)?,
         ExportFormat::Speedscope => speedscope::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Chrome => chrome::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Firefox => firefox::write(&Content::new(reader, options)?, &mut out)?,
+        ExportFormat::Heat => {
+            let heat = crate::heat::Heat::of(reader, options)?;
+            out.write_all(crate::heat::text::whole(&heat, Style::PLAIN).as_bytes()).map_err(cannot_write)?;
+        }
+        ExportFormat::Pprof => pprof::write(&Content::new(reader, options)?, &mut out)?,
     }
     out.flush().map_err(cannot_write)
 }

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 
 use naja_recording::Thread;
 use naja_system::Failure;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cannot_write;
 use super::content::{Content, on_one_line};
-use super::stacks::{StackId, Stacks};
+use super::stacks::{Shape, StackId, Stacks};
 
 /// Up to so many ticks of a thread are one sample each, as readers of py-spy's files expect who count samples. Beyond,
 /// equal neighbours are one sample with a greater weight.
@@ -18,7 +18,7 @@ const SINGLE_TICKS_MAX: u64 = 1_000_000;
 
 /// Writes the file.
 pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut stacks = Stacks::new(content, false);
+    let mut stacks = Stacks::new(content, Shape::Bare);
     let mut profiles = Profiles { content, out, any: false };
     let mut now: Option<(Thread, Vec<(StackId, u64)>)> = None;
     profiles.begin().map_err(cannot_write)?;
@@ -107,14 +107,15 @@ impl Profiles<'_> {
         }
         write!(self.out, "],\"shared\":{{\"frames\":[")?;
         for (index, frame) in stacks.frames.iter().enumerate() {
-            let known = |yes: bool, value: Value| if yes { value } else { Value::Null };
-            let frame = json!({
-                "name": frame.name,
-                "file": known(!frame.file.is_empty(), json!(frame.file)),
-                "line": known(frame.line != 0, json!(frame.line)),
-                "col": null,
-            });
-            write!(self.out, "{}{frame}", if index == 0 { "" } else { "," })?;
+            // What is not known is left out: the format has no null.
+            let mut frame_json = json!({ "name": frame.name });
+            if !frame.file.is_empty() {
+                frame_json["file"] = json!(frame.file);
+            }
+            if frame.line != 0 {
+                frame_json["line"] = json!(frame.line);
+            }
+            write!(self.out, "{}{frame_json}", if index == 0 { "" } else { "," })?;
         }
         writeln!(self.out, "]}}}}")
     }

@@ -51,12 +51,24 @@ impl Frame {
     }
 }
 
+/// What a format wants of stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A process at the root where there are several, a thread where the options ask for it.
+    Rooted,
+    /// Neither: the format tells processes and threads apart itself.
+    Bare,
+    /// As [`Shape::Bare`], with one frame for each function, and the collector on top wherever it runs.
+    Calls,
+}
+
 /// All frames and stacks met so far.
 pub(super) struct Stacks<'c> {
     content: &'c Content<'c>,
-    /// Processes and threads stand at the root.
-    with_roots: bool,
+    shape: Shape,
     pub(super) frames: Vec<Frame>,
+    /// Line of the function's `def`, for each frame.
+    first_lines: Vec<u32>,
     frame_ids: FxHashMap<Frame, FrameId>,
     /// Frame of a function's line.
     frame_of: FxHashMap<(FunctionId, u32), FrameId>,
@@ -68,13 +80,13 @@ pub(super) struct Stacks<'c> {
 }
 
 impl<'c> Stacks<'c> {
-    /// No stack yet. `with_roots` is for formats that do not tell processes and threads apart themselves: a process
-    /// is then at the root where there are several, a thread where the options ask for it.
-    pub(super) fn new(content: &'c Content<'c>, with_roots: bool) -> Stacks<'c> {
+    /// No stack yet.
+    pub(super) fn new(content: &'c Content<'c>, shape: Shape) -> Stacks<'c> {
         Stacks {
             content,
-            with_roots,
+            shape,
             frames: Vec::new(),
+            first_lines: Vec::new(),
             frame_ids: FxHashMap::default(),
             frame_of: FxHashMap::default(),
             stacks: vec![(0, 0)],
@@ -97,12 +109,17 @@ impl<'c> Stacks<'c> {
             }
             node => self.above(root, node),
         };
-        if run.gc && self.content.options.stacks.gc {
+        if run.gc && (self.content.options.stacks.gc || self.shape == Shape::Calls) {
             let name = "<GC>".to_owned();
             let frame = self.frame(Frame { name, file: String::new(), line: 0, kind: FrameKind::Collector });
             stack = self.push(stack, frame);
         }
         stack
+    }
+
+    /// Line of the `def` of a frame's function; 0 where it has none.
+    pub(super) fn first_line(&self, frame: FrameId) -> u32 {
+        self.first_lines.get(frame as usize).copied().unwrap_or(0)
     }
 
     /// How many stacks there are, the empty one among them.
@@ -130,7 +147,7 @@ impl<'c> Stacks<'c> {
 
     fn root(&mut self, thread: &Thread) -> StackId {
         let mut stack = 0;
-        if !self.with_roots {
+        if self.shape != Shape::Rooted {
             return stack;
         }
         if self.content.processes.len() > 1 {
@@ -171,7 +188,7 @@ impl<'c> Stacks<'c> {
         let function = self.content.function(id);
         let line = match function {
             _ if options.nolineno => 0,
-            Some(function) if options.function => function.first_line,
+            Some(function) if options.function || self.shape == Shape::Calls => function.first_line,
             _ => line,
         };
         if let Some(&known) = self.frame_of.get(&(id, line)) {
@@ -194,7 +211,9 @@ impl<'c> Stacks<'c> {
                 kind: FrameKind::Function(function.kind),
             },
         };
+        let first_line = function.map_or(0, |function| function.first_line);
         let frame = self.frame(frame);
+        self.first_lines[frame as usize] = first_line;
         self.frame_of.insert((id, line), frame);
         frame
     }
@@ -203,6 +222,7 @@ impl<'c> Stacks<'c> {
         let next = self.frames.len() as FrameId;
         *self.frame_ids.entry(frame).or_insert_with_key(|frame| {
             self.frames.push(frame.clone());
+            self.first_lines.push(0);
             next
         })
     }
@@ -217,6 +237,6 @@ impl<'c> Stacks<'c> {
 }
 
 /// The name of a function: its qualified one where the interpreter keeps it.
-pub(super) fn label(function: &naja_recording::Function) -> &str {
+pub(crate) fn label(function: &naja_recording::Function) -> &str {
     if function.qualified_name.is_empty() { &function.name } else { &function.qualified_name }
 }

@@ -19,7 +19,7 @@ const STACK_ORDER = ["python", "native", "gil-wait", "io-wait", "lock-wait", "ch
 const stateOf = (word) => STATES[word] ?? { label: word, colours: ["#888", "#888"], about: word };
 
 /** Hue and saturation of each kind of code (see KINDS): our own code is warm, so that the eye finds it. */
-const KIND_HUES = [[27, 88], [282, 42], [205, 52], [60, 6]];
+const KIND_HUES = [[27, 88], [282, 42], [205, 52], [60, 6], [165, 42], [340, 52]];
 
 const theme = {
   dark: false,

@@ -53,6 +53,17 @@ pub struct PageInput {
     pub report: Value,
     /// The samples.
     pub samples: Samples,
+    /// What the page opens with.
+    pub start: PageStart,
+}
+
+/// What a page opens with, where that is not what it would choose itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageStart {
+    /// The flame graph has a part for each thread.
+    pub by_thread: bool,
+    /// States that are counted; empty for the page's own choice.
+    pub states: Vec<State>,
 }
 
 /// The page's data, not yet compressed.
@@ -103,9 +114,14 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
             "name": names.functions.iter().map(|function| short(label(function))).collect::<Vec<_>>(),
             "file": names.file_of,
             "line": names.functions.iter().map(|function| function.first_line).collect::<Vec<_>>(),
+            "kind": names.functions.iter().map(|function| function.kind.word()).collect::<Vec<_>>(),
         },
         "sources": texts,
         "report": input.report,
+        "start": {
+            "by_thread": input.start.by_thread,
+            "states": input.start.states.iter().map(|state| state.word()).collect::<Vec<_>>(),
+        },
         "columns": columns.directory,
     });
     assemble(&json, &columns.bytes)

@@ -36,7 +36,7 @@ const KEY_HELP = [
   ["Table and source", [
     ["↑ ↓ Enter", "choose a function"],
     ["r", "sort by own, total, name"],
-    ["v", "functions or lines"],
+    ["v", "functions, lines, files"],
     ["h", "hottest line of the function"],
     ["z", "its largest frame in the flame graph"],
   ]],
@@ -84,7 +84,7 @@ function listenToKeys(page) {
     g: next("group", "none", "process", "thread"),
     c: next("colour", "kind", "file", "function"),
     r: next("sort", "own", "total", "name"),
-    v: next("list", "functions", "lines"),
+    v: next("list", "functions", "lines", "files"),
     l: toggle("lines"),
     i: toggle("invert"),
     o: toggle("flip"),

@@ -15,9 +15,6 @@ class ProfilePage {
     this.flame = new Flame(recording, this.choices);
     this.table = new Table(recording, this.choices);
     this.source = new SourceView(recording, this.choices);
-    this.table.opened = (line) => {
-      this.source.wanted = line;
-    };
     this.presets = makePresets(recording);
     this.makeFilters();
     this.connectBar();
@@ -37,8 +34,8 @@ class ProfilePage {
     else if (any(["search"])) this.flame.search();
     else if (any(["colour"])) this.flame.draw();
     if (refiltered || any(["selected"])) this.timeline.update(values, changed, this.sums);
-    if (refiltered || any(["search", "sort", "list", "selected"])) this.table.update(values, this.sums);
-    if (refiltered || any(["selected"])) this.source.update(values, this.sums, changed);
+    if (refiltered || any(["search", "sort", "list", "selected", "line"])) this.table.update(values, this.sums);
+    if (refiltered || any(["selected", "line"])) this.source.update(values, this.sums, changed);
     this.showFilters(values);
     this.showBar(values);
     if (refiltered) {
@@ -159,7 +156,10 @@ class ProfilePage {
     byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
     byId("theme-button").addEventListener("click", () => theme.toggle());
     byId("help-button").addEventListener("click", showKeys);
-    byId("flame-legend").append(...KINDS.map((kind, index) => el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)));
+    // The kinds of Python code are always told; native code and tasks are there only where they were asked for.
+    const present = new Set([0, 1, 2, 3, ...this.recording.functionKind]);
+    byId("flame-legend").append(...KINDS.flatMap((kind, index) =>
+      (present.has(index) ? [el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)] : [])));
   }
 
   showBar(values) {

@@ -8,8 +8,10 @@ const STATE_BITS = 15;
 const GIL_BIT = 16;
 const GC_BIT = 32;
 const ROOT = 0;
+/** More lines than a file has, so that a file and a line make one number. */
+const LINES_MAX = 16777216;
 
-const KINDS = ["application", "package", "standard library", "no file"];
+const KINDS = ["application", "package", "standard library", "no file", "native code", "task"];
 
 class Recording {
   constructor({ meta, columns }) {
@@ -46,7 +48,7 @@ class Recording {
     this.functionCount = functions.name.length;
     this.fileKind = files.map(kindOfFile);
     this.fileShort = files.map(shortFile);
-    this.functionKind = functions.file.map((file) => this.fileKind[file]);
+    this.functionKind = functions.file.map((file, code) => ({ native: 4, task: 5 })[functions.kind[code]] ?? this.fileKind[file]);
   }
 
   readNodes(columns) {
@@ -97,7 +99,7 @@ class Recording {
   }
 
   /**
-   * Marks the nodes that are the outermost of their function, and of their (file, line), on their stack:
+   * Marks the nodes that are the outermost of their function, file, and (file, line) on their stack:
    * a total adds only those, so that recursion is not counted twice. Preorder makes it one pass.
    */
   markOutermost() {
@@ -107,6 +109,8 @@ class Recording {
     this.outermostLine = new Uint8Array(this.nodeCount);
     const functionUntil = new Int32Array(this.functionCount);
     const lineUntil = [];
+    this.outermostFile = new Uint8Array(this.nodeCount);
+    const fileUntil = new Int32Array(this.fileShort.length);
     this.lineFunction = [];
     this.lineNumber = [];
     for (let node = 1; node < this.nodeCount; node += 1) {
@@ -115,7 +119,12 @@ class Recording {
         this.outermost[node] = 1;
         functionUntil[code] = this.nodeEnd[node];
       }
-      const key = this.functionFile[code] * 16777216 + this.nodeLine[node];
+      const file = this.functionFile[code];
+      if (node >= fileUntil[file]) {
+        this.outermostFile[node] = 1;
+        fileUntil[file] = this.nodeEnd[node];
+      }
+      const key = file * LINES_MAX + this.nodeLine[node];
       let line = lineIds.get(key);
       if (line === undefined) {
         line = lineIds.size;
@@ -131,6 +140,12 @@ class Recording {
       }
     }
     this.lineCount = lineIds.size;
+    this.lineIds = lineIds;
+  }
+
+  /** The number by which sums know a line of a file, or undefined where it has no sample. */
+  lineId(file, line) {
+    return this.lineIds.get(file * LINES_MAX + line);
   }
 
   /** Which threads a filter on process and thread (indexes, or null) leaves, as 0 and 1. */
@@ -168,7 +183,7 @@ class Recording {
     return { filter, mask, own, stateTicks, gilTicks, gcTicks, ...this.totals(own) };
   }
 
-  /** Totals of nodes, functions and lines that follow from the nodes' own ticks. */
+  /** Totals of nodes, functions, lines and files that follow from the nodes' own ticks. */
   totals(own) {
     const total = Float64Array.from(own);
     for (let node = this.nodeCount - 1; node > 0; node -= 1) total[this.nodeParent[node]] += total[node];
@@ -176,16 +191,21 @@ class Recording {
     const functionTotal = new Float64Array(this.functionCount);
     const lineOwn = new Float64Array(this.lineCount);
     const lineTotal = new Float64Array(this.lineCount);
+    const fileOwn = new Float64Array(this.fileShort.length);
+    const fileTotal = new Float64Array(this.fileShort.length);
     for (let node = 1; node < this.nodeCount; node += 1) {
       if (total[node] === 0) continue;
       const code = this.nodeFunction[node];
       const line = this.nodeLineId[node];
       functionOwn[code] += own[node];
       lineOwn[line] += own[node];
+      const file = this.functionFile[code];
+      fileOwn[file] += own[node];
+      if (this.outermostFile[node]) fileTotal[file] += total[node];
       if (this.outermost[node]) functionTotal[code] += total[node];
       if (this.outermostLine[node]) lineTotal[line] += total[node];
     }
-    return { total, functionOwn, functionTotal, lineOwn, lineTotal, ticks: total[ROOT] };
+    return { total, functionOwn, functionTotal, lineOwn, lineTotal, fileOwn, fileTotal, ticks: total[ROOT] };
   }
 
   /** Who called the function and whom it called, in ticks: two lists of [function, ticks], largest first. */
@@ -210,6 +230,41 @@ class Recording {
     }
     const sorted = (map) => [...map].sort((a, b) => b[1] - a[1]);
     return { callers: sorted(callers), callees: sorted(callees) };
+  }
+
+  /**
+   * What led to a line and what it called, in ticks, largest first: callers as [line's number in sums, ticks],
+   * callees as [function, ticks]. A line that is on a stack several times counts where it is outermost, so that own
+   * time and callees together are its total.
+   */
+  neighboursOfLine(line, sums) {
+    const callers = new Map();
+    const callees = new Map();
+    const add = (map, key, ticks) => map.set(key, (map.get(key) ?? 0) + ticks);
+    const isIt = (node) => this.nodeLineId[node] === line && this.outermostLine[node];
+    for (let node = 1; node < this.nodeCount; node += 1) {
+      const ticks = sums.total[node];
+      const parent = this.nodeParent[node];
+      if (ticks === 0 || parent === ROOT) continue;
+      if (isIt(node)) add(callers, this.nodeLineId[parent], ticks);
+      if (isIt(parent)) add(callees, this.nodeFunction[node], ticks);
+    }
+    const sorted = (map) => [...map].sort((a, b) => b[1] - a[1]);
+    return { callers: sorted(callers), callees: sorted(callees) };
+  }
+
+  /** For each file the line with the most own ticks, of equal ones the most in total: its number in sums, or -1. */
+  hottestLines(sums) {
+    const hottest = new Int32Array(this.fileShort.length).fill(-1);
+    for (let line = 0; line < this.lineCount; line += 1) {
+      if (sums.lineTotal[line] === 0) continue;
+      const file = this.functionFile[this.lineFunction[line]];
+      const best = hottest[file];
+      const more = best < 0 || sums.lineOwn[line] > sums.lineOwn[best] ||
+        (sums.lineOwn[line] === sums.lineOwn[best] && sums.lineTotal[line] > sums.lineTotal[best]);
+      if (more) hottest[file] = line;
+    }
+    return hottest;
   }
 
   /** Own and total ticks of each line of a file: a map from line number to { own, total, code }. */
@@ -326,7 +381,7 @@ class Recording {
   }
 }
 
-/** 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
+/** Of Python code: 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
 function kindOfFile(file) {
   if (/[\\/](site|dist)-packages[\\/]/.test(file)) return 1;
   if (/[\\/]lib(64)?[\\/]python\d/.test(file) || /^<frozen /.test(file) || /[\\/]python3\d*\.zip[\\/]/.test(file)) return 2;

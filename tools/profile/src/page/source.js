@@ -1,4 +1,4 @@
-// The selected function: who calls it, whom it calls, and its source with the heat of each line.
+// The selected function, or a line of it: who calls it, whom it calls, and its source with the heat of each line.
 
 const SOURCE_LINE_HEIGHT = 18;
 /** Lines of a file are drawn only around what is in view. */
@@ -12,11 +12,22 @@ class SourceView {
     this.scroll = byId("source-scroll");
     this.box = byId("source-lines");
     this.file = null;
-    this.wanted = 0; // a line to go to, when another than the hottest was asked for
     this.scroll.addEventListener("scroll", () => this.drawLines());
     new ResizeObserver(() => this.drawLines()).observe(this.scroll);
     byId("close-button").addEventListener("click", () => this.close());
     byId("hottest-button").addEventListener("click", () => this.goToHottest());
+    this.box.addEventListener("click", (event) => {
+      const row = event.target.closest(".line.hot");
+      // A text that was marked is to be copied.
+      if (row && getSelection().isCollapsed) this.choose(Number(row.dataset.line));
+    });
+  }
+
+  /** Shows the callers and callees of a line that is in view; a second time, those of the function again. */
+  choose(line) {
+    const again = this.choices.values.line === line;
+    this.staysInPlace = true;
+    this.choices.set({ selected: this.heat.get(line).code, line: again ? null : line });
   }
 
   close() {
@@ -50,23 +61,55 @@ class SourceView {
       el("b", {}, formatTime(recording.seconds(own))), ` own (${formatShare(own, sums.ticks)}) · `,
       el("b", {}, formatTime(recording.seconds(total))), ` total (${formatShare(total, sums.ticks)}) · `,
       el("span", { class: "path", title: recording.meta.files[file] }, recording.place(code) || KINDS[3]), ` · ${KINDS[recording.functionKind[code]]}`);
-    this.showNeighbours(code, sums);
     this.heat = recording.heatOfFile(file, sums);
+    this.showNeighbours(values, sums);
     this.showFile(file);
-    if (!changed || changed.has("selected") || this.wanted) this.goTo(this.wanted || this.hottestLine());
-    this.wanted = 0;
+    if (this.staysInPlace) this.current = values.line ?? 0;
+    else if (!changed || changed.has("selected") || changed.has("line")) this.goTo(values.line || this.hottestLine());
+    this.staysInPlace = false;
     this.drawLines(true);
   }
 
-  showNeighbours(code, sums) {
-    const { callers, callees } = this.recording.neighbours(code, sums);
-    const whole = sums.functionTotal[code];
-    const list = (title, entries) => el("div", { class: "neighbour-list" }, el("h3", {}, title),
-      entries.length ? el("ul", {}, entries.slice(0, NEIGHBOURS_MAX).map(([other, ticks]) => el("li", {},
-        el("button", { type: "button", class: "link", title: this.recording.place(other), onclick: () => this.choices.set({ selected: other }) }, this.recording.functionName[other]),
-        el("span", { class: "share-text" }, formatShare(ticks, whole)))), entries.length > NEIGHBOURS_MAX ? el("li", { class: "more" }, `and ${entries.length - NEIGHBOURS_MAX} more`) : null)
-        : el("p", { class: "empty" }, "none"));
-    byId("neighbours").replaceChildren(list("Called by", callers), list("Calls", callees));
+  /** Callers and callees of the chosen line, else of the function, each a link. */
+  showNeighbours({ selected, line }, sums) {
+    const { recording } = this;
+    const id = line === null ? undefined : recording.lineId(recording.functionFile[selected], line);
+    this.showLineFacts(line, id, sums);
+    const ofFunction = ([other, ticks]) => ({ other, line: null, place: recording.place(other), ticks });
+    const ofLine = ([caller, ticks]) => {
+      const other = recording.lineFunction[caller];
+      return { other, line: recording.lineNumber[caller], place: recording.place(other, recording.lineNumber[caller]), ticks };
+    };
+    const found = id === undefined ? recording.neighbours(selected, sums) : recording.neighboursOfLine(id, sums);
+    const whole = id === undefined ? sums.functionTotal[selected] : sums.lineTotal[id];
+    byId("neighbours").replaceChildren(
+      this.neighbourList("Called by", found.callers.map(id === undefined ? ofFunction : ofLine), whole),
+      this.neighbourList("Calls", found.callees.map(ofFunction), whole),
+    );
+  }
+
+  neighbourList(title, entries, whole) {
+    const item = ({ other, line, place, ticks }) => el("li", {},
+      el("button", { type: "button", class: "link", title: place, onclick: () => this.choices.set({ selected: other, line }) },
+        this.recording.functionName[other], el("span", { class: "at" }, place)),
+      el("span", { class: "share-text", title: formatTime(this.recording.seconds(ticks)) }, formatShare(ticks, whole)));
+    const more = entries.length > NEIGHBOURS_MAX ? el("li", { class: "more" }, `and ${entries.length - NEIGHBOURS_MAX} more`) : null;
+    return el("div", { class: "neighbour-list" }, el("h3", {}, title),
+      entries.length ? el("ul", {}, entries.slice(0, NEIGHBOURS_MAX).map(item), more) : el("p", { class: "empty" }, "none"));
+  }
+
+  /** Own and total of the chosen line, and the way back to the whole function. */
+  showLineFacts(line, id, sums) {
+    const facts = byId("line-facts");
+    facts.hidden = line === null;
+    if (facts.hidden) return;
+    const [own, total] = id === undefined ? [0, 0] : [sums.lineOwn[id], sums.lineTotal[id]];
+    const amount = (ticks) => el("b", {}, formatTime(this.recording.seconds(ticks)));
+    facts.replaceChildren(
+      el("b", {}, `Line ${line}`), ": ", amount(own), ` own (${formatShare(own, sums.ticks)}) · `,
+      amount(total), ` total (${formatShare(total, sums.ticks)}) `,
+      el("button", { type: "button", class: "link", onclick: () => this.choices.set({ line: null }) }, "whole function"),
+    );
   }
 
   showFile(file) {
@@ -121,7 +164,9 @@ class SourceView {
     this.drawn = [first, last];
     const rows = [];
     for (let index = first; index < last; index += 1) rows.push(this.line(index));
+    const focused = this.box.contains(document.activeElement) ? document.activeElement.closest(".line").dataset.line : null;
     this.box.replaceChildren(...rows);
+    if (focused) this.box.querySelector(`[data-line="${focused}"] button`)?.focus({ preventScroll: true });
   }
 
   line(index) {
@@ -131,13 +176,21 @@ class SourceView {
     const share = (ticks) => (ticks ? formatShare(ticks, sums.ticks) : "");
     const row = el("div", {
       class: `line${heat ? " hot" : ""}${number === this.current ? " current" : ""}`,
-      title: heat ? `own ${formatTime(recording.seconds(heat.own))}, total ${formatTime(recording.seconds(heat.total))}` : null,
-    }, el("span", { class: "number" }, String(number)), el("span", { class: "own" }, heat ? share(heat.own) : ""),
+      "data-line": number,
+      title: heat ? `own ${formatTime(recording.seconds(heat.own))}, total ${formatTime(recording.seconds(heat.total))}: click shows callers and callees` : null,
+    }, this.lineNumber(number, heat), el("span", { class: "own" }, heat ? share(heat.own) : ""),
       el("span", { class: "total" }, heat ? share(heat.total) : ""), el("code", {}, colourLine(this.lines[index], this.inString[index])));
     row.style.top = `${index * SOURCE_LINE_HEIGHT}px`;
     row.style.setProperty("--widest", `${this.widest}ch`);
     if (heat && sums.ticks) row.style.setProperty("--heat", `${Math.round(Math.sqrt(heat.total / sums.ticks) * 42)}%`);
     return row;
+  }
+
+  /** The number of a line with samples is a button, so that the keyboard reaches it; a click anywhere does the same. */
+  lineNumber(number, heat) {
+    if (!heat) return el("span", { class: "number" }, String(number));
+    const chosen = this.choices.values.line === number;
+    return el("button", { type: "button", class: "number", "aria-pressed": String(chosen), "aria-label": `Line ${number}: callers and callees` }, String(number));
   }
 }
 

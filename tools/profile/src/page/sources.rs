@@ -18,7 +18,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// What the page has of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Text {
+pub(crate) enum Text {
     /// The text as the recording kept it.
     Recorded(String),
     /// The text read from disk when the page was made.
@@ -30,7 +30,7 @@ pub(super) enum Text {
 /// The texts of `files`, which come hottest first.
 ///
 /// Files without a recorded text are read from disk, relative names below `working_directory`.
-pub(super) fn choose(
+pub(crate) fn choose(
     files: &[&str],
     recorded: &[Source],
     working_directory: &str,

@@ -8,7 +8,7 @@ function initialChoices(recording) {
     process: null, // index, or null for all
     thread: null,
     states: defaultStates(recording), // a bit for each state
-    group: "none", // flame graph: none, process, thread
+    group: recording.meta.start.by_thread ? "thread" : "none", // flame graph: none, process, thread
     lines: false, // flame graph: split functions by line
     invert: false, // flame graph: from the leaves
     flip: false, // flame graph: root at the bottom
@@ -16,17 +16,20 @@ function initialChoices(recording) {
     zoom: "", // flame graph: path of the node that fills the width
     search: "",
     selected: null, // function whose details are shown
+    line: null, // a line of its file, whose callers and callees are shown in place of the function's
     sort: "own", // function table: own, total, name
-    list: "functions", // functions, lines
+    list: "functions", // functions, lines, files
   };
 }
 
 /**
- * Every state but lost samples; where threads that sleep or wait for a lock make up a third of the samples, they
+ * The states that the page was made for; without such, every state but lost samples; where threads that sleep or wait for a lock make up a third of the samples, they
  * would hide the rest of the graph, so it starts without them. The chips show what is left out.
  */
 function defaultStates(recording) {
   const words = recording.meta.states;
+  const told = recording.meta.start.states.reduce((bits, word) => bits | (1 << words.indexOf(word)), 0);
+  if (told) return told;
   const all = ((1 << words.length) - 1) & ~(1 << words.indexOf("lost"));
   const idle = ["lock-wait", "sleep", "child-wait", "stopped"].reduce((bits, word) => bits | (1 << words.indexOf(word)), 0);
   if (recording.threads.length < 2) return all;
@@ -57,6 +60,8 @@ class Choices {
   }
 
   set(patch) {
+    // A line belongs to the function that it was chosen with.
+    if ("selected" in patch && !("line" in patch)) patch = { ...patch, line: null };
     const changed = Object.keys(patch).filter((name) => this.values[name] !== patch[name]);
     if (changed.length === 0) return;
     Object.assign(this.values, patch);
@@ -112,10 +117,11 @@ class Choices {
       case "thread": return index(recording.threads.length);
       case "states": return index(1 << recording.stateCount);
       case "selected": return index(recording.functionCount);
+      case "line": return index(LINES_MAX);
       case "group": return word("none", "process", "thread");
       case "colour": return word("kind", "file", "function");
       case "sort": return word("own", "total", "name");
-      case "list": return word("functions", "lines");
+      case "list": return word("functions", "lines", "files");
       case "lines": case "invert": case "flip": return text === "true";
       case "zoom": return /^[-\d.:]*$/.test(text) ? text : undefined;
       case "search": return text;

@@ -1,7 +1,14 @@
-// The table of functions or lines: own and total, sortable, searchable; it says in words what the graph shows.
+// The table of functions, lines or files: own and total, sortable, searchable; it says in words what the graph shows.
 
 /** Rows that are shown first; a button shows more. */
 const TABLE_ROWS = 100;
+
+/** Of each list its title, what one entry is called, and what several are. */
+const LISTS = {
+  functions: ["Functions", "function", "functions"],
+  lines: ["Hot lines", "line", "lines"],
+  files: ["Files", "file", "files"],
+};
 
 class Table {
   constructor(recording, choices) {
@@ -12,7 +19,7 @@ class Table {
     for (const sort of ["own", "total", "name"]) {
       byId(`sort-${sort}`).firstElementChild.addEventListener("click", () => choices.set({ sort }));
     }
-    for (const list of ["functions", "lines"]) byId(`list-${list}`).addEventListener("click", () => choices.set({ list }));
+    for (const list of Object.keys(LISTS)) byId(`list-${list}`).addEventListener("click", () => choices.set({ list }));
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-code]");
       if (row) this.open(row);
@@ -20,10 +27,34 @@ class Table {
     this.body.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** Entries of the chosen list: key, function, line, own and total ticks. */
+  /** Entries of the chosen list: function, line, own and total ticks. A file's are those of its hottest line. */
   entries(values, sums) {
     const { recording } = this;
     const matches = searcher(recording, values.search);
+    const names = recording.functionName;
+    const name = (entry) => (values.list === "files" ? recording.fileShort[recording.functionFile[entry.code]] : names[entry.code]);
+    const order = {
+      own: (a, b) => b.own - a.own || b.total - a.total,
+      total: (a, b) => b.total - a.total || b.own - a.own,
+      name: (a, b) => name(a).localeCompare(name(b)) || a.line - b.line,
+    };
+    const list = values.list === "files" ? this.files(sums, matches) : this.functionsOrLines(values, sums, matches);
+    return list.sort(order[values.sort]);
+  }
+
+  files(sums, matches) {
+    const { recording } = this;
+    const found = matches && new Set([...matches.keys()].filter((code) => matches[code]).map((code) => recording.functionFile[code]));
+    const list = [];
+    for (const [file, line] of recording.hottestLines(sums).entries()) {
+      if (line < 0 || (found && !found.has(file))) continue;
+      list.push({ code: recording.lineFunction[line], line: recording.lineNumber[line], own: sums.fileOwn[file], total: sums.fileTotal[file] });
+    }
+    return list;
+  }
+
+  functionsOrLines(values, sums, matches) {
+    const { recording } = this;
     const byLine = values.list === "lines";
     const own = byLine ? sums.lineOwn : sums.functionOwn;
     const total = byLine ? sums.lineTotal : sums.functionTotal;
@@ -34,13 +65,7 @@ class Table {
       if (matches && !matches[code]) continue;
       list.push({ code, line: byLine ? recording.lineNumber[key] : 0, own: own[key], total: total[key] });
     }
-    const names = recording.functionName;
-    const order = {
-      own: (a, b) => b.own - a.own || b.total - a.total,
-      total: (a, b) => b.total - a.total || b.own - a.own,
-      name: (a, b) => names[a.code].localeCompare(names[b.code]) || a.line - b.line,
-    };
-    return list.sort(order[values.sort]);
+    return list;
   }
 
   update(values, sums) {
@@ -51,10 +76,11 @@ class Table {
       const direction = sort === "name" ? "ascending" : "descending";
       byId(`sort-${sort}`).setAttribute("aria-sort", values.sort === sort ? direction : "none");
     }
-    for (const list of ["functions", "lines"]) byId(`list-${list}`).setAttribute("aria-pressed", String(values.list === list));
-    byId("table-title").textContent = values.list === "lines" ? "Hot lines" : "Functions";
-    const noun = values.list === "lines" ? ["line", "lines"] : ["function", "functions"];
-    byId("table-note").textContent = `${formatCount(this.list.length)} ${noun[this.list.length === 1 ? 0 : 1]}`;
+    for (const list of Object.keys(LISTS)) byId(`list-${list}`).setAttribute("aria-pressed", String(values.list === list));
+    const [title, one, several] = LISTS[values.list];
+    byId("table-title").textContent = title;
+    byId("sort-name").firstElementChild.textContent = values.list === "files" ? "File" : "Function";
+    byId("table-note").textContent = `${formatCount(this.list.length)} ${this.list.length === 1 ? one : several}`;
     this.fill();
   }
 
@@ -85,18 +111,25 @@ class Table {
       return el("td", { class: "share", title: formatTime(recording.seconds(ticks)) }, bar, el("span", {}, formatShare(ticks, sums.ticks)));
     };
     const swatch = el("i", { class: `kind kind-${recording.functionKind[entry.code]}`, title: kind, role: "img", "aria-label": kind });
-    const chosen = values.selected === entry.code && (values.list === "functions" || this.chosenLine === entry.line);
+    const file = recording.functionFile[entry.code];
+    const chosen = {
+      functions: values.selected === entry.code,
+      lines: values.selected === entry.code && values.line === entry.line,
+      files: values.selected !== null && recording.functionFile[values.selected] === file,
+    }[values.list];
+    const label = values.list === "files" ? recording.fileShort[file] || kind : recording.functionName[entry.code];
+    const title = values.list === "files" ? recording.meta.files[file] : `${recording.functionName[entry.code]}\n${recording.meta.files[file]}`;
+    const beside = values.list === "files" ? `${entry.line ? `hottest line ${entry.line} · ` : ""}${recording.functionName[entry.code]}` : place;
     return el("tr", {
       "data-code": entry.code, "data-line": entry.line, "data-key": `${entry.code}-${entry.line}`, tabindex: -1,
       class: chosen ? "chosen" : null, "aria-selected": chosen ? "true" : null,
-    }, share(entry.own), share(entry.total), el("td", { class: "name", title: `${recording.functionName[entry.code]}\n${recording.meta.files[recording.functionFile[entry.code]]}` },
-      swatch, el("span", { class: "function" }, recording.functionName[entry.code]), el("span", { class: "place" }, place)));
+    }, share(entry.own), share(entry.total), el("td", { class: "name", title },
+      swatch, el("span", { class: "function" }, label), el("span", { class: "place" }, beside)));
   }
 
   open(row) {
-    this.chosenLine = Number(row.dataset.line);
-    this.choices.set({ selected: Number(row.dataset.code) });
-    this.opened?.(this.chosenLine);
+    const line = this.values.list === "functions" ? null : Number(row.dataset.line);
+    this.choices.set({ selected: Number(row.dataset.code), line });
   }
 
   focus() {

@@ -6,4 +6,5 @@
 )]
 
 mod attach;
+mod export;
 mod page;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use naja_profile::page::{self, PageInput, Samples};
+use naja_profile::export::{self, ExportFormat, ExportOptions, Mode, PartOptions, StackOptions};
+use naja_profile::page::{self, PageInput, PageStart, Samples};
 use naja_profile::view::{ViewArguments, view};
 use naja_recording::{
-    Batch, Dropped, Function, Header, Metric, Process, Run, Source, StackNode, State, Thread, ThreadRuns,
-    Writer,
+    Batch, Dropped, Function, FunctionKind, Header, Metric, Process, Reader, Run, Source, StackNode, State,
+    Thread, ThreadRuns, Writer,
 };
 use naja_testkit::Browser;
 use naja_testkit::browser::key;
@@ -49,6 +50,7 @@ impl Made {
             sources: vec![],
             report: Value::Null,
             samples: Samples::new(0, until_tick),
+            start: PageStart::default(),
         };
         Made { input, runs: vec![] }
     }
@@ -586,6 +588,111 @@ fn source_lines_carry_their_heat() {
     );
 }
 
+/// What the details say of callers and callees: for each list, names with places and shares.
+fn neighbours(browser: &Browser) -> Value {
+    browser.run(
+        "return [...document.querySelectorAll('#neighbours .neighbour-list')].map((list) =>
+           [...list.querySelectorAll('li')].map((item) => [...item.children].map((part) =>
+             [...part.childNodes].map((node) => node.textContent).join(' ')).join(' = ')))",
+    )
+}
+
+#[test]
+fn a_click_on_a_line_shows_its_callers_and_callees_as_links_to_their_lines() {
+    let Some(browser) = Browser::start() else { return };
+    let _folder = open(&browser, shop());
+    browser.run(ALL_STATES);
+    browser.run("naja.choices.set({ selected: naja.recording.functionName.indexOf('parse') })");
+    browser.wait_for("return document.querySelectorAll('#source-lines .hot').length > 0");
+    browser.run("document.querySelector('#source-lines [data-line=\"12\"] code').click()");
+    browser.wait_for("return !document.getElementById('line-facts').hidden");
+    let facts = browser.run("return document.getElementById('line-facts').textContent");
+    let facts = facts.as_str().unwrap();
+    assert!(facts.starts_with("Line 12: 150 ms own (2.6 %) · 1.35 s total (23.6 %)"), "{facts}");
+    // Own time and what is called make up the total; the caller is told with its line.
+    let truth = browser.run(
+        "const { recording, sums } = naja; const file = recording.functionFile[recording.functionName.indexOf('parse')];
+         const line = recording.lineId(file, 12); const found = recording.neighboursOfLine(line, sums);
+         const sum = (list) => list.reduce((sum, [, ticks]) => sum + ticks, 0);
+         return [sum(found.callers), sum(found.callees) + sums.lineOwn[line], sums.lineTotal[line],
+           found.callers.map(([caller]) => recording.functionName[recording.lineFunction[caller]] + recording.lineNumber[caller])]",
+    );
+    assert_eq!(truth, json!([1350, 1350, 1350, ["main23"]]));
+    let listed = neighbours(&browser);
+    assert_eq!(listed[0], json!(["main shop/app.py:23 = 100 %"]));
+    photograph(&browser, "line");
+    // The link goes to the caller's line, and the address keeps it.
+    browser.run("document.querySelector('#neighbours button').click()");
+    browser.wait_for("return document.getElementById('line-facts').textContent.startsWith('Line 23')");
+    assert_eq!(browser.run("return document.getElementById('detail-title').textContent"), "main");
+    assert_eq!(
+        browser.run("return document.querySelector('#source-lines .current .number').textContent"),
+        "23"
+    );
+    browser.wait_for("return location.hash.includes('line=23')");
+    // By keyboard, and back to the whole function.
+    browser.run("document.querySelector('#source-lines [data-line=\"24\"] button').focus()");
+    browser.keys(key::ENTER);
+    browser.wait_for("return document.getElementById('line-facts').textContent.startsWith('Line 24')");
+    let focused = browser.run("return document.activeElement.getAttribute('aria-label')");
+    assert_eq!(focused, "Line 24: callers and callees");
+    browser.run("document.querySelector('#line-facts button').click()");
+    browser.wait_for("return document.getElementById('line-facts').hidden");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn native_code_and_tasks_are_kinds_of_their_own() {
+    let Some(browser) = Browser::start() else { return };
+    let mut made = shop();
+    let legend =
+        "return [...document.querySelectorAll('.legend-entry')].map((entry) => entry.textContent).join()";
+    for (name, kind) in [("load", FunctionKind::Native), ("main", FunctionKind::Task)] {
+        made.input.functions.iter_mut().find(|function| function.name == name).unwrap().kind = kind;
+    }
+    let _folder = open(&browser, made);
+    assert_eq!(browser.run(legend), "application,package,standard library,no file,native code,task");
+    let kinds = browser.run(
+        "const { functionName, functionKind } = naja.recording;
+         return ['load', 'main', 'parse'].map((name) => functionKind[functionName.indexOf(name)])",
+    );
+    assert_eq!(kinds, json!([4, 5, 0]));
+    let _folder = open(&browser, shop());
+    assert_eq!(browser.run(legend), "application,package,standard library,no file");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn files_are_listed_by_heat_and_open_at_their_hottest_line() {
+    let Some(browser) = Browser::start() else { return };
+    let _folder = open(&browser, shop());
+    browser.run(ALL_STATES);
+    browser.run("document.getElementById('list-files').click()");
+    browser.wait_for("return document.getElementById('table-note').textContent.endsWith('files')");
+    let files = browser.run(
+        "const { recording, sums } = naja;
+         const rows = [...document.querySelectorAll('#table-body tr[data-code]')];
+         return rows.map((row) => {
+           const file = recording.functionFile[Number(row.dataset.code)];
+           return [row.querySelector('.function').textContent, sums.fileOwn[file], sums.fileTotal[file]];
+         })",
+    );
+    let files = files.as_array().unwrap();
+    let own = |file: &Value| file[1].as_u64().unwrap();
+    assert!(files.len() > 2 && files.windows(2).all(|pair| own(&pair[0]) >= own(&pair[1])), "{files:?}");
+    // Every sample is in exactly one file itself.
+    let all = browser.run("return naja.sums.ticks").as_u64().unwrap();
+    assert_eq!(files.iter().map(own).sum::<u64>(), all, "{files:?}");
+    photograph(&browser, "files");
+    browser.run(
+        "[...document.querySelectorAll('#table-body tr')].find((row) => row.textContent.includes('app.py')).click()",
+    );
+    browser.wait_for("return document.querySelector('#source-lines .current') !== null");
+    let line = browser.run("return document.querySelector('#source-lines .current .number').textContent");
+    assert_eq!(line, "6", "the line of the file with the most own time");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
 #[test]
 fn callers_and_callees_add_up() {
     let Some(browser) = Browser::start() else { return };
@@ -753,6 +860,48 @@ fn write_recording(made: &Made, path: &Path) {
     writer.write(&batch).unwrap();
     writer.set_report(&made.input.report.to_string()).unwrap();
     writer.finish().unwrap();
+}
+
+#[test]
+fn a_converted_page_opens_as_the_options_say() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("shop.naja");
+    let made = shop();
+    write_recording(&made, &recording);
+    let reader = Reader::open(&recording).unwrap();
+    let html = folder.path().join("shop.html");
+    let check = |stacks: StackOptions, part: PartOptions, expected: Value| {
+        let mut page = Vec::new();
+        export::write(&reader, ExportFormat::Html, &ExportOptions { stacks, part }, &mut page).unwrap();
+        std::fs::write(&html, page).unwrap();
+        browser.open(&html);
+        browser.wait_for("return document.body.classList.contains('ready')");
+        let opened = browser.run(
+            "const { recording, choices } = naja; const { states, group } = choices.values;
+             return [recording.meta.states.filter((_, state) => (states >> state) & 1), group,
+               recording.threads.map((thread) => thread.name), recording.firstTick, recording.ticks,
+               recording.rowFlags.every((flags) => flags & 16)]",
+        );
+        assert_eq!(opened, expected);
+        assert_eq!(browser.console(), Vec::<String>::new());
+    };
+    let all =
+        json!(["python", "native", "gil-wait", "io-wait", "lock-wait", "sleep", "child-wait", "stopped"]);
+    let names: Vec<&str> = made.input.threads.iter().map(|thread| thread.name.as_str()).collect();
+    let cpu = StackOptions { mode: Mode::Cpu, threads: true, ..StackOptions::default() };
+    check(cpu, PartOptions::default(), json!([["python", "native"], "thread", names, 0, 2000, false]));
+    let idle = StackOptions { idle: true, ..StackOptions::default() };
+    let part = PartOptions {
+        from: Some(0.5),
+        until: Some(1.5),
+        thread: vec!["reader".into()],
+        ..PartOptions::default()
+    };
+    check(idle, part, json!([all, "none", ["reader"], 500, 1000, false]));
+    let gil = StackOptions { gil: true, ..StackOptions::default() };
+    let part = PartOptions { thread: vec!["reader".into()], ..PartOptions::default() };
+    check(gil, part, json!([all, "none", ["reader"], 0, 2000, true]));
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! The ELF files that a process has mapped. A file that several processes map is read once.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::elf::{self, Layout};
+use crate::maps::{self, Mapping};
+use crate::stack;
+
+/// Files that are kept although no process maps them any more.
+const FILES_MAX: usize = 4096;
+
+/// The kernel's own code in a process is two pages.
+const VDSO_BYTES_MAX: u64 = 64 << 10;
+
+/// A file of machine code: a program, a shared library.
+#[derive(Debug)]
+pub struct ModuleFile {
+    path: String,
+    /// Where it can be read, as far as known: what this process's kernel says, then by name.
+    places: Vec<PathBuf>,
+    head: Vec<u8>,
+    pub(crate) layout: Layout,
+}
+
+impl ModuleFile {
+    pub(crate) fn new(path: String, places: Vec<PathBuf>, head: Vec<u8>, layout: Layout) -> ModuleFile {
+        ModuleFile { path, places, head, layout }
+    }
+
+    /// Its path as the process sees it; `[vdso]` for the kernel's part.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A place where the same file can still be read: after its process has ended, and other than by name, none may
+    /// be left.
+    pub(crate) fn readable(&self) -> Option<&Path> {
+        let is_same = |place: &&PathBuf| elf::head(place).is_some_and(|head| head == self.head);
+        self.places.iter().find(is_same).map(PathBuf::as_path)
+    }
+
+    /// Where its functions lie that `wanted` asks for, by name; addresses are the file's own. One without a known
+    /// size is left out.
+    ///
+    /// Cost: reads the symbol tables, some 20 ns a symbol.
+    pub fn function_ranges(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(String, Range<u64>)> {
+        let functions = self.readable().map(|path| elf::functions(path, wanted)).unwrap_or_default();
+        let sized = functions.into_iter().filter(|function| function.size > 0);
+        let range = |f: elf::Function| Some((f.name, f.address..f.address.checked_add(f.size)?));
+        sized.filter_map(range).collect()
+    }
+
+    /// What must be added to the file's own addresses where it is mapped like this.
+    fn bias(&self, mapping: &Mapping) -> Option<u64> {
+        const PAGE: u64 = 4096;
+        let holds = |load: &&elf::Load| {
+            let first = load.offset & !(PAGE - 1);
+            (first..load.offset.saturating_add(load.size)).contains(&mapping.offset)
+        };
+        // A page may belong to two parts of the file: the later one is what is mapped from its start.
+        let load = self.layout.loads.iter().rev().find(holds)?;
+        let address = load.address.wrapping_add(mapping.offset).wrapping_sub(load.offset);
+        Some(mapping.start.wrapping_sub(address))
+    }
+}
+
+/// All files read so far, for all processes.
+#[derive(Debug, Default)]
+pub struct ModuleFiles {
+    /// By device and inode. `None`: it is no ELF file that can be read.
+    known: FxHashMap<(u64, u64), Option<Arc<ModuleFile>>>,
+}
+
+impl ModuleFiles {
+    fn get(&mut self, pid: u32, mapping: &Mapping, all: &[Mapping]) -> Option<Arc<ModuleFile>> {
+        if let Some(known) = self.known.get(&mapping.file) {
+            return known.clone();
+        }
+        if self.known.len() >= FILES_MAX {
+            self.known.retain(|_, file| file.as_ref().is_some_and(|file| Arc::strong_count(file) > 1));
+        }
+        let file = open(pid, mapping, all).map(Arc::new);
+        self.known.insert(mapping.file, file.clone());
+        file
+    }
+}
+
+fn open(pid: u32, mapping: &Mapping, all: &[Mapping]) -> Option<ModuleFile> {
+    let path = mapping.path.strip_suffix(" (deleted)").unwrap_or(&mapping.path).to_owned();
+    let places = vec![
+        // Needs a privilege, but survives deletion.
+        PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end)),
+        PathBuf::from(format!("/proc/{pid}/root{path}")),
+        PathBuf::from(&path),
+    ];
+    // What the process has in memory tells whether a file of that name is still the same one.
+    let first = all.iter().find(|other| other.file == mapping.file && other.offset == 0);
+    let loaded = first.and_then(|first| {
+        let mut head = vec![0; elf::HEAD_BYTES.min((first.end - first.start) as usize)];
+        let len = stack::copy(pid, first.start, &mut head).ok()?;
+        head.truncate(len);
+        Some(head)
+    });
+    let is_same = |head: &Vec<u8>| {
+        loaded.as_ref().is_none_or(|loaded| head[..] == loaded[..head.len().min(loaded.len())])
+    };
+    let (place, head) = places.iter().find_map(|place| Some((place, elf::head(place).filter(is_same)?)))?;
+    let layout = elf::layout(place)?;
+    Some(ModuleFile::new(path, places, head, layout))
+}
+
+fn vdso(pid: u32, mapping: &Mapping) -> Option<ModuleFile> {
+    let mut bytes = vec![0; (mapping.end - mapping.start).min(VDSO_BYTES_MAX) as usize];
+    let len = stack::copy(pid, mapping.start, &mut bytes).ok()?;
+    let layout = elf::layout_of_bytes(bytes.get(..len)?)?;
+    Some(ModuleFile::new(mapping.path.clone(), Vec::new(), Vec::new(), layout))
+}
+
+/// Code of a file in a process.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// First address.
+    pub start: u64,
+    /// The address after the last.
+    pub end: u64,
+    /// What must be added to the file's own addresses.
+    pub bias: u64,
+    /// The file.
+    pub file: Arc<ModuleFile>,
+}
+
+/// The mapped code of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Modules {
+    /// Sorted by address.
+    list: Vec<Module>,
+    /// Bounds of all mappings, sorted.
+    bounds: Vec<(u64, u64)>,
+}
+
+impl Modules {
+    /// Reads what a process has mapped now.
+    ///
+    /// Errors: those of `/proc/PID/maps`. A file that cannot be read is left out.
+    /// Cost: the tables of every file that was not known yet, some 0.1 to 10 ms each.
+    pub fn read(pid: u32, files: &mut ModuleFiles) -> io::Result<Modules> {
+        let mappings = maps::read(pid)?;
+        let mut list: Vec<Module> = Vec::new();
+        for mapping in mappings.iter().filter(|mapping| mapping.executable) {
+            let file = match mapping.path.as_str() {
+                "[vdso]" => vdso(pid, mapping).map(Arc::new),
+                path if path.starts_with('/') && mapping.file.1 != 0 => files.get(pid, mapping, &mappings),
+                _ => None,
+            };
+            let Some(file) = file else { continue };
+            let Some(bias) = file.bias(mapping) else { continue };
+            list.push(Module { start: mapping.start, end: mapping.end, bias, file });
+        }
+        let bounds = mappings.iter().map(|mapping| (mapping.start, mapping.end)).collect();
+        Ok(Modules { list, bounds })
+    }
+
+    /// All of them, sorted by address.
+    pub fn list(&self) -> &[Module] {
+        &self.list
+    }
+
+    /// The module that holds an address.
+    pub fn find(&self, address: u64) -> Option<&Module> {
+        let after = self.list.partition_point(|module| module.start <= address);
+        self.list.get(after.checked_sub(1)?).filter(|module| address < module.end)
+    }
+
+    /// Where the mapping that holds an address ends: how far a stack can reach.
+    pub fn mapping_end(&self, address: u64) -> Option<u64> {
+        let after = self.bounds.partition_point(|(start, _)| *start <= address);
+        self.bounds.get(after.checked_sub(1)?).map(|(_, end)| *end).filter(|end| address < *end)
+    }
+}

@@ -1,0 +1,284 @@
+//! Native functions between Python's: pauses the thread that is sampled, or reads it where it is blocked, and merges
+//! what it finds with its Python frames.
+//!
+//! The thread stands still only while its registers, its stack and its Python frames are copied; it is unwound after it
+//! has gone on. A thread that is blocked is not paused at all. Start at [`NativeProcess::sample`].
+
+mod figures;
+mod glue;
+mod merge;
+mod places;
+mod translate;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use naja_cpython::memory::LiveProcess;
+use naja_cpython::reader::StackReader;
+use naja_native::modules::{ModuleFile, ModuleFiles};
+use naja_native::pause::Pauser;
+use naja_native::stack::{COPY_BYTES_FIRST, COPY_BYTES_MAX, Registers, StackCopy, UNKNOWN};
+use naja_native::unwind::{End, Unwinder, blocked_at};
+use rustc_hash::FxHashMap;
+
+pub use figures::{NativeFigures, NativeReport};
+pub(crate) use merge::Merged;
+use merge::{Fit, Kind, merge};
+pub(crate) use places::Places;
+pub(crate) use translate::{Names, NativeSink, is_unnamed};
+
+use crate::os_thread::Activity;
+
+/// Threads that may have ended and are not forgotten yet.
+const THREADS_SLACK: usize = 32;
+
+/// How often a stack is copied again, with more of it, in one sample.
+const COPIES_MAX: usize = 3;
+
+/// What all processes share.
+#[derive(Debug, Default)]
+pub(crate) struct NativeShared {
+    pub(crate) places: Places,
+    files: ModuleFiles,
+    pauser: Pauser,
+    stack: StackCopy,
+    addresses: Vec<u64>,
+    merged: Vec<Merged>,
+    figures: NativeFigures,
+    /// Where the loop lies in files of interpreters, by the file's record, which is kept alive with it.
+    loops: FxHashMap<usize, (Arc<ModuleFile>, Arc<Loops>)>,
+}
+
+impl NativeShared {
+    /// Lets go of threads that did not stop in time; to be called at every tick.
+    pub(crate) fn settle(&mut self) {
+        if self.pauser.has_late() {
+            self.pauser.settle();
+        }
+    }
+
+    /// Takes a merged stack back, for its room.
+    pub(crate) fn take_back(&mut self, merged: Vec<Merged>) {
+        self.merged = merged;
+    }
+
+    /// What it cost so far.
+    pub(crate) fn figures(&self) -> NativeFigures {
+        NativeFigures { pauses: self.pauser.figures().clone(), ..self.figures.clone() }
+    }
+
+    /// Where the interpreter's loop lies in a file; nothing where it has none.
+    fn loops(&mut self, file: &Arc<ModuleFile>) -> Arc<Loops> {
+        let known = self.loops.entry(Arc::as_ptr(file) as usize);
+        known.or_insert_with(|| (file.clone(), Arc::new(Loops::of(file)))).1.clone()
+    }
+}
+
+/// The ranges of the interpreter's loop, in the file's own addresses.
+#[derive(Debug, Default)]
+struct Loops {
+    whole: Vec<std::ops::Range<u64>>,
+    parts: Vec<std::ops::Range<u64>>,
+}
+
+impl Loops {
+    fn of(file: &ModuleFile) -> Loops {
+        const LOOP: &str = "_PyEval_EvalFrameDefault";
+        const PART: &str = "_TAIL_CALL_";
+        let mut loops = Loops::default();
+        let is_wanted = |name: &str| {
+            let rest = name.strip_prefix(LOOP);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) || name.starts_with(PART)
+        };
+        for (name, range) in file.function_ranges(&is_wanted) {
+            let list = if name.starts_with(PART) { &mut loops.parts } else { &mut loops.whole };
+            if !list.contains(&range) {
+                list.push(range);
+            }
+        }
+        loops
+    }
+
+    fn kind(&self, address: u64) -> Kind {
+        match address {
+            _ if self.whole.iter().any(|range| range.contains(&address)) => Kind::Loop,
+            _ if self.parts.iter().any(|range| range.contains(&address)) => Kind::LoopPart,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// What is known of the native side of one process.
+#[derive(Debug)]
+pub(crate) struct NativeProcess {
+    pid: u32,
+    unwinder: Unwinder,
+    /// The file that holds the interpreter's loop, where the loop lies in it, and what to subtract from addresses.
+    interpreter: Option<(Arc<ModuleFile>, Arc<Loops>, u64)>,
+    threads: FxHashMap<u32, NativeThread>,
+    threads_kept: usize,
+    /// The modules have changed: an address may belong to another function than before.
+    pub(crate) modules_changed: bool,
+}
+
+#[derive(Debug)]
+struct NativeThread {
+    syscall: Option<File>,
+    copy_bytes: usize,
+    /// A frame pointer that was needed while the thread was blocked at this instruction and stack pointer: it stays the
+    /// same as long as the thread stays there.
+    blocked_with: Registers,
+}
+
+impl NativeProcess {
+    /// `None` where its modules cannot be read.
+    pub(crate) fn new(pid: u32, shared: &mut NativeShared) -> Option<NativeProcess> {
+        let unwinder = Unwinder::new(pid, &mut shared.files).ok()?;
+        let mut process = NativeProcess {
+            pid,
+            unwinder,
+            interpreter: None,
+            threads: FxHashMap::default(),
+            threads_kept: 0,
+            modules_changed: false,
+        };
+        process.find_interpreter(shared);
+        Some(process)
+    }
+
+    /// The file that holds the interpreter's loop: the program itself, or a library whose name mostly says so.
+    fn find_interpreter(&mut self, shared: &mut NativeShared) {
+        let modules = self.unwinder.modules().list();
+        let is_likely = |path: &str| path.rsplit('/').next().is_some_and(|name| name.contains("python"));
+        let likely = modules.iter().filter(|module| is_likely(module.file.path()));
+        let others = modules.iter().filter(|module| !is_likely(module.file.path()));
+        self.interpreter = likely.chain(others).find_map(|module| {
+            let loops = shared.loops(&module.file);
+            (!loops.whole.is_empty()).then(|| (module.file.clone(), loops, module.bias))
+        });
+    }
+
+    /// Forgets threads that do not live any more, now and then.
+    pub(crate) fn keep_threads(&mut self, lives: &mut dyn FnMut(u32) -> bool) {
+        if self.threads.len() > self.threads_kept + THREADS_SLACK {
+            self.threads.retain(|tid, _| lives(*tid));
+            self.threads_kept = self.threads.len();
+        }
+    }
+
+    /// Samples one thread: its Python frames through `reader`, where it has the thread state `state`, and its native
+    /// functions. Gives the merged stack, outermost first, to be [given back](NativeShared::take_back); `None` where the thread could neither be paused nor was
+    /// blocked, and nothing was read.
+    pub(crate) fn sample(
+        &mut self,
+        memory: &LiveProcess,
+        reader: &mut StackReader,
+        (state, tid): (u64, u32),
+        activity: Activity,
+        shared: &mut NativeShared,
+    ) -> Option<Vec<Merged>> {
+        let pid = self.pid;
+        let thread = self.threads.entry(tid).or_insert_with(|| NativeThread {
+            syscall: File::open(format!("/proc/{pid}/task/{tid}/syscall")).ok(),
+            copy_bytes: COPY_BYTES_FIRST,
+            blocked_with: Registers::default(),
+        });
+        let is_blocked = matches!(activity, Activity::Call { .. } | Activity::Elsewhere);
+        let mut found = None;
+        for _ in 0..COPIES_MAX {
+            let NativeShared { stack, pauser, addresses, .. } = &mut *shared;
+            let mut registers = None;
+            let mut is_read = false;
+            let mut copy = |at: Registers, copy_bytes: usize| {
+                registers = Some(at).filter(|at| stack.fill(pid, at.sp, copy_bytes).is_ok());
+                is_read = reader.sample_thread(memory, state);
+            };
+            let read_blocked = is_blocked && thread.read_while_blocked(&mut copy);
+            if !read_blocked && pauser.pause(tid, &mut |at| copy(at, thread.copy_bytes)).is_err() {
+                break;
+            }
+            let Some(registers) = registers.filter(|_| is_read) else { break };
+            addresses.clear();
+            let mut end = self.unwinder.unwind(registers, stack, addresses);
+            if end == End::RegisterUnknown && read_blocked {
+                // Once it is known where the thread stands, it need not be paused there again.
+                let mut fp = UNKNOWN;
+                let _ = pauser.pause(tid, &mut |at| {
+                    if (at.pc, at.sp) == (registers.pc, registers.sp) {
+                        fp = at.fp;
+                    }
+                });
+                thread.blocked_with = Registers { fp, ..registers };
+                if fp != UNKNOWN {
+                    addresses.clear();
+                    end = self.unwinder.unwind(thread.blocked_with, stack, addresses);
+                }
+            }
+            found = Some((end, read_blocked));
+            if end != End::CopyTooShort || thread.copy_bytes >= COPY_BYTES_MAX {
+                break;
+            }
+            thread.copy_bytes = (thread.copy_bytes * 4).min(COPY_BYTES_MAX);
+        }
+        let Some((end, was_blocked)) = found else {
+            shared.figures.without += 1;
+            return None;
+        };
+        shared.figures.stacks += 1;
+        shared.figures.blocked += u64::from(was_blocked);
+        self.refresh(shared);
+        self.merge(reader, state, end, shared);
+        Some(std::mem::take(&mut shared.merged))
+    }
+
+    fn refresh(&mut self, shared: &mut NativeShared) {
+        if self.unwinder.refresh_where_due(&mut shared.files) {
+            self.modules_changed = true;
+            self.find_interpreter(shared);
+        }
+    }
+
+    fn merge(&self, reader: &StackReader, state: u64, end: End, shared: &mut NativeShared) {
+        let kind = |address: u64| match &self.interpreter {
+            Some((_, loops, bias)) => loops.kind(address.wrapping_sub(*bias)),
+            None => Kind::Other,
+        };
+        let python = reader.threads().iter().find(|thread| thread.state == state);
+        let python = python.map(|thread| thread.frames.as_slice()).unwrap_or_default();
+        shared.merged.clear();
+        match merge(&shared.addresses, end, &kind, python, &mut shared.merged) {
+            Fit::Whole => {}
+            Fit::OuterMissing => shared.figures.outer_missing += 1,
+            Fit::Mismatch => shared.figures.mismatched += 1,
+        }
+    }
+
+    /// The function that stands for an address.
+    pub(crate) fn function(
+        &self,
+        address: u64,
+        places: &mut Places,
+        stacks: &mut crate::stacks::Stacks,
+    ) -> naja_recording::FunctionId {
+        let module = self.unwinder.modules().find(address);
+        let interpreter = self.interpreter.as_ref().map(|(file, _, _)| file);
+        places.function(stacks, self.pid, address, module, interpreter)
+    }
+}
+
+impl NativeThread {
+    /// Copies a thread that is blocked, without stopping it: it is at the same place before and after. Returns whether
+    /// that was so.
+    fn read_while_blocked(&mut self, copy: &mut dyn FnMut(Registers, usize)) -> bool {
+        let Some(syscall) = &self.syscall else { return false };
+        let (mut before, mut after) = ([0; 192], [0; 192]);
+        let Ok(before_len) = syscall.read_at(&mut before, 0) else { return false };
+        let Some(mut registers) = blocked_at(&before[..before_len]) else { return false };
+        if (registers.pc, registers.sp) == (self.blocked_with.pc, self.blocked_with.sp) {
+            registers.fp = self.blocked_with.fp;
+        }
+        copy(registers, self.copy_bytes);
+        syscall.read_at(&mut after, 0).is_ok_and(|len| after[..len] == before[..before_len])
+    }
+}
