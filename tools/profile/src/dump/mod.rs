@@ -260,6 +260,7 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
         interpreters,
         other_threads: system.len().saturating_sub(threads.len()),
         threads,
+        tasks,
     })
 }
 
