@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use crate::asyncio::{CHAIN_MAX, TASKS_MAX, TaskReader, TaskThread};
 use crate::code::{decode_and_check, read_code};
+use crate::core_file::CoreFile;
+use crate::locate::Locator;
 use crate::locate::{FoundBy, Located};
 use crate::memory::{Memory, MemoryError, Range};
 use crate::native::{find_libc_tid, os_thread_id};
@@ -171,6 +173,23 @@ pub fn values(input: &[u8]) {
         let _ = describer.value(address).to_string();
         describer.class_name(address);
         let _ = describer.locals(address, 0x20_0040);
+    }
+}
+
+/// Opens a core file, looks for an interpreter in it and reads its memory.
+pub fn core_file(input: &[u8]) {
+    let Ok(core) = CoreFile::of_bytes(input) else { return };
+    let _ = (core.is_cut_off(), core.command().len(), core.program());
+    let mut bytes = [0; 100];
+    for mapping in core.mappings().iter().take(16) {
+        // The files that it names are not the fuzzer's to read.
+        if mapping.path.as_os_str().is_empty() {
+            let _ = core.read(mapping.start, &mut bytes);
+            let _ = core.read(mapping.end.wrapping_sub(7), &mut bytes);
+        }
+    }
+    if core.mappings().iter().all(|mapping| mapping.path.as_os_str().is_empty()) {
+        let _ = Locator::default().locate_in_core(&core);
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod asyncio;
 pub mod code;
+pub mod core_file;
 #[doc(hidden)]
 pub mod hostile;
 pub mod locate;

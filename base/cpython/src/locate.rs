@@ -6,12 +6,13 @@
 
 mod binary;
 mod image;
-mod maps;
+pub(crate) mod maps;
 mod scan;
 mod validate;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use naja_system::Failure;
 
 use self::image::Dynamic;
 use self::maps::{Image, Mapping};
+use crate::core_file::CoreFile;
 use crate::memory::{Memory, MemoryError};
 use crate::native::find_libc_tid;
 use crate::offsets::{ABSENT, COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
@@ -210,11 +212,24 @@ impl Locator {
     /// Cost: the process's list of mappings and some twenty reads, where the symbol is exported, as nearly
     /// everywhere; else the file's symbol table, once per file; else a scan of the program's variables.
     pub fn locate(&mut self, pid: u32, memory: &dyn Memory) -> Result<Located, LocateError> {
+        self.locate_in(Place::Process(pid), memory)
+    }
+
+    /// Finds the interpreter of the process that a core file is of.
+    pub fn locate_in_core(&mut self, core: &CoreFile) -> Result<Located, LocateError> {
+        // Files are told apart by numbers that are a core's own.
+        self.files.clear();
+        let located = self.locate_in(Place::Core(core), core);
+        self.files.clear();
+        located
+    }
+
+    fn locate_in(&mut self, place: Place<'_>, memory: &dyn Memory) -> Result<Located, LocateError> {
         if self.files.len() > FILES_MAX {
             self.files.clear();
         }
-        let mappings = maps::read(pid)?;
-        let main = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let mappings = place.mappings()?;
+        let main = place.program();
         let mut images = maps::images(&mappings);
         // The program itself comes first: where it holds a copy of the library's symbol, the copy counts.
         images.sort_by_key(|image| (image.path != main, !is_python_name(image.name())));
@@ -222,7 +237,7 @@ impl Locator {
 
         for image in &images {
             if self.learn_symbols(memory, image)?.runtime.is_some() {
-                return self.describe(pid, memory, image);
+                return self.describe(place, memory, image);
             }
         }
         let likely: Vec<Image<'_>> = images[..likely]
@@ -231,17 +246,17 @@ impl Locator {
             .cloned()
             .collect();
         for image in &likely {
-            self.learn_file(pid, memory, image);
+            self.learn_file(place, memory, image);
             if self.facts(image).runtime.is_some() {
-                return self.describe(pid, memory, image);
+                return self.describe(place, memory, image);
             }
         }
         for image in &likely {
-            if self.scan(pid, memory, image, &mappings) {
-                return self.describe(pid, memory, image);
+            if self.scan(place, memory, image, &mappings) {
+                return self.describe(place, memory, image);
             }
         }
-        Err(self.explain(pid, memory, &likely, &images))
+        Err(self.explain(place, memory, &likely, &images))
     }
 
     fn facts(&mut self, image: &Image<'_>) -> &mut Facts {
@@ -274,13 +289,13 @@ impl Locator {
     }
 
     /// Looks at the file's section headers and local symbols.
-    fn learn_file(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) {
+    fn learn_file(&mut self, place: Place<'_>, memory: &dyn Memory, image: &Image<'_>) {
         let facts = self.facts(image);
         if facts.file_read {
             return;
         }
         facts.file_read = true;
-        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), binary::open(pid, image)) else {
+        let (Ok(Some(dynamic)), Ok(file)) = (Dynamic::read(memory, image), place.open(image)) else {
             return; // a scan needs neither
         };
         facts.runtime = binary::runtime(file).map(|(address, found_by)| {
@@ -289,8 +304,14 @@ impl Locator {
     }
 
     /// Looks through the variables of an image whose constants are a Python's. Whether it has found it.
-    fn scan(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>, mappings: &[Mapping]) -> bool {
-        let versions = self.versions(pid, memory, image).to_vec();
+    fn scan(
+        &mut self,
+        place: Place<'_>,
+        memory: &dyn Memory,
+        image: &Image<'_>,
+        mappings: &[Mapping],
+    ) -> bool {
+        let versions = self.versions(place, memory, image).to_vec();
         if versions.is_empty() {
             return false;
         }
@@ -309,18 +330,23 @@ impl Locator {
         true
     }
 
-    fn versions(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
+    fn versions(&mut self, place: Place<'_>, memory: &dyn Memory, image: &Image<'_>) -> &[Version] {
         self.facts(image).versions.get_or_insert_with(|| {
-            let file = binary::open(pid, image).ok();
+            let file = place.open(image).ok();
             scan::versions(memory, image, file.as_ref(), is_python_name(image.name()))
         })
     }
 
     /// From the address to an answer that holds on the live process.
-    fn describe(&mut self, pid: u32, memory: &dyn Memory, image: &Image<'_>) -> Result<Located, LocateError> {
+    fn describe(
+        &mut self,
+        place: Place<'_>,
+        memory: &dyn Memory,
+        image: &Image<'_>,
+    ) -> Result<Located, LocateError> {
         let facts = self.facts(image).clone();
-        let (place, found_by) = facts.runtime.ok_or(LocateError::NotPython)?;
-        let runtime = image.start().wrapping_add(place);
+        let (at, found_by) = facts.runtime.ok_or(LocateError::NotPython)?;
+        let runtime = image.start().wrapping_add(at);
         let mut bytes = vec![0; DEBUG_OFFSETS_SIZE_MAX];
         memory.read(runtime, &mut bytes)?;
         let binary = image.path.to_owned();
@@ -335,9 +361,9 @@ impl Locator {
             }
             return Ok(located);
         }
-        let version_symbol = facts.version_symbol.map(|place| image.start().wrapping_add(place));
+        let version_symbol = facts.version_symbol.map(|at| image.start().wrapping_add(at));
         let version = version_from_symbol(memory, version_symbol)
-            .or_else(|| self.version_from_constants(pid, memory, image))
+            .or_else(|| self.version_from_constants(place, memory, image))
             .or_else(|| version_from_name(image.name()))
             .ok_or(LocateError::NotReady)?;
         if (version.major, version.minor) < (3, 8) {
@@ -353,7 +379,7 @@ impl Locator {
         let mut located = Located { version, runtime, offsets, free_threaded: false, binary, found_by };
         validate::check(memory, &located)?;
         if located.offsets.thread.native_id == ABSENT {
-            located.offsets.thread.libc_tid = find_libc_tid(memory, &located, own_number(pid))?;
+            located.offsets.thread.libc_tid = find_libc_tid(memory, &located, place.own_number())?;
         }
         Ok(located)
     }
@@ -361,7 +387,7 @@ impl Locator {
     /// The text of the version, where the file's name does not contradict it.
     fn version_from_constants(
         &mut self,
-        pid: u32,
+        place: Place<'_>,
         memory: &dyn Memory,
         image: &Image<'_>,
     ) -> Option<Version> {
@@ -371,13 +397,13 @@ impl Locator {
             // Programs hold version numbers of other things too; from 3.11 on there is a symbol.
             None => (3, 7) <= (version.major, version.minor) && version.minor <= 12,
         };
-        self.versions(pid, memory, image).iter().copied().find(fits)
+        self.versions(place, memory, image).iter().copied().find(fits)
     }
 
     /// Why nothing was found.
     fn explain(
         &mut self,
-        pid: u32,
+        place: Place<'_>,
         memory: &dyn Memory,
         likely: &[Image<'_>],
         images: &[Image<'_>],
@@ -396,11 +422,48 @@ impl Locator {
             }
             let needs = |dynamic: &Dynamic| dynamic.needs(memory, "libpython");
             let waits_for_library = Dynamic::read(memory, image).ok().flatten().as_ref().is_some_and(needs);
-            if waits_for_library || !self.versions(pid, memory, image).is_empty() {
+            if waits_for_library || !self.versions(place, memory, image).is_empty() {
                 return LocateError::NotReady;
             }
         }
         LocateError::NotPython
+    }
+}
+
+/// What an interpreter is looked for in.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Process(u32),
+    Core(&'a CoreFile),
+}
+
+impl Place<'_> {
+    fn mappings(self) -> Result<Vec<Mapping>, LocateError> {
+        match self {
+            Place::Process(pid) => maps::read(pid),
+            Place::Core(core) => Ok(core.mappings().to_vec()),
+        }
+    }
+
+    fn program(self) -> PathBuf {
+        match self {
+            Place::Process(pid) => std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default(),
+            Place::Core(core) => core.program(),
+        }
+    }
+
+    fn open(self, image: &Image<'_>) -> io::Result<File> {
+        match self {
+            Place::Process(pid) => binary::open(pid, image),
+            Place::Core(core) => core.open_file(image.path),
+        }
+    }
+
+    fn own_number(self) -> u32 {
+        match self {
+            Place::Process(pid) => own_number(pid),
+            Place::Core(core) => core.pid(),
+        }
     }
 }
 

@@ -116,7 +116,7 @@ fn every_thread_is_shown_with_stack_and_state() {
         assert_eq!(first["os_thread_id"], target.pid());
         assert_eq!(names(first)[0], "work", "{interpreter}: innermost first");
         assert_eq!(names(first).last(), Some(&"<module>"));
-        assert_eq!(first["frames"][0]["line"], 34, "{interpreter}");
+        assert_eq!(first["frames"][0]["line"], 30, "{interpreter}");
         let qualified = if minor >= 11 { "Worker.work" } else { "work" };
         assert_eq!(first["frames"][0]["qualified_name"], qualified);
         assert!(first["frames"][0]["filename"].as_str().is_some_and(|file| file.ends_with("/target.py")));
@@ -186,7 +186,7 @@ fn the_text_says_in_words_what_each_thread_does() {
     for part in [
         &format!("Process {pid}: {} -B {}\nCPython ", interpreter.path.display(), path.display()),
         &format!("\nThread {pid} (idle): \"MainThread\" waiting for I/O\n    Worker.work ("),
-        ":34)\n        Arguments:\n            self: <__main__.Worker object at 0x",
+        ":30)\n        Arguments:\n            self: <__main__.Worker object at 0x",
         "            argument: 'first'\n            option: True\n        Locals:\n            point: Point(x=1, y=2)\n",
         "(idle): \"locked\" waiting for a lock\n    wait_for_lock (",
         "(idle): \"dozer\" sleeping\n    doze (",

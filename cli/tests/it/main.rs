@@ -4,6 +4,7 @@ mod bad_input;
 mod children;
 mod command_line;
 mod convert;
+mod core_files;
 mod dump;
 mod dump_async;
 mod endings;

@@ -157,7 +157,9 @@ impl TaskReader {
         let place = if minor <= 13 {
             first + u64::from(copy.u32(top)?).wrapping_sub(1).min(SLOTS_MAX) * 8
         } else {
-            copy.u64(top)?.wrapping_sub(8).wrapping_sub(address)
+            // From 3.15 on an index lies above what is awaited.
+            let above = if minor >= 15 { 16 } else { 8 };
+            copy.u64(top)?.wrapping_sub(above).wrapping_sub(address)
         };
         let next = match u32::try_from(place).ok().map(|place| copy.u64(place)) {
             Some(Ok(next)) => next,

@@ -9,26 +9,26 @@ use crate::memory::MemoryError;
 
 /// A stretch of the process's address space.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) executable: bool,
+pub(crate) struct Mapping {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) executable: bool,
     /// Where in the file it starts.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Device and inode, as the process sees them.
-    pub(super) file: (u64, u64),
+    pub(crate) file: (u64, u64),
     /// Empty for memory without a file; in brackets for the heap and the stack.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Mapping {
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.end - self.start
     }
 
-    pub(super) fn contains(&self, address: u64) -> bool {
+    pub(crate) fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
     }
 

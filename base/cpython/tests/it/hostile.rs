@@ -14,6 +14,7 @@ const ENTRIES: [Entry; 7] = [
     ("stacks", hostile::stacks),
     ("tasks", hostile::tasks),
     ("values", hostile::values),
+    ("core_file", hostile::core_file),
 ];
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, ValueEnum};
+use naja_cpython::core_file::CoreFile;
 use naja_cpython::values::Limits;
 use naja_system::Failure;
 
@@ -103,6 +104,9 @@ fn read(
     arguments: &DumpArguments,
     options: &DumpOptions,
 ) -> Result<(Vec<ProcessDump>, Vec<Failure>), Failure> {
+    if let Some(path) = &arguments.core {
+        return Ok((vec![dump::of_core(&CoreFile::open(path)?, options)?], Vec::new()));
+    }
     let pid = arguments.pid.or(arguments.process);
     match pid {
         Some(pid) if arguments.subprocesses => dump::of_tree(pid, options),

@@ -4,13 +4,14 @@
 //! (one copy, see `naja_cpython::reader`), and nothing is stopped for it. Local variables are read after that, one by
 //! one, while the program goes on; those of a frame that has ended meanwhile are left out. A frame has a kind, so that
 //! machine code and tasks have a place among Python's functions.
-//! Start at [`of_process`]; [`text`] and [`json`] show it.
+//! Start at [`of_process`], or at [`of_core`] for what a crash has left; [`text`] and [`json`] show it.
 
 pub mod json;
 mod system;
 pub mod text;
 
 use naja_cpython::code::{CodeInfo, read_code};
+use naja_cpython::core_file::CoreFile;
 use naja_cpython::locate::{Located, Locator};
 use naja_cpython::memory::Memory;
 use naja_cpython::native::os_thread_id;
@@ -212,6 +213,54 @@ pub fn of_tree(pid: u32, options: &DumpOptions) -> Result<(Vec<ProcessDump>, Vec
         !matches!(failure.name(), "not-python" | "no-such-process" | "process-ended" | "process-is-a-zombie")
     };
     Ok((dumps, failures.into_iter().map(|(_, failure)| failure).filter(is_missed).collect()))
+}
+
+/// Reads all threads of the process that a core file is of.
+///
+/// Errors: those of the interpreter that cannot be found; `core-file-damaged` and `core-file-needs-files` where that is
+/// because a part of the memory is missing.
+pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
+    let missing = |failure: Failure| {
+        let files: Vec<String> =
+            core.missing_files().iter().map(|path| format!("`{}`", path.display())).collect();
+        let path = core.path().display();
+        if core.is_cut_off() {
+            return Failure::new("core-file-damaged", format!("the core file `{path}` is cut off"))
+                .caused_by(&failure)
+                .hint(
+                    "a limit (`ulimit -c`) or a full disk has cut it: the memory that is needed is not in it",
+                );
+        }
+        match files.is_empty() {
+            true => failure.context(&format!("core file `{path}`")),
+            false => Failure::new(
+                "core-file-needs-files",
+                format!(
+                    "the core file `{path}` needs {}, which is not there or has changed",
+                    files.join(", ")
+                ),
+            )
+            .caused_by(&failure)
+            .hint("a core leaves out what was mapped from files: read it where the program ran"),
+        }
+    };
+    let located = Locator::default().locate_in_core(core).map_err(|error| missing(Failure::from(&error)))?;
+    let system = system::threads_of_core(core);
+    let (interpreters, threads, tasks) = read(core, &located, &system, options).map_err(missing)?;
+    Ok(ProcessDump {
+        tasks,
+        pid: core.pid(),
+        parent: None,
+        command: core.command().split_whitespace().map(str::to_owned).collect(),
+        version: located.version.to_string(),
+        free_threaded: located.free_threaded,
+        binary: located.binary.display().to_string(),
+        folder: String::new(),
+        stopped: false,
+        interpreters,
+        other_threads: system.len().saturating_sub(threads.len()),
+        threads,
+    })
 }
 
 /// Interpreters and threads, of whatever has memory.

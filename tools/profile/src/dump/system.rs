@@ -1,5 +1,7 @@
 //! The threads of a process as the system lists them, with what each is doing.
 
+use naja_cpython::core_file::CoreFile;
+
 use crate::os_thread::{Activity, OsThread};
 use crate::process_status::{ProcessStatus, read_line};
 
@@ -25,6 +27,29 @@ pub(super) fn threads(pid: u32) -> Vec<SystemThread> {
     tids.sort_by_key(|tid| (*tid != pid, *tid));
     let contained = ProcessStatus::of(pid).is_some_and(|status| status.is_contained);
     tids.into_iter().filter_map(|tid| thread(pid, tid, contained)).collect()
+}
+
+/// Signals that stop a process without an end: what a debugger notes when it writes a core of a living one.
+const STOPPING: [u32; 3] = [0, 5, 19];
+
+/// The threads that a core file lists, the main one first. What they were doing is not in it.
+pub(super) fn threads_of_core(core: &CoreFile) -> Vec<SystemThread> {
+    let mut threads: Vec<SystemThread> = core
+        .threads()
+        .iter()
+        .enumerate()
+        .map(|(index, thread)| SystemThread {
+            outer_tid: thread.tid,
+            inner_tid: thread.tid,
+            name: String::new(),
+            activity: Activity::Unknown,
+            stopped: false,
+            // All carry the signal; the first is the one that got it.
+            signal: (index == 0 && !STOPPING.contains(&thread.signal)).then_some(thread.signal),
+        })
+        .collect();
+    threads.sort_by_key(|thread| thread.outer_tid != core.pid());
+    threads
 }
 
 fn thread(pid: u32, tid: u32, contained: bool) -> Option<SystemThread> {

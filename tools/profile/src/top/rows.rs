@@ -338,14 +338,14 @@ pub(crate) fn detail(model: &Model, ui: &Ui, detail: &Detail) -> Table {
     }
     let is_readable = detail.source.as_ref().is_some_and(|source| !source.is_empty());
     rows.push(heading(if is_readable { "lines" } else { "lines (the source file cannot be read)" }));
-    for line in lines_of(model, detail, &all) {
+    let lines = lines_of(model, detail, &all);
+    let texts = source_of(detail, &lines);
+    for (line, text) in lines.into_iter().zip(texts) {
         let key = (detail.function, line);
         let counts = |totals: &Totals| totals.lines.get(&key).copied().unwrap_or_default();
         let mut cells = number_cells(&scale.figures(counts(&now), counts(&all)));
         cells.push(of_total(counts(&all).total));
-        let source = line.checked_sub(1).and_then(|at| detail.source.as_ref()?.get(at as usize));
-        let source = source.map_or(String::new(), |text| clean(&text.trim_end().replace('\t', "    ")));
-        cells.push(format!("{line:>5}  {source}"));
+        cells.push(format!("{line:>5}  {text}"));
         let kind = if counts(&all) == OwnTotal::default() { Kind::Faint } else { Kind::Plain };
         rows.push(Row { item: Item::Line(detail.function, line), cells, kind });
     }
@@ -362,6 +362,18 @@ fn lines_of(model: &Model, detail: &Detail, all: &Totals) -> Vec<u32> {
     let first = if defined > 0 { defined.min(first) } else { first };
     let source = detail.source.as_ref().is_some_and(|source| !source.is_empty());
     if !source || (last - first) as usize >= SOURCE_LINES_MAX { seen } else { (first..=last).collect() }
+}
+
+/// The text of lines, without the indentation that all of them have.
+fn source_of(detail: &Detail, lines: &[u32]) -> Vec<String> {
+    let text = |line: &u32| {
+        let text = line.checked_sub(1).and_then(|at| detail.source.as_ref()?.get(at as usize));
+        text.map_or(String::new(), |text| text.trim_end().replace('\t', "    "))
+    };
+    let texts: Vec<String> = lines.iter().map(text).collect();
+    let indentation = |text: &String| text.len() - text.trim_start_matches(' ').len();
+    let common = texts.iter().filter(|text| !text.is_empty()).map(indentation).min().unwrap_or(0);
+    texts.iter().map(|text| clean(text.get(common..).unwrap_or_default())).collect()
 }
 
 /// The header's line of what all threads did, as parts of a bar and words.

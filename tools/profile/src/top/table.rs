@@ -94,6 +94,9 @@ impl Table {
                 break;
             }
             if widths[at] > 0 {
+                // Beside lines of source, of which the start says most, stand names of functions.
+                let is_name = column.width == Width::Content && matches!(row.item, Item::Function(_));
+                let column = if is_name { &Column { width: Width::Tail, ..*column } } else { column };
                 text.push_str(&fitted(column, cell, widths[at]));
                 text.push(' ');
             }

@@ -175,6 +175,7 @@ impl Ui {
             self.show(Page::Functions);
         } else if !self.filter.is_empty() {
             self.filter.clear();
+            (self.chosen, self.offset) = (None, 0);
         } else if self.thread.is_some() || self.process.is_some() {
             (self.thread, self.process) = (None, None);
         } else if self.page == Page::Lines {

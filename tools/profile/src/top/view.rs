@@ -206,6 +206,17 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
     }
     let is_counted = detail.is_some() || matches!(ui.page, Page::Functions | Page::Lines | Page::Tasks);
     if is_counted {
+        // What narrows the table first: it is what must not be overlooked.
+        if let Some(figures) = ui.thread.and_then(|thread| model.thread(thread)) {
+            parts.push(format!("thread {}", clean(&figures.thread.name)));
+        }
+        let process = ui.process.and_then(|id| model.processes().find(|figures| figures.process.id == id));
+        if let Some(figures) = process {
+            parts.push(format!("process {}", figures.process.pid));
+        }
+        if !ui.filter.is_empty() && ui.typing.is_none() {
+            parts.push(format!("with `{}`", clean(&ui.filter)));
+        }
         parts.push(
             match ui.mode {
                 Mode::Cpu => "time running",
@@ -218,16 +229,6 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
         let window = if window > 0.0 { window.min(scene.window_s) } else { scene.window_s };
         let all = whole_seconds(model.counted_ns());
         parts.push(format!("% of the last {window:.1} s, seconds over {all}"));
-        if let Some(figures) = ui.thread.and_then(|thread| model.thread(thread)) {
-            parts.push(format!("thread {}", clean(&figures.thread.name)));
-        }
-        let process = ui.process.and_then(|id| model.processes().find(|figures| figures.process.id == id));
-        if let Some(figures) = process {
-            parts.push(format!("process {}", figures.process.pid));
-        }
-        if !ui.filter.is_empty() && ui.typing.is_none() {
-            parts.push(format!("with `{}`", clean(&ui.filter)));
-        }
         if ui.reverse {
             parts.push("reversed".to_owned());
         }
