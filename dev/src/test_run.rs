@@ -92,10 +92,17 @@ pub(crate) fn run(checkout: &Checkout, _: &[String]) -> Outcome<()> {
 
 /// A fixed slice of every original's own tests, each tool within its budget.
 fn conformance(checkout: &Checkout, parts: &mut Vec<Part>, missing: &mut Vec<String>) {
-    for tool in original::tools(checkout).unwrap_or_default() {
+    let programs = original::program_tools(checkout).unwrap_or_default();
+    let packages = original::tools(checkout).unwrap_or_default();
+    for tool in packages.iter().chain(&programs) {
         let request = Request { tool: tool.clone(), is_quick: true, ..Request::default() };
         let start = Instant::now();
-        let outcome = conformance::run_request(checkout, &request);
+        let is_program = programs.contains(tool);
+        let outcome = if is_program {
+            conformance::run_program(checkout, &request)
+        } else {
+            conformance::run_request(checkout, &request)
+        };
         if let Err(problem) = &outcome
             && problem.message == python::NO_INDEX
         {
@@ -103,9 +110,11 @@ fn conformance(checkout: &Checkout, parts: &mut Vec<Part>, missing: &mut Vec<Str
             continue;
         }
         note(parts, &format!("tests of {tool}"), start, outcome);
-        let originals = original::originals(&checkout.at("tools").join(&tool));
-        if let (Some(part), Ok(originals)) = (parts.last_mut(), originals) {
-            part.budget_minutes = Some(originals.budget_minutes);
+        let folder = checkout.at("tools").join(tool);
+        if let (Some(part), Ok(budget)) = (parts.last_mut(), original::budget_minutes(&folder)) {
+            part.budget_minutes = Some(budget);
+        }
+        if let (false, Ok(originals)) = (is_program, original::originals(&folder)) {
             let without =
                 originals.originals.iter().filter(|one| matches!(one.source(), Ok(Source::Commit(_))));
             for one in without {

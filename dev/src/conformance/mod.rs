@@ -1,5 +1,7 @@
 //! `cargo dev conformance WORD`: the original's own tests, run against naja in its place.
 //!
+//! Where the original is a program, the tool's own script runs its tests: [`run_program`]. For a package:
+//!
 //! They run twice on this machine: with the original, which gives the total, and in an environment without it, where
 //! its import name is naja's. Everything is compared with `expected.toml`; the score goes into `score.json`.
 //! Start at [`run`]; what counts as what is [`score::compare`].
@@ -45,13 +47,35 @@ pub(crate) struct Request {
 /// Builds naja and runs the tests of a tool's originals.
 pub(crate) fn run(checkout: &Checkout, words: &[String]) -> Outcome<()> {
     let request = parse(words).map_err(|message| {
-        let tools = original::tools(checkout).unwrap_or_default().join(" | ");
+        let words = [original::tools(checkout), original::program_tools(checkout)];
+        let tools = words.into_iter().flat_map(Result::unwrap_or_default).collect::<Vec<_>>().join(" | ");
         Problem::new(message).hint(format!(
             "cargo dev conformance {tools} [--quick] [--only ORIGINAL] [--source ORIGINAL=CHECKOUT]"
         ))
     })?;
     package::build(checkout, &[])?;
+    if original::program_tools(checkout)?.contains(&request.tool) {
+        return run_program(checkout, &request);
+    }
     run_request(checkout, &request)
+}
+
+/// Runs the tests of a program's own script against the commands of naja, which is already built.
+pub(crate) fn run_program(checkout: &Checkout, request: &Request) -> Outcome<()> {
+    /// The script ends with this code where the index that has the tests cannot be reached.
+    const UNREACHABLE: i32 = 3;
+    let script = checkout.at("tools").join(&request.tool).join(original::SCRIPT);
+    let mut command = checkout.command(checkout.python());
+    command.arg(&script).env("PYTHONDONTWRITEBYTECODE", "1");
+    if request.is_quick {
+        command.arg("--quick");
+    }
+    let status = command.status().map_err(|error| Problem::path("start", &script, &error))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(UNREACHABLE) => Err(Problem::new(python::NO_INDEX)),
+        _ => Err(Problem::answer_is_no("the tests did not go as expected.toml says")),
+    }
 }
 
 /// The same with naja already built.

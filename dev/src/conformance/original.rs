@@ -12,8 +12,9 @@ use crate::step::{self, Outcome, Problem};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Originals {
-    /// What the quick run in `make test` may take, minutes.
-    pub(crate) budget_minutes: f64,
+    /// For [`budget_minutes`].
+    #[serde(rename = "budget-minutes")]
+    _budget_minutes: f64,
     #[serde(rename = "original")]
     pub(crate) originals: Vec<Original>,
 }
@@ -165,8 +166,36 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Outcome<T> {
         .map_err(|error| Problem::new(format!("`{}` cannot be understood: {error}", path.display())))
 }
 
+/// What runs the tests of an original that is a program: beside the tool's `original.toml`, which is this script's own.
+pub(crate) const SCRIPT: &str = "conformance/run.py";
+
 /// The tools that have a drop-in, by their word, sorted.
 pub(crate) fn tools(checkout: &Checkout) -> Outcome<Vec<String>> {
+    let all = measured_tools(checkout)?;
+    Ok(all.into_iter().filter(|tool| !has_script(checkout, tool)).collect())
+}
+
+/// The tools whose originals are programs, which naja's commands replace, by their word, sorted.
+pub(crate) fn program_tools(checkout: &Checkout) -> Outcome<Vec<String>> {
+    let all = measured_tools(checkout)?;
+    Ok(all.into_iter().filter(|tool| has_script(checkout, tool)).collect())
+}
+
+fn has_script(checkout: &Checkout, tool: &str) -> bool {
+    checkout.at("tools").join(tool).join(SCRIPT).is_file()
+}
+
+/// What the quick run of a tool in `make test` may take, minutes.
+pub(crate) fn budget_minutes(tool: &Path) -> Outcome<f64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Budget {
+        budget_minutes: f64,
+    }
+    Ok(parse::<Budget>(&tool.join("conformance/original.toml"))?.budget_minutes)
+}
+
+fn measured_tools(checkout: &Checkout) -> Outcome<Vec<String>> {
     let folder = checkout.at("tools");
     let entries = std::fs::read_dir(&folder).map_err(|error| Problem::path("read", &folder, &error))?;
     let mut words: Vec<String> = entries
@@ -176,4 +205,20 @@ pub(crate) fn tools(checkout: &Checkout) -> Outcome<Vec<String>> {
         .collect();
     words.sort();
     Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_s_original_is_no_drop_in() {
+        let checkout = Checkout::find().expect("tests run in the checkout");
+        let (dropins, programs) = (tools(&checkout), program_tools(&checkout));
+        let (dropins, programs) = (dropins.expect("they are there"), programs.expect("they are there"));
+        assert!(dropins.contains(&"dates".to_owned()) && !dropins.contains(&"profile".to_owned()));
+        assert_eq!(programs, ["profile"]);
+        let budget = budget_minutes(&checkout.at("tools/profile")).expect("it has one");
+        assert!(budget > 0.0);
+    }
 }

@@ -1,8 +1,9 @@
-"""Measures `naja run` beside py-spy and beside running without it; writes `results.md` and `results.json`.
+"""Measures `naja run`, `naja record` and `naja dump` beside py-spy and beside running without it; writes `results.md` and `results.json`.
 
     against.py [--short] [CASE…]     `cargo dev bench profile` builds first and then starts this
 
-CASE: sampler, slow-down, attained, start, size. Cases that are not named keep the results that they have.
+CASE: sampler, slow-down, attained, start, size, and of `attached.py`: attached, fast, threads, native, dump, accuracy.
+Cases that are not named keep the results that they have.
 Answers are compared before costs; the sides run in turn; every figure is a median and shown with its spread.
 An hour-long recording has a script of its own, `hour.py`.
 """
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import attached as attaching
 import measure
 import results
 from measure import SAMPLER_CORE, TARGET_CORE, WORK
@@ -162,7 +164,19 @@ def depth_text(depth):
     return f"{depth} frames deep" if depth else "shallow"
 
 
-CASES = {"sampler": sampler, "slow-down": slow_down, "attained": attained, "start": start, "size": size}
+CASES = {
+    "sampler": sampler,
+    "slow-down": slow_down,
+    "attained": attained,
+    "start": start,
+    "size": size,
+    "attached": attaching.attached,
+    "fast": attaching.fast,
+    "threads": attaching.threads,
+    "native": attaching.native,
+    "dump": attaching.dump,
+    "accuracy": attaching.accuracy,
+}
 
 
 def main():

@@ -10,7 +10,7 @@ import measure
 JSON = measure.HERE / "results.json"
 PAGE = measure.HERE / "results.md"
 
-HEAD = """# What `naja run` costs
+HEAD = """# What `naja run`, `naja record` and `naja dump` cost
 
 Written by `against.py` (`cargo dev bench profile`) and `hour.py`; do not edit. The targets stand beside the
 figures. Each figure is a median; the spread is from the smallest to the largest run, or, where it says so, the interval
@@ -18,7 +18,8 @@ that holds the median with 95 % (by order statistics, over pairs that ran in tur
 
 Processor time per sample is what wait4 says of the whole sampler (recording, thread states and report included), less
 what the same sampler costs on the same program at one sample a second, over the samples that it took. Targets and
-samplers are pinned to a core each.
+samplers are pinned to a core each. For a profiler that attaches, a target notes its own pace in windows of 50 ms: its
+slow-down is its pace alone, before and after, over its pace while it is sampled, within one process.
 
 """
 

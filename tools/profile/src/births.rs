@@ -254,7 +254,9 @@ pub(crate) fn children(pid: u32) -> impl Iterator<Item = u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.flat_map(|thread| {
         let text = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+        let pids = text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+        // A program that has itself profiled is naja's parent.
+        pids.filter(|pid| *pid != std::process::id()).collect::<Vec<u32>>()
     })
 }
 

@@ -146,6 +146,14 @@ pub(crate) fn user_name(user: u32) -> String {
     }
 }
 
+/// The number of a thread as its process itself sees it, which differs in a container: the last one of `NSpid`.
+pub(crate) fn inner_number(pid: u32, tid: u32) -> Option<u32> {
+    let status = std::fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

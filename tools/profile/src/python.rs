@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::native::{Merged, NativeProcess};
 use crate::os_thread::Activity;
+use crate::process_status::{ProcessStatus, inner_number};
 use crate::stacks::Stacks;
 use crate::target::Shared;
 use crate::task_lanes::Tasks;
@@ -33,6 +34,8 @@ pub(crate) struct Python {
     /// System numbers of threads whose state does not have them (up to 3.10), by thread state and Python's number:
     /// the state of a thread that is about to start carries that of the thread which made it.
     native_ids: FxHashMap<(u64, u64), u32>,
+    /// Whether the process has numbers of its own for its threads, once that is known.
+    is_contained: Option<bool>,
     /// When to look for threads' names next, and how long to wait after that.
     names_due: Tick,
     names_gap: Tick,
@@ -94,6 +97,7 @@ impl Python {
             nodes: FxHashMap::default(),
             generation: 0,
             native_ids: FxHashMap::default(),
+            is_contained: None,
             names_due: 0,
             names_gap: NAMES_GAP_MIN,
             opcodes: Opcodes::default(),
@@ -135,23 +139,35 @@ impl Python {
             let is_known = |thread: &TargetThread| with_native || (!thread.ran && thread.stack_is_known);
             threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended && is_known(thread))
         })?;
-        self.learn_native_ids(memory, pid, threads.len());
+        self.learn_native_ids(memory, pid, threads);
         if self.names_due <= shared.tick {
             self.name_threads(memory, threads, shared.tick);
         }
         let mut pythonic = 0;
+        let is_alone = self.reader.interpreters().len() < 2;
         for index in 0..self.reader.threads().len() {
             let tid = self.tid(&self.reader.threads()[index]);
             if let Some(thread) =
                 threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
             {
+                let nested = if is_alone { Vec::new() } else { self.nested(index) };
+                match nested.as_slice() {
+                    [] | [_] => {}
+                    // Done with the first of them in the list.
+                    [.., first] if *first != index => continue,
+                    all => {
+                        pythonic += 1;
+                        self.assign_nested(memory, all, with_native, thread, shared);
+                        continue;
+                    }
+                }
                 pythonic += 1;
                 // One that was read a moment ago, because its number was not known then, is read on its own next time.
                 let is_due = (thread.ran || !thread.stack_is_known)
                     && self.reader.threads()[index].outcome == Outcome::Skipped;
                 let native =
                     (with_native && is_due).then(|| self.sample_native(memory, index, thread, shared));
-                self.assign(memory, index, native, thread, shared);
+                self.assign(memory, (index, None), native, thread, shared);
             }
         }
         if pythonic < threads.len() {
@@ -164,13 +180,26 @@ impl Python {
         self.native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id)
     }
 
-    /// Up to 3.10 a thread's state does not have its number in the system; it lies in the C library's own
-    /// record of the thread.
-    fn learn_native_ids(&mut self, memory: &dyn Memory, pid: u32, thread_count: usize) {
+    /// Up to 3.10 a thread's state does not have its number in the system; it lies in the C library's own record of the
+    /// thread. In a container both say what the number is in there.
+    fn learn_native_ids(&mut self, memory: &dyn Memory, pid: u32, threads: &[TargetThread]) {
+        let is_contained = *self
+            .is_contained
+            .get_or_insert_with(|| ProcessStatus::of(pid).is_some_and(|status| status.is_contained));
         for read in self.reader.threads() {
-            if read.native_id == 0 && !self.native_ids.contains_key(&(read.state, read.ident)) {
-                let found = os_thread_id(memory, &self.located, read.state);
-                let only = (thread_count == 1).then_some(pid);
+            let is_due = read.native_id == 0 || is_contained;
+            if is_due && !self.native_ids.contains_key(&(read.state, read.ident)) {
+                let inner = match read.native_id {
+                    0 => os_thread_id(memory, &self.located, read.state),
+                    known => Some(known),
+                };
+                let found = if is_contained {
+                    let mut tids = threads.iter().map(|thread| thread.thread.os_tid);
+                    inner.and_then(|inner| tids.find(|tid| inner_number(pid, *tid) == Some(inner)))
+                } else {
+                    inner
+                };
+                let only = (threads.len() == 1).then_some(pid);
                 if let Some(tid) = found.or(only) {
                     self.native_ids.insert((read.state, read.ident), tid);
                 }
@@ -204,11 +233,44 @@ impl Python {
         }
     }
 
-    /// Takes over what the sample showed of one thread.
+    /// The states of the thread that `index` is one of, outermost first: a thread that runs code in an interpreter
+    /// within the interpreter has a state, and a stack, in each.
+    fn nested(&self, index: usize) -> Vec<usize> {
+        let all = self.reader.threads();
+        let tid = self.tid(&all[index]);
+        // Interpreters are listed newest first.
+        (0..all.len()).rev().filter(|other| self.tid(&all[*other]) == tid).collect()
+    }
+
+    /// Puts the stacks of one thread in several interpreters together. Its native functions are left out.
+    fn assign_nested(
+        &mut self,
+        memory: &LiveProcess,
+        states: &[usize],
+        with_native: bool,
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) {
+        let mut outer = 0;
+        for (number, index) in states.iter().enumerate() {
+            if with_native && (thread.ran || !thread.stack_is_known) {
+                // It was passed over, to be read on its own.
+                let state = self.reader.threads()[*index].state;
+                self.reader.sample_thread(memory, state);
+            }
+            if number == 0 || !self.reader.threads()[*index].frames.is_empty() {
+                self.assign(memory, (*index, Some(outer)), None, thread, shared);
+                outer = thread.path.len();
+            }
+        }
+    }
+
+    /// Takes over what the sample showed of one thread, the reader's at `index`. `outer` is for a stack that is one of
+    /// several of its thread: how many frames are outside of it.
     fn assign(
         &mut self,
         memory: &LiveProcess,
-        index: usize,
+        (index, outer): (usize, Option<usize>),
         native: Option<WithNative>,
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
@@ -226,11 +288,16 @@ impl Python {
             return thread.lose();
         }
         shared.counts.taken += 1;
-        if outcome == Outcome::Valid && !matches!(native, Some(WithNative::Merged)) {
+        let is_read = outcome == Outcome::Valid || outer.is_some();
+        if is_read && !matches!(native, Some(WithNative::Merged)) {
             // A path with native functions in it is not one of Python frames alone.
             let is_alike = thread.stack_is_known && matches!(self.native, Native::Unknown);
-            let unchanged = if is_alike { read.unchanged.min(thread.path.len()) } else { 0 };
-            self.follow(memory, index, unchanged, thread, shared);
+            let unchanged = match outer {
+                None if is_alike => read.unchanged.min(thread.path.len()),
+                _ => 0,
+            };
+            let outer = outer.unwrap_or(0).min(thread.path.len());
+            self.follow(memory, index, (outer, unchanged), thread, shared);
         }
         let state = match thread.os.last_seen() {
             Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
@@ -263,20 +330,21 @@ impl Python {
         }
     }
 
-    /// Finds the node of every frame that is new since the last sample.
+    /// Finds the node of every frame that is new since the last sample. `outer` frames of the thread are outside of
+    /// this stack.
     fn follow(
         &mut self,
         memory: &dyn Memory,
         index: usize,
-        unchanged: usize,
+        (outer, unchanged): (usize, usize),
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) {
-        let mut parent = match unchanged {
+        let mut parent = match outer + unchanged {
             0 => 0,
             count => thread.path[count - 1],
         };
-        thread.path.truncate(unchanged);
+        thread.path.truncate(outer + unchanged);
         for position in unchanged..self.reader.threads()[index].frames.len() {
             let frame = self.reader.threads()[index].frames[position];
             parent = self.node(memory, parent, frame, shared);

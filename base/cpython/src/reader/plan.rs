@@ -216,6 +216,7 @@ impl StackReader {
                 self.words.push((base.wrapping_add(u64::from(offset)), 8));
             }
         };
+        word(self.layout.runtime, offsets.runtime.interpreters_head);
         word(self.layout.runtime, offsets.runtime.gil_holder);
         word(self.layout.runtime, offsets.runtime.gc_collecting);
         for interpreter in &self.interpreters {
@@ -313,7 +314,12 @@ impl StackReader {
             let address = interpreter.address.wrapping_add(u64::from(offsets.interpreter.threads_head));
             self.copied.interpreter_word(address) == Some(interpreter.threads_head)
         });
-        heads_agree && (0..self.threads.len()).all(|index| self.neighbours_agree(index))
+        // A new interpreter comes first in the list.
+        let newest = self.layout.runtime.wrapping_add(u64::from(offsets.runtime.interpreters_head));
+        let is_newest = self.interpreters.first().map(|interpreter| interpreter.address);
+        heads_agree
+            && self.copied.interpreter_word(newest) == is_newest
+            && (0..self.threads.len()).all(|index| self.neighbours_agree(index))
     }
 
     fn neighbours_agree(&self, index: usize) -> bool {

@@ -3,7 +3,7 @@
 use naja_cpython::core_file::CoreFile;
 
 use crate::os_thread::{Activity, OsThread};
-use crate::process_status::{ProcessStatus, read_line};
+use crate::process_status::{ProcessStatus, inner_number, read_line};
 
 /// A thread as the system has it.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ fn thread(pid: u32, tid: u32, contained: bool) -> Option<SystemThread> {
     let activity = OsThread::open(pid, tid)?.look();
     let folder = format!("/proc/{pid}/task/{tid}");
     let letter = state_letter(&format!("{folder}/stat"));
-    let inner_tid = if contained { inner_number(&format!("{folder}/status")).unwrap_or(tid) } else { tid };
+    let inner_tid = if contained { inner_number(pid, tid).unwrap_or(tid) } else { tid };
     Some(SystemThread {
         outer_tid: tid,
         inner_tid,
@@ -75,12 +75,4 @@ fn state_letter(path: &str) -> char {
     let stat = std::fs::read(path).unwrap_or_default();
     let after_name = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
     after_name.map_or('?', |letter| char::from(*letter))
-}
-
-/// The last number of `NSpid`: that of the innermost namespace.
-fn inner_number(path: &str) -> Option<u32> {
-    let status = std::fs::read(path).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_whitespace().last()?.parse().ok()
 }

@@ -107,14 +107,13 @@ impl Profiles<'_> {
         }
         write!(self.out, "],\"shared\":{{\"frames\":[")?;
         for (index, frame) in stacks.frames.iter().enumerate() {
-            // What is not known is left out: the format has no null.
-            let mut frame_json = json!({ "name": frame.name });
-            if !frame.file.is_empty() {
-                frame_json["file"] = json!(frame.file);
-            }
-            if frame.line != 0 {
-                frame_json["line"] = json!(frame.line);
-            }
+            // All four, also where nothing is known: readers of py-spy's files, its own tests among them, ask for each.
+            let frame_json = json!({
+                "name": frame.name,
+                "file": (!frame.file.is_empty()).then_some(&frame.file),
+                "line": (frame.line != 0).then_some(frame.line),
+                "col": null,
+            });
             write!(self.out, "{}{frame_json}", if index == 0 { "" } else { "," })?;
         }
         writeln!(self.out, "]}}}}")

@@ -1,0 +1,3 @@
+from naja.profiling import profile as profile
+
+__version__: str
