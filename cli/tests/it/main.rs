@@ -3,8 +3,8 @@
 mod bad_input;
 mod children;
 mod command_line;
-mod core_files;
 mod convert;
+mod core_files;
 mod dump;
 mod dump_async;
 mod endings;
