@@ -17,10 +17,13 @@ use rustc_hash::FxHashSet;
 use crate::stack::Registers;
 
 /// How long a thread is asked again and again, without sleeping, whether it has stopped: most take less.
-const SPIN: Duration = Duration::from_micros(40);
+const SPIN: Duration = Duration::from_micros(20);
 
 /// How long to sleep between two questions after that.
-const NAP: Duration = Duration::from_micros(20);
+const NAP: Duration = Duration::from_micros(30);
+
+/// After how many naps to look whether the thread has ended instead.
+const NAPS_PER_LOOK: u32 = 8;
 
 /// After this a thread that has not stopped, because it sleeps deep inside the kernel or gets no processor, is given
 /// up for this time.
@@ -158,6 +161,7 @@ impl Pauser {
     /// end may get the news in place of this one.
     fn wait_for_stop(&mut self, id: libc::pid_t, since: Instant) -> Result<(Registers, Instant), PauseError> {
         let mut held_since = since;
+        let mut naps = 0;
         loop {
             let asked = Instant::now();
             match registers(id) {
@@ -174,13 +178,14 @@ impl Pauser {
                 std::hint::spin_loop();
                 continue;
             }
-            if has_ended(id) {
+            if naps % NAPS_PER_LOOK == 0 && has_ended(id) {
                 self.late.remove(&id.unsigned_abs());
                 return Err(PauseError::Gone);
             }
             if waited >= WAIT_MAX {
                 return Err(PauseError::Late);
             }
+            naps += 1;
             std::thread::sleep(NAP);
         }
     }

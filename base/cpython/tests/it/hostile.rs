@@ -6,7 +6,7 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 7] = [
+const ENTRIES: [Entry; 8] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),

@@ -248,7 +248,6 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
     let system = system::threads_of_core(core);
     let (interpreters, threads, tasks) = read(core, &located, &system, options).map_err(missing)?;
     Ok(ProcessDump {
-        tasks,
         pid: core.pid(),
         parent: None,
         command: core.command().split_whitespace().map(str::to_owned).collect(),
@@ -260,6 +259,7 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
         interpreters,
         other_threads: system.len().saturating_sub(threads.len()),
         threads,
+        tasks,
     })
 }
 
