@@ -86,7 +86,7 @@ pub struct RecordArguments {
     pub ready_fd: Option<RawFd>,
 
     /// The number of the process, or the program to start and its arguments: what `naja run` would take
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
 }
 

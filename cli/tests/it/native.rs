@@ -1,4 +1,4 @@
-//! `naja record --native`: the functions of C between those of Python.
+//! `naja record --native` and `naja dump --native`: the functions of C between those of Python.
 
 use std::path::Path;
 use std::process::Command;
@@ -160,4 +160,33 @@ fn a_program_started_with_native_ends_as_it_ends() {
     let output = command.current_dir(folder.path()).output().expect("naja starts");
     assert_eq!(output.status.code(), Some(7), "{}", block(&output, &[]));
     assert!(folder.path().join("out.json").is_file());
+}
+
+#[test]
+fn a_dump_shows_them_too_and_leaves_the_process_alone() {
+    let naja = naja();
+    for interpreter in interpreters() {
+        let Some(mut target) = start(interpreter) else { continue };
+        let pid = target.pid().to_string();
+        let mut seen = String::new();
+        let wanted = ["zoo_work", "leaf", "zoo_inlined", "zoo_call", "top"];
+        let is_seen = (0..200).any(|_| {
+            let output =
+                naja.command().args(["dump", "--native", "--json", &pid]).output().expect("naja starts");
+            assert!(output.status.success(), "{interpreter}: {}", block(&output, &[]));
+            let dump: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+            seen = format!("{dump:#}");
+            let threads = dump["threads"].as_array().expect("a list");
+            threads.iter().any(|thread| {
+                let mut frames = thread["frames"].as_array().expect("a list").iter();
+                wanted.iter().all(|name| {
+                    frames.any(|frame| {
+                        frame["name"] == *name && (frame["kind"] == "native") == name.starts_with("zoo")
+                    })
+                })
+            })
+        });
+        assert!(is_seen, "{interpreter}: {seen}");
+        assert!(target.is_running(), "{interpreter}");
+    }
 }

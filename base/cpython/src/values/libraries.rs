@@ -9,6 +9,8 @@ use crate::objects::{ReadError, read_string};
 
 /// numpy allows 64 dimensions.
 const DIMENSIONS_MAX: u64 = 64;
+/// Fields of a wrapper that may hold the array: a table of methods, the array, its dtype.
+const WRAPPED_WORDS: usize = 3;
 /// Words of an object that are looked through for its axes.
 const WORDS_MAX: usize = 16;
 
@@ -222,9 +224,20 @@ impl Describer<'_> {
             if self.class_of(data).ok()?.kind == Kind::Atom(Atom::Array) {
                 return Some(data);
             }
-            data = self.attribute(data, "_ndarray").ok()??;
+            data = match self.attribute(data, "_ndarray") {
+                Ok(Some(array)) => array,
+                _ => self.wrapped_array(data)?,
+            };
         }
         None
+    }
+
+    /// The array that an object made in C wraps (pandas 3's arrays of texts), in one of its first fields.
+    fn wrapped_array(&self, wrapper: u64) -> Option<u64> {
+        let words = self.words(wrapper.wrapping_add(u64::from(self.head())), WRAPPED_WORDS).ok()?;
+        let is_array =
+            |word: &u64| self.class_of(*word).is_ok_and(|class| class.kind == Kind::Atom(Atom::Array));
+        words.into_iter().find(|word| *word != 0 && word % 8 == 0 && is_array(word))
     }
 
     /// The labels of an index of objects.

@@ -45,6 +45,14 @@ pub struct DumpArguments {
     /// Show asyncio's tasks too, as a tree by who waits for whom
     #[arg(long = "async")]
     pub tasks: bool,
+    /// Show the functions of C, C++ and Rust between those of Python
+    ///
+    /// Each thread that runs is paused for that, one at a time, for as long as its stack is copied.
+    #[arg(short, long, conflicts_with = "core")]
+    pub native: bool,
+    /// What naja does always unless --native is asked for; here for those who know it from elsewhere
+    #[arg(long, hide = true, conflicts_with = "native")]
+    pub nonblocking: bool,
     /// Show whole paths of files
     #[arg(long)]
     pub full_filenames: bool,
@@ -78,6 +86,7 @@ pub fn dump(
             _ => Some(Limits::LONG),
         },
         tasks: arguments.tasks,
+        native: arguments.native,
     };
     let (dumps, failures) = read(arguments, &options)?;
     let shown = TextOptions {

@@ -7,6 +7,7 @@
 //! Start at [`of_process`], or at [`of_core`] for what a crash has left; [`text`] and [`json`] show it.
 
 pub mod json;
+mod native;
 mod system;
 pub mod text;
 
@@ -23,6 +24,7 @@ use naja_recording::{FunctionKind, State};
 use naja_system::{Failure, Result};
 use rustc_hash::FxHashMap;
 
+use self::native::NativeStacks;
 use self::system::SystemThread;
 use crate::attach::{self, Attached};
 use crate::os_thread::Activity;
@@ -44,6 +46,8 @@ pub struct DumpOptions {
     pub locals: Option<Limits>,
     /// Tasks of asyncio.
     pub tasks: bool,
+    /// Functions of C, C++ and Rust. Threads that run are paused for that, one at a time.
+    pub native: bool,
 }
 
 /// A process as it was at one moment.
@@ -148,7 +152,19 @@ pub struct LocalVariable {
 pub fn of_process(attached: &Attached, options: &DumpOptions) -> Result<ProcessDump> {
     let pid = attached.pid;
     let system = system::threads(pid);
-    let (interpreters, threads, tasks) = read(&attached.memory, &attached.located, &system, options)
+    let native = if options.native {
+        let stacks = NativeStacks::new(attached.memory).ok_or_else(|| {
+            Failure::new(
+                "native-stacks-unreadable",
+                format!("the native stacks of process {pid} cannot be read"),
+            )
+            .hint("without `--native` its Python stacks can")
+        })?;
+        Some(stacks)
+    } else {
+        None
+    };
+    let (interpreters, threads, tasks) = read(&attached.memory, &attached.located, &system, options, native)
         .map_err(|error| {
             let is_gone = process_status::ProcessStatus::of(pid).is_none_or(|status| status.is_zombie());
             match is_gone {
@@ -246,7 +262,7 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
     };
     let located = Locator::default().locate_in_core(core).map_err(|error| missing(Failure::from(&error)))?;
     let system = system::threads_of_core(core);
-    let (interpreters, threads, tasks) = read(core, &located, &system, options).map_err(missing)?;
+    let (interpreters, threads, tasks) = read(core, &located, &system, options, None).map_err(missing)?;
     Ok(ProcessDump {
         pid: core.pid(),
         parent: None,
@@ -269,16 +285,21 @@ fn read(
     located: &Located,
     system: &[SystemThread],
     options: &DumpOptions,
+    mut native: Option<NativeStacks>,
 ) -> Result<(Vec<u64>, Vec<ThreadDump>, Option<TaskTree>)> {
     let mut reader = StackReader::new(located.into());
     reader.keep_addresses();
     sample(memory, &mut reader)?;
+    if let Some(native) = &mut native {
+        read_native(memory, located, system, &mut reader, native);
+    }
     let tasks = options.tasks.then(|| task_tree::read(memory, located, &reader)).flatten();
     let mut dumper = Dumper {
         memory,
         located,
         describer: options.locals.map(|limits| Describer::new(memory, located, limits)),
         codes: FxHashMap::default(),
+        native,
     };
     let mut threads = Vec::new();
     for (number, interpreter) in reader.interpreters().iter().enumerate() {
@@ -295,6 +316,28 @@ fn read(
     let mut interpreters: Vec<u64> = reader.interpreters().iter().map(|one| one.id).collect();
     interpreters.sort_unstable();
     Ok((interpreters, threads, tasks))
+}
+
+/// Reads every thread once more, with its native functions.
+fn read_native(
+    memory: &dyn Memory,
+    located: &Located,
+    system: &[SystemThread],
+    reader: &mut StackReader,
+    native: &mut NativeStacks,
+) {
+    let states: Vec<(u64, u32)> =
+        reader.threads().iter().map(|thread| (thread.state, thread.native_id)).collect();
+    for (state, native_id) in states {
+        let tid = match native_id {
+            0 => os_thread_id(memory, located, state).unwrap_or(0),
+            tid => tid,
+        };
+        let only = (system.len() == 1).then(|| &system[0]);
+        if let Some(thread) = system.iter().find(|one| tid != 0 && one.inner_tid == tid).or(only) {
+            native.read(reader, (state, thread.outer_tid), thread.activity);
+        }
+    }
 }
 
 /// Samples until every stack is whole, all in one and the same sample. A stack that changes too fast for that stays
@@ -329,6 +372,7 @@ struct Dumper<'a> {
     located: &'a Located,
     describer: Option<Describer<'a>>,
     codes: FxHashMap<u64, Option<CodeInfo>>,
+    native: Option<NativeStacks>,
 }
 
 impl Dumper<'_> {
@@ -417,10 +461,19 @@ impl Dumper<'_> {
 
     /// Innermost first, without the steps that the interpreter makes for itself.
     fn frames(&mut self, thread: &reader::Thread) -> Vec<Frame> {
+        let python = self.python_frames(thread);
+        match &mut self.native {
+            Some(native) => native.merge(thread.state, python),
+            None => python.into_iter().flatten().collect(),
+        }
+    }
+
+    /// One for each frame of the thread, innermost first; `None` for the interpreter's own.
+    fn python_frames(&mut self, thread: &reader::Thread) -> Vec<Option<Frame>> {
         let mut frames = Vec::with_capacity(thread.frames.len());
         for (index, frame) in thread.frames.iter().enumerate().rev() {
             let Some(code) = self.code(frame.code, frame.instruction) else {
-                frames.push(Frame {
+                frames.push(Some(Frame {
                     kind: FunctionKind::Python,
                     name: "<unreadable>".to_owned(),
                     qualified_name: "<unreadable>".to_owned(),
@@ -428,10 +481,11 @@ impl Dumper<'_> {
                     file: String::new(),
                     line: 0,
                     locals: None,
-                });
+                }));
                 continue;
             };
             if code.is_the_interpreters_own() {
+                frames.push(None);
                 continue;
             }
             let mut shown = Frame {
@@ -446,7 +500,7 @@ impl Dumper<'_> {
             if let Some(address) = thread.addresses.get(index) {
                 shown.locals = self.locals(*address, frame.code);
             }
-            frames.push(shown);
+            frames.push(Some(shown));
         }
         frames
     }

@@ -25,8 +25,8 @@ use rustc_hash::FxHashMap;
 pub use figures::{NativeFigures, NativeReport};
 pub(crate) use merge::Merged;
 use merge::{Fit, Kind, merge};
-pub(crate) use places::Places;
-pub(crate) use translate::{Names, NativeSink, is_unnamed};
+pub(crate) use places::{Place, Places};
+pub(crate) use translate::{Namer, Names, NativeSink, is_unnamed};
 
 use crate::os_thread::Activity;
 
@@ -252,6 +252,12 @@ impl NativeProcess {
             Fit::OuterMissing => shared.figures.outer_missing += 1,
             Fit::Mismatch => shared.figures.mismatched += 1,
         }
+    }
+
+    /// Where an address lies.
+    pub(crate) fn place(&self, address: u64) -> Place {
+        let module = self.unwinder.modules().find(address);
+        Place::of(self.pid, address, module, self.interpreter.as_ref().map(|(file, _, _)| file))
     }
 
     /// The function that stands for an address.

@@ -32,6 +32,33 @@ pub(crate) enum Place {
     },
 }
 
+impl Place {
+    /// The path of its file, where it has one.
+    pub(crate) fn file_path(&self) -> Option<&str> {
+        match self {
+            Place::File { file, .. } => Some(file.path()),
+            Place::Made { .. } => None,
+        }
+    }
+
+    /// Where an address of a process lies.
+    pub(crate) fn of(
+        pid: u32,
+        address: u64,
+        module: Option<&Module>,
+        interpreter: Option<&Arc<ModuleFile>>,
+    ) -> Place {
+        match module {
+            Some(module) => Place::File {
+                file: module.file.clone(),
+                address: address.wrapping_sub(module.bias),
+                is_interpreter: interpreter.is_some_and(|file| Arc::ptr_eq(file, &module.file)),
+            },
+            None => Place::Made { pid, address },
+        }
+    }
+}
+
 /// A function that stands for an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -72,14 +99,7 @@ impl Places {
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let place = match module {
-            Some(module) => Place::File {
-                file: module.file.clone(),
-                address: key.2,
-                is_interpreter: interpreter.is_some_and(|file| Arc::ptr_eq(file, &module.file)),
-            },
-            None => Place::Made { pid, address },
-        };
+        let place = Place::of(pid, address, module, interpreter);
         // Two files of one path, of which one has replaced the other, must not be taken for one.
         let name = format!("{:#x}+{:#x}", key.0 | key.1 as usize, key.2);
         let file = module.map(|module| module.file.path().to_owned()).unwrap_or_default();

@@ -87,6 +87,49 @@ impl Names {
     }
 }
 
+/// Tells what a place is.
+#[derive(Default)]
+pub(crate) struct Namer {
+    symbols: Symbols,
+    perf_maps: FxHashMap<u32, PerfMap>,
+}
+
+impl Namer {
+    /// What is at a place, as it is shown above other functions and as it is shown at the bottom of a stack; without
+    /// the interpreter's glue.
+    pub(crate) fn chains(&mut self, place: &Place) -> [Chain; 2] {
+        let (frames, path, is_interpreter) = self.frames(place);
+        [false, true].map(|is_outermost| {
+            // The innermost inlined call comes first.
+            let frames = frames.iter().rev();
+            let kept =
+                frames.filter(|frame| !glue::is_left_out(&frame.function, is_interpreter, is_outermost));
+            kept.map(|frame| described(frame, &path)).collect()
+        })
+    }
+
+    /// What is at a place, innermost first; the path of its file, and whether that is the interpreter.
+    fn frames(&mut self, place: &Place) -> (Vec<NativeFrame>, String, bool) {
+        match place {
+            Place::File { file, address, is_interpreter } => {
+                (self.symbols.frames(file, *address).to_vec(), file.path().to_owned(), *is_interpreter)
+            }
+            Place::Made { pid, address } => {
+                if self.perf_maps.len() >= PERF_MAPS_MAX {
+                    self.perf_maps.clear();
+                }
+                let map = self.perf_maps.entry(*pid).or_insert_with(|| PerfMap::read(*pid));
+                if map.name(*address).is_none() && !map.is_empty() {
+                    // What was made since then.
+                    *map = PerfMap::read(*pid);
+                }
+                let function = map.name(*address).unwrap_or("<code without a file>").to_owned();
+                (vec![NativeFrame { function, ..NativeFrame::default() }], String::new(), false)
+            }
+        }
+    }
+}
+
 /// What a function of the sampler's is written as.
 enum Written {
     /// A function, at whatever line.
@@ -97,8 +140,7 @@ enum Written {
 
 struct Translator {
     inner: Box<dyn Sink>,
-    symbols: Symbols,
-    perf_maps: FxHashMap<u32, PerfMap>,
+    namer: Namer,
     /// What the sampler's functions and nodes are written as, in this generation.
     functions: FxHashMap<FunctionId, Written>,
     nodes: FxHashMap<NodeId, NodeId>,
@@ -118,8 +160,7 @@ impl Translator {
     fn new(inner: Box<dyn Sink>) -> Translator {
         Translator {
             inner,
-            symbols: Symbols::default(),
-            perf_maps: FxHashMap::default(),
+            namer: Namer::default(),
             functions: FxHashMap::default(),
             nodes: FxHashMap::default(),
             function_ids: FxHashMap::default(),
@@ -193,15 +234,7 @@ impl Translator {
     }
 
     fn chain(&mut self, seen: &Seen, new: &mut Vec<Function>) -> Written {
-        let (frames, path, is_interpreter) = self.frames(&seen.place);
-        let kept = |is_outermost: bool| -> Chain {
-            // The innermost inlined call comes first.
-            let frames = frames.iter().rev();
-            let kept =
-                frames.filter(|frame| !glue::is_left_out(&frame.function, is_interpreter, is_outermost));
-            kept.map(|frame| described(frame, &path)).collect()
-        };
-        let (whole, outermost) = (kept(false), kept(true));
+        let [whole, outermost] = self.namer.chains(&seen.place);
         let mut written = |chain: &Chain| {
             let number = |(function, line): &(Function, u32)| {
                 let id = self.function(function.clone(), new);
@@ -215,27 +248,6 @@ impl Translator {
         let written = Written::Chain { whole: written(&whole), outermost: written(&outermost) };
         self.names.insert(seen.key.clone(), if outermost.is_empty() { outermost } else { whole });
         written
-    }
-
-    /// What is at a place, innermost first; the path of its file, and whether that is the interpreter.
-    fn frames(&mut self, place: &Place) -> (Vec<NativeFrame>, String, bool) {
-        match place {
-            Place::File { file, address, is_interpreter } => {
-                (self.symbols.frames(file, *address).to_vec(), file.path().to_owned(), *is_interpreter)
-            }
-            Place::Made { pid, address } => {
-                if self.perf_maps.len() >= PERF_MAPS_MAX {
-                    self.perf_maps.clear();
-                }
-                let map = self.perf_maps.entry(*pid).or_insert_with(|| PerfMap::read(*pid));
-                if map.name(*address).is_none() && !map.is_empty() {
-                    // What was made since then.
-                    *map = PerfMap::read(*pid);
-                }
-                let function = map.name(*address).unwrap_or("<code without a file>").to_owned();
-                (vec![NativeFrame { function, ..NativeFrame::default() }], String::new(), false)
-            }
-        }
     }
 
     fn node(&mut self, node: StackNode, new: &mut Vec<StackNode>) -> NodeId {
