@@ -10,6 +10,11 @@ import measure
 JSON = measure.HERE / "results.json"
 PAGE = measure.HERE / "results.md"
 
+# The table for users, between two comments of a page of theirs.
+USERS_PAGE = measure.HERE.parents[2] / "docs/tools/profile.md"
+BEGIN = "<!-- side by side: written by tools/profile/bench/against.py -->\n"
+END = "<!-- end of side by side -->\n"
+
 HEAD = """# What `naja run`, `naja record` and `naja dump` cost
 
 Written by `against.py` (`cargo dev bench profile`) and `hour.py`; do not edit. The targets stand beside the
@@ -105,6 +110,27 @@ def store(name, measured, load):
     }
     JSON.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page(kept))
+    write_side_by_side(kept)
+
+
+def write_side_by_side(kept):
+    """Every figure that has a target or a peer, in the page for users."""
+    before, _, rest = USERS_PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = "| measured | naja | py-spy | factor | target | |\n|---|---:|---:|---:|---|---|\n"
+    for part in kept.values():
+        for result in (Result(**one) for one in part["results"]):
+            if result.target or result.peer is not None:
+                naja, peer = shown(result.naja, result.unit), shown(result.peer, result.unit)
+                table += f"| {result.case} | {naja} | {peer} | {result.factor()} | {result.target} | {result.verdict()} |\n"
+    measured = ", ".join(sorted({part["measured"].partition(" ")[0] for part in kept.values()}))
+    machine = list(kept.values())[-1]["machine"]
+    table += (
+        f"\nMeasured {measured} beside py-spy {measure.PY_SPY}, {machine['cores']} cores"
+        f"{' (virtual)' if machine['virtual'] else ''}, {machine['cpu']}, Linux {machine['kernel']}; medians. Spreads, versions "
+        "and remarks are in [the results](../../tools/profile/bench/results.md).\n"
+    )
+    USERS_PAGE.write_text(before + BEGIN + "\n" + table + "\n" + END + after)
 
 
 def versions():
