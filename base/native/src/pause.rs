@@ -17,7 +17,7 @@ use rustc_hash::FxHashSet;
 use crate::stack::Registers;
 
 /// How long a thread is asked again and again, without sleeping, whether it has stopped: most take less.
-const SPIN: Duration = Duration::from_micros(20);
+const SPIN: Duration = Duration::from_micros(100);
 
 /// How long to sleep between two questions after that.
 const NAP: Duration = Duration::from_micros(30);

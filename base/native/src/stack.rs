@@ -3,7 +3,7 @@
 use std::io;
 
 /// What a copy holds at first; most stacks of real programs fit.
-pub const COPY_BYTES_FIRST: usize = 32 << 10;
+pub const COPY_BYTES_FIRST: usize = 16 << 10;
 
 /// The most that is copied: a main thread's stack may be 8 MiB by default.
 pub const COPY_BYTES_MAX: usize = 8 << 20;
