@@ -46,7 +46,7 @@ pub struct RecordArguments {
     pub rate: Option<u32>,
 
     /// End after so many seconds; a program that was started here is ended then too
-    #[arg(short, long, value_name = "SECONDS", value_parser = duration_ns)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = duration_ns, allow_negative_numbers = true)]
     pub duration: Option<u64>,
 
     /// Sample child processes too, those that live and those to come, in one recording

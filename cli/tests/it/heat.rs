@@ -14,8 +14,8 @@ import time
 def top():
     end = time.perf_counter() + 0.4
     while time.perf_counter() < end:
-        left(300)
-        right(100)
+        left(30000)
+        right(10000)
 
 def left(count):
     return work(count)
@@ -114,7 +114,9 @@ fn own_and_total_of_lines_and_files_are_what_sql_counts() {
             "{line:#}"
         );
         let number = samples(&line["line"]) as usize;
-        assert_eq!(line["source"], APP.lines().nth(number - 1).expect("a line"));
+        // An instruction that belongs to no line has number 0, and no text.
+        let text = number.checked_sub(1).map(|index| APP.lines().nth(index).expect("a line"));
+        assert_eq!(line["source"].as_str().unwrap_or_default(), text.unwrap_or_default());
     }
     let file = "file like '%app.py'";
     assert_eq!((samples(&heat["file"]["own"]), samples(&heat["file"]["total"])), (own(file), total(file)));
@@ -148,8 +150,11 @@ fn callers_and_callees_of_a_line_share_its_samples() {
     assert!(callers["left app.py:10"] > callers["right app.py:13"], "{callers:?}");
     let calls = line(6);
     let callees = neighbours(&calls, "callees");
-    assert_eq!(callees.keys().collect::<Vec<_>>(), ["left app.py:9"]);
-    assert_eq!(callees.values().sum::<u64>() + samples(&calls["own"]), samples(&calls["total"]));
+    let all = callees.values().sum::<u64>();
+    // A stack that was copied while one call followed the other has the line of the one and the function of the other:
+    // see docs/design/sampling.md. With calls of a millisecond that is rare.
+    assert!(callees["left app.py:9"] * 100 >= all * 95, "{callees:?}");
+    assert_eq!(all + samples(&calls["own"]), samples(&calls["total"]));
     // A recursive line calls itself, and what it calls is not counted once for each level.
     let recursive = line(23);
     let callees = neighbours(&recursive, "callees");

@@ -110,7 +110,7 @@ fn a_stack_that_was_copied_too_short_says_so() {
     let running = Running::ready(&programs().full, &["deep"]);
     let mut unwinder = Unwinder::new(running.pid(), &mut ModuleFiles::default()).unwrap();
     assert_eq!(paused(&running, &mut unwinder, COPY_BYTES_FIRST).0, End::CopyTooShort);
-    let (end, addresses) = paused(&running, &mut unwinder, 8 * COPY_BYTES_FIRST);
+    let (end, addresses) = paused(&running, &mut unwinder, 16 * COPY_BYTES_FIRST);
     assert_eq!(end, End::Root);
     let functions = names(&unwinder, &addresses);
     assert_eq!(functions.iter().filter(|frame| frame.function == "deep").count(), 201);
