@@ -24,7 +24,14 @@ impl Drop for Killed {
 fn started(command: &mut Command) -> Killed {
     let child = Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts"));
     let own = std::fs::read_link("/proc/self/exe").expect("Linux has it");
-    while std::fs::read_link(format!("/proc/{}/exe", child.0.id())).is_ok_and(|exe| exe == own) {
+    let is_copy = || std::fs::read_link(format!("/proc/{}/exe", child.0.id())).is_ok_and(|exe| exe == own);
+    // Its words come a moment after its program.
+    let has_no_words =
+        || std::fs::read(format!("/proc/{}/cmdline", child.0.id())).is_ok_and(|words| words.is_empty());
+    let start = std::time::Instant::now();
+    // One that has ended has no words any more.
+    while is_copy() || (has_no_words() && !matches!(state(child.0.id()), 'Z' | 'X' | '?')) {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "it does not become the program");
         std::thread::yield_now();
     }
     child
