@@ -162,9 +162,9 @@ consume()
 #[test]
 fn recursion_is_as_deep_as_it_is() {
     let program = "
-def even(n): return until(0.002) if n == 0 else odd(n - 1)
-def odd(n): return until(0.002) if n == 0 else even(n - 1)
-for _ in range(150): even(30)
+def even(n): return until(0.02) if n == 0 else odd(n - 1)
+def odd(n): return until(0.02) if n == 0 else even(n - 1)
+for _ in range(15): even(30)
 ";
     for interpreter in interpreters() {
         let recorded = Recorded::of(interpreter, &[], program);
@@ -177,10 +177,9 @@ for _ in range(150): even(30)
         let torn =
             recorded.count(|frames| frames.windows(2).any(|two| is(&two[0], "even") && is(&two[1], "even")));
         let wrong = working - whole + torn;
-        // Up to 3.10 frames are objects on the heap that are freed and used again: while the recursion grows and
-        // shrinks, which is half a percent of the time, a stack can be of two moments (docs/design/sampling.md). 2 of
-        // 334 were seen on 3.10.
-        let allowed = if interpreter.minor() <= 10 { 1 + working / 100 } else { 0 };
+        // Up to 3.10 frames are objects on the heap that are freed and used again: one stack of some thousands can be
+        // of two moments.
+        let allowed = if interpreter.minor() <= 10 { 1 + working / 500 } else { 0 };
         assert!(wrong <= allowed, "{interpreter}: {wrong} of {working}\n{}", recorded.text());
     }
 }
