@@ -1,0 +1,488 @@
+"""The collecting process: forks workers, hears what they report, and gives it to this pytest as if it had run here.
+
+Nothing is lost and nothing counted twice: the queue knows of every test whether it is pending, begun or finished, and
+the run fails when that does not add up. Start at `Controller.pytest_runtestloop`.
+"""
+
+import gc
+import os
+import selectors
+import signal
+import sys
+import tempfile
+import time
+import uuid
+
+import pytest
+
+from . import scheduling
+from .front_end import FrontEnd
+from .work_queue import FINISHED, PENDING, WorkQueue
+from .worker import Channel, Worker, above_usual, become_worker, leave, messages, warning_of
+
+# A worker that has told its end is given this long to end, in seconds.
+_ENDING_S = 10.0
+# How often to look whether workers live where the system has no descriptor for that, in seconds.
+_LOOK_S = 0.05
+
+
+class Gateway:
+    """What pytest and its plugins ask a report's node for."""
+
+    def __init__(self, name):
+        self.id = name
+        self.spec = "popen"
+
+
+class Node:
+    """A worker as the controller sees it; plugins know it by the names that xdist gave to its attributes."""
+
+    def __init__(self, config, number, slot, worker_input):
+        self.config, self.number, self.slot = config, number, slot
+        self.gateway = Gateway(worker_input["workerid"])
+        self.workerinput, self.workeroutput = worker_input, {}
+        self.workerinfo = {
+            "id": self.gateway.id,
+            "version": sys.version,
+            "version_info": tuple(sys.version_info),
+            "sysplatform": sys.platform,
+            "platform": os.name,
+            "executable": sys.executable,
+            "cwd": os.getcwd(),
+            "spec": self.gateway.spec,
+        }
+        self.queue = None
+        self.process = self.descriptor = self.process_descriptor = self.crash_file = None
+        self.buffer = bytearray()
+        self.told_end = None
+        self.is_open = True
+        self.killed_for = None
+        self.ended_at = None
+
+    def __repr__(self):
+        return f"<WorkerController {self.gateway.id}>"
+
+
+class Controller:
+    """The plugin that runs the tests of a session in forked workers."""
+
+    def __init__(self, config, settings):
+        self.config, self.settings = config, settings
+        self.front_end = FrontEnd()
+        self.run_id = settings.run_id or uuid.uuid4().hex
+        self.terminal = config.pluginmanager.getplugin("terminalreporter")
+        self.verbose = getattr(config.option, "verbose", 0)
+        self.nodes, self.failures, self.crashes = [], 0, 0
+        self.stop_reason = self.summary = self.raised = None
+        self.interrupts = 0
+
+    # The session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        if session.config.option.collectonly:
+            return None
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            return None
+        if not session.items:
+            return None
+        self.session = session
+        self._plan(session.items)
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            # SIGINT stays Python's own, so that the loop below sees a KeyboardInterrupt.
+            self._run()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self._check_the_sum()
+        if self.raised is not None:
+            raise self.raised
+        if self.stop_reason:
+            raise session.Failed(self.stop_reason)
+        return True
+
+    def _plan(self, items):
+        mode = self.settings.mode
+        seconds = self.settings.expected_seconds(items)
+        workers = self.settings.workers
+        units = scheduling.units(items, mode, workers, seconds, self.settings.reorder)
+        if mode == "each":
+            self.queues = [WorkQueue(units, len(items), 1) for _ in range(workers)]
+        else:
+            workers = max(1, min(workers, len(units)))
+            times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
+            self.queues = [WorkQueue(units, len(items), workers, times)]
+        self.workers = workers
+        self._line(f"created: {workers}/{workers} worker{'' if workers == 1 else 's'}")
+        count = len(items)
+        self._line(f"{workers} worker{'' if workers == 1 else 's'} [{count} item{'' if count == 1 else 's'}]")
+        if self.verbose > 0:
+            self._line("")
+            self._line(f"scheduling tests via {_scheduler_name(mode)}")
+        self.front_end.send("collected", tests=[item.nodeid for item in items], workers=workers, mode=mode)
+
+    def _run(self):
+        self.selector = selectors.DefaultSelector()
+        if self.front_end.orders is not None:
+            self.selector.register(self.front_end.orders, selectors.EVENT_READ, self.front_end)
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if factory is not None:
+            factory.getbasetemp()  # workers make theirs below it
+        gc.collect()
+        gc.freeze()
+        try:
+            for slot in range(self.workers):
+                self._fork(slot)
+            while any(node.is_open for node in self.nodes):
+                try:
+                    self._turn()
+                except KeyboardInterrupt:
+                    self._interrupted()
+        finally:
+            gc.unfreeze()
+            self._kill_all()
+            self.selector.close()
+
+    def _turn(self):
+        """Waits for the next thing to happen, and deals with it."""
+        has_all = all(node.process_descriptor is not None for node in self.nodes if node.is_open)
+        waiting = any(node.told_end is not None or node.ended_at is not None for node in self.nodes if node.is_open)
+        for key, _ in self.selector.select(None if has_all and not waiting else _LOOK_S):
+            if key.data is self.front_end:
+                self._orders()
+                continue
+            kind, node = key.data
+            if kind == "messages":
+                self._hear(node)
+            else:
+                self._look_at(node)
+        for node in self.nodes:
+            if node.is_open and (node.process_descriptor is None or node.told_end is not None):
+                self._look_at(node)
+
+    # Workers
+
+    def _fork(self, slot):
+        number = len(self.nodes)
+        worker_input = {
+            "workerid": f"gw{number}",
+            "workercount": self.workers,
+            "testrunuid": self.run_id,
+            "mainargv": list(sys.argv),
+        }
+        node = Node(self.config, number, slot, worker_input)
+        node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
+        place = 0 if self.settings.mode == "each" else slot
+        reading, writing = os.pipe()
+        reading, writing = above_usual(reading), above_usual(writing)
+        node.crash_file = tempfile.TemporaryFile()
+        self._flush()
+        process = os.fork()
+        if process == 0:
+            self._be_worker(node, place, writing, [reading])
+        os.close(writing)
+        node.process, node.descriptor, node.place = process, reading, place
+        self.nodes.append(node)
+        os.set_blocking(reading, False)
+        self.selector.register(reading, selectors.EVENT_READ, ("messages", node))
+        if hasattr(os, "pidfd_open"):
+            try:
+                node.process_descriptor = above_usual(os.pidfd_open(process))
+                self.selector.register(node.process_descriptor, selectors.EVENT_READ, ("end", node))
+            except OSError:
+                pass
+        self.front_end.send("worker", worker=node.gateway.id, process=process)
+
+    def _be_worker(self, node, place, writing, to_close):
+        """The rest of the life of a forked process; never returns."""
+        status = 1
+        try:
+            channel = Channel(writing)
+            for descriptor in to_close:
+                os.close(descriptor)
+            reporter = None
+            try:
+                self._forget_siblings()
+                reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
+                Worker(self.session, node.queue, place, reporter).run()
+                status = 0
+            except KeyboardInterrupt:
+                channel.send("interrupted", reporter and reporter.test)
+            except pytest.exit.Exception as exit:
+                channel.send("exit", str(exit.msg), exit.returncode)
+            except BaseException:
+                excinfo = pytest.ExceptionInfo.from_current()
+                channel.send("internal-error", str(excinfo.getrepr(style="long")))
+            channel.send("end", dict(self.config.workeroutput))
+        finally:
+            leave(status)
+
+    def _forget_siblings(self):
+        self.selector.close()
+        self.front_end.close_in_worker()
+        for sibling in self.nodes:
+            for descriptor in (sibling.descriptor, sibling.process_descriptor):
+                if descriptor is not None and sibling.is_open:
+                    os.close(descriptor)
+
+    def _flush(self):
+        """What this process has not written yet would be written by the worker too."""
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        if capture is not None and capture.is_globally_capturing():
+            captured = capture.read_global_capture()
+            if (captured.out or captured.err) and self.terminal is not None:
+                self.terminal.ensure_newline()
+                self.terminal.write(captured.out + captured.err)
+        if self.terminal is not None:
+            self.terminal._tw.flush()
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            try:
+                stream.flush()
+            except (AttributeError, ValueError, OSError):
+                pass
+
+    def _hear(self, node):
+        """Reads what a worker has sent, and acts on each message."""
+        while True:
+            try:
+                data = os.read(node.descriptor, 1 << 16)
+            except BlockingIOError:
+                break
+            if not data:
+                self.selector.unregister(node.descriptor)
+                node.ended_at = node.ended_at or time.monotonic()
+                break
+            node.buffer += data
+        for message in messages(node.buffer):
+            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+
+    def _look_at(self, node):
+        """Whether the worker's process has ended; what it sent is heard before its end is."""
+        try:
+            process, status = os.waitpid(node.process, os.WNOHANG)
+        except ChildProcessError:  # a plugin has waited for all children
+            process, status = node.process, 0
+        if process == 0:
+            if node.told_end is not None and time.monotonic() - node.told_end > _ENDING_S:
+                os.kill(node.process, signal.SIGKILL)
+            return
+        if node.descriptor in self.selector.get_map():
+            self._hear(node)
+        self._close(node)
+        self._ended(node, status)
+
+    def _close(self, node):
+        node.is_open = False
+        for descriptor in (node.descriptor, node.process_descriptor):
+            if descriptor is None:
+                continue
+            if descriptor in self.selector.get_map():
+                self.selector.unregister(descriptor)
+            os.close(descriptor)
+
+    def _ended(self, node, status):
+        test = node.queue.running(node.place)
+        crashed = test is not None or node.told_end is None
+        self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
+        hook = getattr(self.config.hook, "pytest_testnodedown", None)
+        if hook is not None:
+            hook(node=node, error="Not properly terminated" if crashed else None)
+        if not crashed:
+            node.crash_file.close()
+            return
+        node.queue.give_back(node.place)
+        self._line(f"[{node.gateway.id}] node down: {node.killed_for or _how_it_ended(status)}")
+        if test is not None:
+            self._report_crash(node, test, status)
+        node.crash_file.close()
+        self.crashes += 1
+        self._replace(node)
+
+    def _replace(self, node):
+        most = self.settings.most_restarts
+        if most is not None and self.crashes > most:
+            if most == 0:
+                self.summary = f"worker {node.gateway.id} crashed and worker restarting disabled"
+            else:
+                self.summary = f"maximum crashed workers reached: {most}"
+            self._line("\n" + self.summary)
+            self._stop_handing_out()
+        elif not self._is_stopping() and node.queue.has_pending():
+            self._line(f"\nreplacing crashed worker {node.gateway.id}")
+            self._fork(node.slot)
+
+    def _report_crash(self, node, test, status):
+        item = self.session.items[test]
+        reason = node.killed_for or _how_it_ended(status)
+        text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
+        stacks = _crash_text(node.crash_file)
+        report = pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome="failed",
+            longrepr=text + ("\n\n" + stacks if stacks else ""),
+            when="???",
+        )
+        report.node = node
+        hook = getattr(self.config.hook, "pytest_handlecrashitem", None)
+        if hook is not None:
+            hook(crashitem=item.nodeid, report=report, sched=self)
+        node.queue.finish(node.place, test)
+        self._give_report(node, test, report)
+        self.front_end.send("done", worker=node.gateway.id, test=test, seconds=None)
+
+    # Messages
+
+    def _on_start(self, node, test, nodeid, location):
+        self.front_end.send("start", worker=node.gateway.id, test=test)
+        self.config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+
+    def _on_finish(self, node, test, nodeid, location):
+        self.config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    def _on_report(self, node, test, data):
+        report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+        report.node = node
+        self._give_report(node, test, report)
+
+    def _give_report(self, node, test, report):
+        self.config.hook.pytest_runtest_logreport(report=report)
+        self.front_end.send(
+            "report",
+            worker=node.gateway.id,
+            test=test,
+            when=report.when,
+            outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
+            seconds=getattr(report, "duration", 0.0),
+            text=report.longreprtext if report.failed else None,
+        )
+        if report.failed:
+            self.failures += 1
+            most = self.config.getvalue("maxfail")
+            if most and self.failures >= most and not self.stop_reason:
+                self.stop_reason = f"stopping after {self.failures} failures"
+                self._stop_handing_out()
+
+    def _on_done(self, node, test, seconds):
+        self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
+
+    def _on_warning(self, node, data, when, nodeid, location):
+        self.config.hook.pytest_warning_recorded.call_historic(
+            kwargs={"warning_message": warning_of(data), "when": when, "nodeid": nodeid, "location": location}
+        )
+
+    def _on_stopped(self, node, reason):
+        self.stop_reason = self.stop_reason or reason
+        self._stop_handing_out()
+
+    def _on_interrupted(self, node, test):
+        where = f" in {self.session.items[test].nodeid}" if test is not None else ""
+        node.queue.finish(node.place, test) if test is not None else None
+        self.raised = KeyboardInterrupt(f"{node.gateway.id} received a KeyboardInterrupt{where}")
+        self._stop_handing_out()
+
+    def _on_exit(self, node, reason, code):
+        self.raised = pytest.exit.Exception(reason, code)
+        self._stop_handing_out()
+
+    def _on_internal_error(self, node, text):
+        self.raised = RuntimeError(f"pytest failed in worker {node.gateway.id}:\n{text}")
+        self._stop_handing_out()
+
+    def _on_end(self, node, output):
+        node.workeroutput = output
+        node.told_end = time.monotonic()
+
+    # Stopping
+
+    def _orders(self):
+        orders = self.front_end.read_orders()
+        if orders is None:
+            self.selector.unregister(self.front_end.orders)
+            return
+        for order in orders:
+            if order.get("order") == "stop":
+                self._interrupted()
+            elif order.get("order") == "kill":
+                for node in self.nodes:
+                    if node.is_open and node.gateway.id == order["worker"]:
+                        node.killed_for = order["reason"]
+                        _kill(node)
+
+    def _interrupted(self):
+        """The first time: no more tests are handed out. The second time: the workers are killed."""
+        self.interrupts += 1
+        self.raised = self.raised or KeyboardInterrupt()
+        self._stop_handing_out()
+        if self.interrupts == 1:
+            self._line("\nstopping: the tests that run are waited for; once more kills them")
+        else:
+            self._kill_all()
+
+    def _stop_handing_out(self):
+        for queue in self.queues:
+            queue.stop()
+
+    def _is_stopping(self):
+        return bool(self.stop_reason or self.raised is not None or self.summary)
+
+    def _kill_all(self):
+        for node in self.nodes:
+            if node.is_open:
+                _kill(node)
+
+    def _check_the_sum(self):
+        """Planned tests are finished, or were never begun because the run was stopped."""
+        for queue in self.queues:
+            states = [queue.state(test) for test in range(len(self.session.items))]
+            lost = [self.session.items[test].nodeid for test, state in enumerate(states) if state not in (PENDING, FINISHED)]
+            pending = states.count(PENDING)
+            if lost or (pending and not self._is_stopping()):
+                raise RuntimeError(f"tests were lost: {len(lost)} begun and not reported, {pending} never begun: {lost[:5]}")
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.verbose >= 0 and self.summary:
+            terminalreporter.write_sep("=", f"xdist: {self.summary}")
+
+    def _line(self, text):
+        if self.terminal is not None and self.verbose >= 0:
+            self.terminal.ensure_newline() if not text.startswith("\n") else None
+            self.terminal.write_line(text)
+
+
+def _kill(node):
+    for send in (os.killpg, os.kill):
+        try:
+            send(node.process, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def _how_it_ended(status):
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        return f"killed by {name}"
+    return f"it ended with exit code {os.WEXITSTATUS(status)}"
+
+
+def _crash_text(file):
+    """What faulthandler wrote when the worker died: the Python stacks of all threads."""
+    file.seek(0)
+    return file.read().decode("utf-8", "replace").strip()
+
+
+def _scheduler_name(mode):
+    names = {
+        "each": "EachScheduling",
+        "loadscope": "LoadScopeScheduling",
+        "loadfile": "LoadFileScheduling",
+        "loadgroup": "LoadGroupScheduling",
+        "worksteal": "WorkStealingScheduling",
+    }
+    return names.get(mode, "LoadScheduling")

@@ -1,0 +1,65 @@
+"""The line to the program `naja test`, where it has started this pytest: events go out, orders come in.
+
+Both are JSON, one object a line, over the descriptors that the environment names. Without them nothing is sent.
+"""
+
+import fcntl
+import json
+import os
+
+EVENTS, ORDERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS"
+
+
+class FrontEnd:
+    """Sends events; what comes back is read by the controller's loop."""
+
+    def __init__(self):
+        self._events = _inherited(EVENTS)
+        self.orders = _inherited(ORDERS)
+        self._buffer = b""
+        # Whatever the tests start must not think that it was started by `naja test` as well.
+        for name in (EVENTS, ORDERS):
+            os.environ.pop(name, None)
+
+    @property
+    def is_there(self):
+        """Whether `naja test` listens."""
+        return self._events is not None
+
+    def send(self, event, **fields):
+        """Sends one event. A program that has gone away is nobody's concern here."""
+        if self._events is None:
+            return
+        data = (json.dumps({"event": event, **fields}) + "\n").encode("utf-8", "surrogatepass")
+        try:
+            while data:
+                data = data[os.write(self._events, data) :]
+        except OSError:
+            self._events = None
+
+    def read_orders(self):
+        """The orders that have come in, as dictionaries; `None` when there will be no more."""
+        try:
+            data = os.read(self.orders, 65536)
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        return [json.loads(line) for line in lines if line.strip()]
+
+    def close_in_worker(self):
+        """A worker has no line of its own."""
+        for descriptor in (self._events, self.orders):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._events = self.orders = None
+
+
+def _inherited(name):
+    try:
+        descriptor = int(os.environ.get(name, ""))
+        fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    except (ValueError, OSError):
+        return None
+    return descriptor

@@ -1,0 +1,127 @@
+"""The pytest plugin: its options, fixtures and marks, under the names that pytest's users have from xdist."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from . import scheduling
+from .controller import Controller
+
+
+def _worker_count(text):
+    """The value of `-n`: a number, `auto` or `logical`."""
+    if text in ("auto", "logical"):
+        return text
+    return int(text)
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("naja", "tests in parallel (naja test)")
+    group._addoption(
+        "-n",
+        "--numprocesses",
+        dest="naja_workers",
+        metavar="N",
+        type=_worker_count,
+        help="Run tests in N workers, forked after collection; `auto` and `logical` ask the machine.",
+    )
+    group.addoption("--maxprocesses", dest="naja_most_workers", type=int, metavar="N", help="Never more workers than N.")
+    group.addoption(
+        "--max-worker-restart",
+        dest="naja_most_restarts",
+        metavar="N",
+        help="Replace at most N workers that crashed; 0 ends the run at the first crash.",
+    )
+    group.addoption(
+        "--dist",
+        dest="naja_mode",
+        choices=scheduling.MODES,
+        default="no",
+        help="Which tests go together: load (any to any worker), loadscope, loadfile, loadgroup, worksteal, each, no.",
+    )
+    group._addoption("-d", action="store_true", dest="naja_load", help="Short for --dist=load.")
+    group.addoption(
+        "--no-loadscope-reorder", dest="naja_reorder", action="store_false", default=True,
+        help="Keep the order of groups under loadscope and loadfile; else large groups come first.",
+    )
+    group.addoption("--loadscope-reorder", dest="naja_reorder", action="store_true", help="The default.")
+    group.addoption("--tx", dest="naja_hosts", action="append", default=[], metavar="SPEC", help="Where to run workers.")
+    group.addoption("--testrunuid", dest="naja_run_id", metavar="TEXT", help="The value of the fixture testrun_uid.")
+    group.addoption("--maxschedchunk", dest="naja_most_tests", type=int, metavar="N", help="Accepted; workers take what they need.")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
+    if hasattr(config, "workerinput"):
+        return
+    settings = _settings(config)
+    if settings is not None:
+        config.pluginmanager.register(Controller(config, settings), "naja-controller")
+        terminal = config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None:
+            terminal.showfspath = False
+
+
+def _settings(config):
+    """How to distribute, or `None` for a run in this one process."""
+    option = config.option
+    mode = "load" if option.naja_load and option.naja_mode == "no" else option.naja_mode
+    workers = option.naja_workers
+    if workers in ("auto", "logical"):
+        workers = 0 if option.usepdb else cores()
+    if workers is None:
+        workers = sum(_times(spec) for spec in option.naja_hosts) if mode != "no" else 0
+    elif workers and mode == "no":
+        mode = "load"
+    if option.naja_most_workers:
+        workers = min(workers, option.naja_most_workers)
+    if option.collectonly or mode == "no" or not workers:
+        return None
+    if option.usepdb:
+        raise pytest.UsageError("--pdb is incompatible with distributing tests; try using -n0 or -nno.")
+    restarts = option.naja_most_restarts
+    return SimpleNamespace(
+        mode=mode,
+        workers=workers,
+        reorder=option.naja_reorder,
+        run_id=option.naja_run_id,
+        most_restarts=None if restarts is None else int(restarts),
+        expected_seconds=lambda items: None,
+    )
+
+
+def _times(spec):
+    """How many workers a value of `--tx` asks for: `3*popen` for three."""
+    number = spec.split("*", 1)[0]
+    return int(number) if "*" in spec and number.isdigit() else 1
+
+
+def cores():
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    if config.option.naja_mode == "loadgroup":
+        for item in items:
+            name = scheduling.group_name(item)
+            if name is not None:
+                item._nodeid = f"{item.nodeid}@{name}"
+
+
+@pytest.fixture(scope="session")
+def worker_id(request):
+    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request):
+    """A text that all workers of this run share, and no other run."""
+    import uuid
+
+    given = getattr(request.config, "workerinput", {}).get("testrunuid")
+    return given or request.config.option.naja_run_id or uuid.uuid4().hex
