@@ -7,6 +7,7 @@ import pytest
 
 from . import scheduling
 from .controller import Controller
+from .front_end import FrontEnd
 
 
 def _worker_count(text):
@@ -56,9 +57,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
     if hasattr(config, "workerinput"):
         return
+    front_end = FrontEnd()
+    if config.option.naja_workers is None and front_end.default_workers:
+        config.option.naja_workers = _worker_count(front_end.default_workers)
     settings = _settings(config)
     if settings is not None:
-        config.pluginmanager.register(Controller(config, settings), "naja-controller")
+        config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
             terminal.showfspath = False
