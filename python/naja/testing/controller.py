@@ -312,8 +312,10 @@ class Controller:
 
     def _report_crash(self, node, test, status):
         item = self.session.items[test]
-        reason = node.killed_for or _how_it_ended(status)
-        text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
+        if node.killed_for:
+            text = f"worker {node.gateway.id!r} was ended while running {item.nodeid!r}: {node.killed_for}"
+        else:
+            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {_how_it_ended(status)}"
         stacks = node.stacks or _crash_text(node.crash_file)
         report = pytest.TestReport(
             nodeid=item.nodeid,
