@@ -17,7 +17,7 @@ import pytest
 
 from . import scheduling
 from .work_queue import FINISHED, PENDING, WorkQueue
-from .worker import Channel, Worker, above_usual, become_worker, leave, messages, warning_of
+from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
 # A worker that has told its end is given this long to end, in seconds.
 _ENDING_S = 10.0
@@ -76,6 +76,30 @@ class Controller:
         self.interrupts = 0
 
     # The session
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self):
+        yield from self._unseen()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self):
+        yield from self._unseen()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logfinish(self):
+        yield from self._unseen()
+
+    def _unseen(self):
+        """What pytest prints of single tests is left out where `naja test` draws its own view of them."""
+        if not (self.front_end.is_live and self.terminal is not None):
+            yield
+            return
+        writer = self.terminal._tw
+        self.terminal._tw = silent_writer(writer)
+        try:
+            yield
+        finally:
+            self.terminal._tw = writer
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
@@ -317,6 +341,8 @@ class Controller:
         else:
             text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {_how_it_ended(status)}"
         stacks = node.stacks or _crash_text(node.crash_file)
+        if not self.config.getoption("fulltrace", False):
+            stacks = without_pytest(stacks)
         report = pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,
@@ -450,7 +476,7 @@ class Controller:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
 
     def _line(self, text):
-        if self.terminal is not None and self.verbose >= 0:
+        if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
 
@@ -478,6 +504,19 @@ def _crash_text(file):
     """What faulthandler wrote when the worker died: the Python stacks of all threads."""
     file.seek(0)
     return file.read().decode("utf-8", "replace").strip()
+
+
+def without_pytest(stacks):
+    """Stacks, innermost frames first, without what called the test: pytest and this package, as in pytest's own tracebacks."""
+    lines, is_pytest = [], False
+    for line in stacks.splitlines():
+        if not line.startswith("  "):
+            is_pytest = False
+        elif any(part in line for part in ("_pytest/", "pluggy/", "naja_testing/")):
+            is_pytest = True
+        if not is_pytest:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _scheduler_name(mode):

@@ -27,6 +27,26 @@ pub enum Outcome {
     Crashed,
 }
 
+impl Outcome {
+    /// Its name in files and in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Pending => "not run",
+            Outcome::Passed => "passed",
+            Outcome::Skipped => "skipped",
+            Outcome::ExpectedFailure => "xfailed",
+            Outcome::Failed => "failed",
+            Outcome::Errored => "error",
+            Outcome::Crashed => "crashed",
+        }
+    }
+
+    /// Whether the run is not green because of it.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Errored | Outcome::Crashed)
+    }
+}
+
 /// One test of the run.
 #[derive(Debug, Clone)]
 pub struct Test {
@@ -42,6 +62,8 @@ pub struct Test {
     pub worker: Option<String>,
     /// Whether it is over.
     pub is_over: bool,
+    /// Whether its failure has been shown.
+    pub is_told: bool,
 }
 
 /// One worker of the run.
@@ -79,7 +101,8 @@ impl Progress {
                 self.tests = tests.iter().map(|id| Test::planned(id)).collect();
             }
             Event::Worker { worker, process } => {
-                let new = Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
+                let new =
+                    Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
                 self.workers.insert(worker.clone(), new);
             }
             Event::Start { worker, test } => {
@@ -137,6 +160,7 @@ impl Test {
             text: None,
             worker: None,
             is_over: false,
+            is_told: false,
         }
     }
 }
