@@ -383,6 +383,8 @@ class Controller:
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
             seconds=getattr(report, "duration", 0.0),
             text=report.longreprtext if report.failed else None,
+            file=report.location[0],
+            line=None if report.location[1] is None else report.location[1] + 1,
         )
         if report.failed:
             self.failures += 1

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Stdout};
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use crate::history::{self, History};
 use crate::progress::Progress;
 use crate::pytest::{Message, Plan, Pytest};
 use crate::view::live::{self, Live, Screen};
+use crate::view::machine;
 
 /// How often a run is looked at when nothing happens in it.
 const TICK: Duration = Duration::from_millis(100);
@@ -41,6 +42,12 @@ pub struct TestArguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 
+    /// What stands on standard output: pytest's own text, or JSON, a line for each test and one for the end
+    ///
+    /// With JSON, pytest writes to standard error. `--junitxml FILE` is pytest's own, and works.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
+
     /// Leave the terminal to pytest; without it, a line for each worker stands below its output
     #[arg(long)]
     pub plain: bool,
@@ -48,6 +55,16 @@ pub struct TestArguments {
     /// What pytest is given: paths, and its own options
     #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub pytest: Vec<OsString>,
+}
+
+/// What stands on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// What pytest prints
+    #[default]
+    Text,
+    /// One object a line
+    Json,
 }
 
 /// What this tool has done by others of the program.
@@ -80,6 +97,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         arguments: options.pytest.clone(),
         default_workers: Some("auto".to_owned()),
         is_live: wants_live_view(options),
+        leaves_stdout: options.format == OutputFormat::Json,
         durations,
     };
     let began = Instant::now();
@@ -90,14 +108,28 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         view: plan.is_live.then(|| Live::new(io::stdout())),
         durations: plan.durations,
         timeout: options.timeout,
+        format: options.format,
         began,
     };
     let code = run.to_the_end(services)?;
+    let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    match options.format {
+        OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
+        OutputFormat::Text if is_github => say(machine::github_annotations(&run.progress).trim_end()),
+        OutputFormat::Text => {}
+    }
     if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
         let kept = history::Run { seconds: began.elapsed().as_secs_f64(), exit_code: code };
         warn_of(history.keep(&run.progress, kept));
     }
     Ok(code)
+}
+
+/// Writes a line of data. A reader that has gone away has seen what it wanted.
+fn say(line: &str) {
+    if !line.is_empty() {
+        let _ = writeln!(io::stdout(), "{line}");
+    }
 }
 
 /// A result that the tests can do without: its failure is told.
@@ -144,6 +176,7 @@ fn wants_live_view(options: &TestArguments) -> bool {
         "-n0",
     ];
     !options.plain
+        && options.format == OutputFormat::Text
         && io::stdout().is_terminal()
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
         && !has(&needs_the_terminal)
@@ -157,6 +190,7 @@ struct Run {
     view: Option<Live<Stdout>>,
     durations: HashMap<String, f64>,
     timeout: Option<Duration>,
+    format: OutputFormat,
     began: Instant,
 }
 
@@ -205,6 +239,11 @@ impl Run {
 
     fn take(&mut self, event: &Event) {
         self.progress.take(event, Instant::now());
+        if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)
+            && let Some(test) = self.progress.tests.get(*test)
+        {
+            say(&machine::test_line(test));
+        }
         let (Event::Report { test, worker, .. }, Some(view)) = (event, &mut self.view) else { return };
         let Some(test) = self.progress.tests.get_mut(*test) else { return };
         if test.outcome.is_bad() && !std::mem::replace(&mut test.is_told, true) {

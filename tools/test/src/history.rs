@@ -166,6 +166,8 @@ mod tests {
                 outcome: "passed".to_owned(),
                 seconds,
                 text: None,
+                file: None,
+                line: None,
             },
             Event::Done { worker: worker(), test: 0, seconds: Some(seconds) },
         ];

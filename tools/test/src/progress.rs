@@ -60,6 +60,10 @@ pub struct Test {
     pub text: Option<String>,
     /// The worker that ran it.
     pub worker: Option<String>,
+    /// Its file, below the project's root.
+    pub file: Option<String>,
+    /// The line at which it begins, counted from 1.
+    pub line: Option<u32>,
     /// Whether it is over.
     pub is_over: bool,
     /// Whether its failure has been shown.
@@ -113,8 +117,10 @@ impl Progress {
                     test.worker = Some(worker.clone());
                 }
             }
-            Event::Report { test, when, outcome, text, .. } => {
+            Event::Report { test, when, outcome, text, file, line, .. } => {
                 if let Some(test) = self.tests.get_mut(*test) {
+                    test.file.clone_from(file);
+                    test.line = *line;
                     test.outcome = test.outcome.max(outcome_of(when, outcome));
                     if test.text.is_none() {
                         test.text.clone_from(text);
@@ -159,6 +165,8 @@ impl Test {
             seconds: None,
             text: None,
             worker: None,
+            file: None,
+            line: None,
             is_over: false,
             is_told: false,
         }

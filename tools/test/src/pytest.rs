@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -29,6 +29,8 @@ pub struct Plan {
     pub default_workers: Option<String>,
     /// Whether pytest's output comes as messages, from a terminal of its own, and leaves single tests to this program.
     pub is_live: bool,
+    /// Whether pytest writes to standard error alone, since standard output is for data.
+    pub leaves_stdout: bool,
     /// Expected durations of tests in seconds, by node id.
     pub durations: HashMap<String, f64>,
 }
@@ -80,6 +82,10 @@ impl Pytest {
         if let Some(terminal) = &terminal {
             let output = || terminal.inner.try_clone().map(Stdio::from).map_err(failed);
             command.stdout(output()?).stderr(output()?).env("NAJA_TEST_VIEW", "live");
+        }
+        if plan.leaves_stdout {
+            let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+            command.stdout(Stdio::from(stderr));
         }
         let child = command.spawn().map_err(failed)?;
         // What the command holds of the terminal must be closed: its end is the end of pytest's output.
