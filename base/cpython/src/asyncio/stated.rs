@@ -94,7 +94,7 @@ fn layout(words: &Words, located: &Located, table: &Layout) -> Option<Layout> {
     let fits = |at: u64, len: u64, from: u64, size: u64| {
         at >= from && at.checked_add(len).is_some_and(|end| end <= size)
     };
-    let pointer = |at: u64, len: u64, from: u64, size: u64| at % 8 == 0 && fits(at, len, from, size);
+    let pointer = |at: u64, len: u64, from: u64, size: u64| at.is_multiple_of(8) && fits(at, len, from, size);
     let in_task = |at: u64, len: u64| pointer(at, len, head, words.task_size);
     let thread_from = u64::from(located.offsets.thread.size);
     let in_thread = |at: u64, len: u64| pointer(at, len, thread_from, words.thread_size);

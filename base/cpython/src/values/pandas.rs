@@ -190,7 +190,7 @@ impl Describer<'_> {
             let step_by = step.unsigned_abs().max(1);
             let taken = (low.max(0)..high.min(shown as i64)).filter(inside);
             return Ok(taken
-                .filter(|at| at.abs_diff(start) % step_by == 0)
+                .filter(|at| at.abs_diff(start).is_multiple_of(step_by))
                 .map(i64::cast_unsigned)
                 .collect());
         }
