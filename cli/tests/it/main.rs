@@ -13,6 +13,7 @@ mod identity;
 mod interpreters;
 mod layouts;
 mod native;
+mod native_threads;
 mod project;
 mod real_programs;
 mod record;

@@ -166,12 +166,12 @@ impl Python {
                 let is_due = (thread.ran || !thread.stack_is_known)
                     && self.reader.threads()[index].outcome == Outcome::Skipped;
                 let native =
-                    (with_native && is_due).then(|| self.sample_native(memory, index, thread, shared));
+                    (with_native && is_due).then(|| self.sample_native(memory, &[index], thread, shared));
                 self.assign(memory, (index, None), native, thread, shared);
             }
         }
         if pythonic < threads.len() {
-            self.note_foreign(threads);
+            self.note_foreign(memory, with_native, threads, shared);
         }
         Ok(())
     }
@@ -242,7 +242,7 @@ impl Python {
         (0..all.len()).rev().filter(|other| self.tid(&all[*other]) == tid).collect()
     }
 
-    /// Puts the stacks of one thread in several interpreters together. Its native functions are left out.
+    /// Puts the stacks of one thread in several interpreters together.
     fn assign_nested(
         &mut self,
         memory: &LiveProcess,
@@ -251,6 +251,9 @@ impl Python {
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) {
+        if with_native && self.assign_nested_native(memory, states, thread, shared) {
+            return;
+        }
         let mut outer = 0;
         for (number, index) in states.iter().enumerate() {
             if with_native && (thread.ran || !thread.stack_is_known) {
@@ -263,6 +266,28 @@ impl Python {
                 outer = thread.path.len();
             }
         }
+    }
+
+    /// The same with native functions. Returns whether there are any.
+    fn assign_nested_native(
+        &mut self,
+        memory: &LiveProcess,
+        states: &[usize],
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) -> bool {
+        let is_due = thread.ran || !thread.stack_is_known;
+        let native = is_due.then(|| self.sample_native(memory, states, thread, shared));
+        if is_due && !matches!(native, Some(WithNative::Merged)) {
+            return false;
+        }
+        // The innermost interpreter says what the thread is doing.
+        let runs = |index: &&usize| !self.reader.threads()[**index].frames.is_empty();
+        let innermost = states.iter().rev().find(runs).or(states.first()).copied();
+        if let Some(innermost) = innermost {
+            self.assign(memory, (innermost, None), native, thread, shared);
+        }
+        true
     }
 
     /// Takes over what the sample showed of one thread, the reader's at `index`. `outer` is for a stack that is one of
@@ -315,8 +340,14 @@ impl Python {
         thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
     }
 
-    /// Threads that run no Python: the system's word is all there is.
-    fn note_foreign(&self, threads: &mut [TargetThread]) {
+    /// Threads that run no Python: the system's word is all there is, and their native functions.
+    fn note_foreign(
+        &mut self,
+        memory: &LiveProcess,
+        with_native: bool,
+        threads: &mut [TargetThread],
+        shared: &mut Shared<'_>,
+    ) {
         let known: Vec<u32> = self.reader.threads().iter().map(|read| self.tid(read)).collect();
         for thread in threads.iter_mut().filter(|thread| !known.contains(&thread.thread.os_tid)) {
             let state = match thread.os.last_seen() {
@@ -324,9 +355,19 @@ impl Python {
                 Activity::Unknown | Activity::Ended => State::Lost,
                 blocked => blocked.waiting_for((0, 0)),
             };
-            thread.path.clear();
-            thread.stack_is_known = true;
-            thread.now = Now { state, ..Now::default() };
+            let is_due = thread.ran || !thread.stack_is_known;
+            if with_native && !thread.ended && state != State::Lost {
+                let is_read =
+                    !is_due || matches!(self.sample_native(memory, &[], thread, shared), WithNative::Merged);
+                thread.stack_is_known = is_read;
+                if !is_read {
+                    thread.path.clear();
+                }
+            } else {
+                thread.path.clear();
+                thread.stack_is_known = true;
+            }
+            thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, ..Now::default() };
         }
     }
 
@@ -385,21 +426,34 @@ impl Python {
         true
     }
 
-    /// Samples one thread together with its native functions.
+    /// Samples one thread together with its native functions. `indexes` are the reader's threads that it is, outermost
+    /// first: none where it runs no Python.
     fn sample_native(
         &mut self,
         memory: &LiveProcess,
-        index: usize,
+        indexes: &[usize],
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) -> WithNative {
-        let read = (self.reader.threads()[index].state, thread.thread.os_tid);
+        let only;
+        let several: Vec<u64>;
+        let states: &[u64] = match indexes {
+            [index] => {
+                only = [self.reader.threads()[*index].state];
+                &only[..]
+            }
+            indexes => {
+                several = indexes.iter().map(|index| self.reader.threads()[*index].state).collect();
+                &several
+            }
+        };
         let (Native::Known(process), Some(native)) = (&mut self.native, shared.native.as_deref_mut()) else {
             return WithNative::Lost;
         };
         let activity = thread.os.last_seen();
+        let read = (states, thread.thread.os_tid);
         let Some(merged) = process.sample(memory, &mut self.reader, read, activity, native) else {
-            let is_read = self.reader.sample_thread(memory, read.0);
+            let is_read = states.iter().all(|state| self.reader.sample_thread(memory, *state));
             return if is_read { WithNative::PythonAlone } else { WithNative::Lost };
         };
         thread.path.clear();
@@ -412,7 +466,9 @@ impl Python {
             };
             thread.path.push(parent);
         }
-        thread.frames.extend(self.reader.threads()[index].frames.last());
+        let mut innermost =
+            indexes.iter().rev().filter_map(|index| self.reader.threads()[*index].frames.last());
+        thread.frames.extend(innermost.next());
         if let Some(native) = shared.native.as_deref_mut() {
             native.take_back(merged);
         }
