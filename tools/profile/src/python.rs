@@ -34,6 +34,8 @@ pub(crate) struct Python {
     /// System numbers of threads whose state does not have them (up to 3.10), by thread state and Python's number:
     /// the state of a thread that is about to start carries that of the thread which made it.
     native_ids: FxHashMap<(u64, u64), u32>,
+    /// Where among the process's threads the one of a thread state was found last; a guess, to be checked.
+    places: FxHashMap<u64, usize>,
     /// Whether the process has numbers of its own for its threads, once that is known.
     is_contained: Option<bool>,
     /// When to look for threads' names next, and how long to wait after that.
@@ -97,6 +99,7 @@ impl Python {
             nodes: FxHashMap::default(),
             generation: 0,
             native_ids: FxHashMap::default(),
+            places: FxHashMap::default(),
             is_contained: None,
             names_due: 0,
             names_gap: NAMES_GAP_MIN,
@@ -109,6 +112,7 @@ impl Python {
     pub(crate) fn forget_threads(&mut self) {
         self.reader.forget_threads();
         self.native_ids.clear();
+        self.places.clear();
         self.names_due = 0;
     }
 
@@ -132,12 +136,12 @@ impl Python {
             threads.iter_mut().for_each(|thread| thread.frames.clear());
         }
         let with_native = self.prepare_native(pid, threads, shared);
-        let native_ids = &self.native_ids;
+        let (native_ids, places) = (&self.native_ids, &mut self.places);
         self.reader.sample(memory, &mut |read| {
             let tid = native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id);
             // With native functions each thread is read on its own, later.
             let is_known = |thread: &TargetThread| with_native || (!thread.ran && thread.stack_is_known);
-            threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended && is_known(thread))
+            place(places, threads, read.state, tid).is_some_and(|at| is_known(&threads[at]))
         })?;
         self.learn_native_ids(memory, pid, threads);
         if self.names_due <= shared.tick {
@@ -146,10 +150,10 @@ impl Python {
         let mut pythonic = 0;
         let is_alone = self.reader.interpreters().len() < 2;
         for index in 0..self.reader.threads().len() {
-            let tid = self.tid(&self.reader.threads()[index]);
-            if let Some(thread) =
-                threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
-            {
+            let read = &self.reader.threads()[index];
+            let (state, tid) = (read.state, self.tid(read));
+            if let Some(at) = place(&mut self.places, threads, state, tid) {
+                let thread = &mut threads[at];
                 let nested = if is_alone { Vec::new() } else { self.nested(index) };
                 match nested.as_slice() {
                     [] | [_] => {}
@@ -324,13 +328,7 @@ impl Python {
             let outer = outer.unwrap_or(0).min(thread.path.len());
             self.follow(memory, index, (outer, unchanged), thread, shared);
         }
-        let state = match thread.os.last_seen() {
-            Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
-            Activity::Running => self.running_state(memory, thread, fingerprint),
-            // The system may keep to itself where a thread is; who holds the GIL still says who runs.
-            Activity::Unknown if holds_gil => self.running_state(memory, thread, fingerprint),
-            blocked => blocked.waiting_for(gil),
-        };
+        let state = self.state(memory, is_read, (holds_gil, gil), fingerprint, thread);
         thread.fingerprint = fingerprint;
         // A stack whose native functions could not be had is read again, even if the thread does not run.
         thread.stack_is_known = match native {
@@ -338,6 +336,45 @@ impl Python {
             None => outcome == Outcome::Skipped || !matches!(self.native, Native::Known(_)),
         };
         thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
+    }
+
+    /// What a thread is doing whose stack has just been read, or has not changed; `gil` is the place of the GIL.
+    fn state(
+        &mut self,
+        memory: &dyn Memory,
+        is_read: bool,
+        (holds_gil, gil): (bool, (u64, u64)),
+        fingerprint: u64,
+        thread: &mut TargetThread,
+    ) -> State {
+        let running =
+            |python: &mut Python, thread: &TargetThread| python.running_state(memory, thread, fingerprint);
+        let has_moved = is_read && holds_gil && fingerprint != thread.fingerprint;
+        let is_presumed = std::mem::take(&mut thread.presumed_running);
+        if is_presumed && has_moved && running(self, thread) == State::Python {
+            return State::Python;
+        }
+        let seen = if is_presumed { thread.os.look() } else { thread.os.last_seen() };
+        match seen {
+            Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
+            // The system may keep to itself where a thread is; who holds the GIL still says who runs.
+            Activity::Unknown if !holds_gil => seen.waiting_for(gil),
+            Activity::Running | Activity::Unknown => {
+                let state = running(self, thread);
+                if has_moved && state == State::Python {
+                    thread.confirm(seen == Activity::Running);
+                }
+                state
+            }
+            Activity::Ended => State::Lost,
+            blocked => {
+                // At a call it may well be blocked; at other bytecode only a page fault or a stop explains it.
+                if has_moved && running(self, thread) == State::Python {
+                    thread.confirm(false);
+                }
+                blocked.waiting_for(gil)
+            }
+        }
     }
 
     /// Threads that run no Python: the system's word is all there is, and their native functions.
@@ -350,6 +387,9 @@ impl Python {
     ) {
         let known: Vec<u32> = self.reader.threads().iter().map(|read| self.tid(read)).collect();
         for thread in threads.iter_mut().filter(|thread| !known.contains(&thread.thread.os_tid)) {
+            if std::mem::take(&mut thread.presumed_running) {
+                thread.os.look();
+            }
             let state = match thread.os.last_seen() {
                 Activity::Running => State::Native,
                 Activity::Unknown | Activity::Ended => State::Lost,
@@ -566,6 +606,25 @@ impl Python {
             _ => State::Python,
         }
     }
+}
+
+/// Where among `threads` the living one with this number is, which the interpreter knows by `state`: looked for where it
+/// was last, so that many threads do not cost the square of their number.
+fn place(
+    places: &mut FxHashMap<u64, usize>,
+    threads: &[TargetThread],
+    state: u64,
+    tid: u32,
+) -> Option<usize> {
+    let is_it = |thread: &TargetThread| thread.thread.os_tid == tid && !thread.ended;
+    if let Some(&at) = places.get(&state)
+        && threads.get(at).is_some_and(is_it)
+    {
+        return Some(at);
+    }
+    let at = threads.iter().position(is_it)?;
+    places.insert(state, at);
+    Some(at)
 }
 
 /// The opcodes of instructions at which frames have stood.
