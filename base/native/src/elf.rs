@@ -131,18 +131,21 @@ fn contents<'data, R: ReadRef<'data>>(
 }
 
 /// Every function that a file's symbol tables name and `wanted` asks for: of the full table where there is one, of
-/// what it exports besides.
+/// what it exports besides. Where there is no full table, only functions whose size is known.
 ///
 /// Cost: some 20 ns a symbol.
 pub(crate) fn functions(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<Function> {
     let Ok(file) = File::open(path) else { return Vec::new() };
     let cache = ReadCache::new(file);
     let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return Vec::new() };
+    // Where only some functions are named, one without a size (`_init`, musl's `memset`) would stand for all unnamed
+    // ones behind it.
+    let is_stripped = elf.symbols().next().is_none();
     let function = |symbol: object::read::elf::ElfSymbol64<'_, '_, LittleEndian, _>| {
         // The kind of an indirect function (several variants, one of which is chosen at the start) is no text.
         let is_code =
             symbol.kind() == SymbolKind::Text || symbol.elf_symbol().st_type() == object::elf::STT_GNU_IFUNC;
-        if !is_code || !symbol.is_definition() {
+        if !is_code || !symbol.is_definition() || (is_stripped && symbol.size() == 0) {
             return None;
         }
         let name = symbol.name().ok().filter(|name| !name.is_empty() && wanted(name))?;

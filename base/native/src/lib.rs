@@ -10,6 +10,7 @@ mod elf;
 pub mod hostile;
 pub mod maps;
 pub mod modules;
+mod moved;
 pub mod pause;
 pub mod perf_map;
 pub mod stack;

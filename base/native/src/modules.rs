@@ -1,7 +1,9 @@
 //! The ELF files that a process has mapped. A file that several processes map is read once.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::elf::{self, Layout};
 use crate::maps::{self, Mapping};
+use crate::moved;
 use crate::stack;
 
 /// Files that are kept although no process maps them any more.
@@ -53,6 +56,24 @@ impl ModuleFile {
         let sized = functions.into_iter().filter(|function| function.size > 0);
         let range = |f: elf::Function| Some((f.name, f.address..f.address.checked_add(f.size)?));
         sized.filter_map(range).collect()
+    }
+
+    /// Where parts of the function at `function` lie that the compiler has moved away from it, whether the file names
+    /// them or not: by the jumps between them. Addresses are the file's own.
+    ///
+    /// Cost: reads and looks through the function's code, some milliseconds for a hundred kilobytes.
+    pub fn moved_parts(&self, function: &Range<u64>) -> Vec<Range<u64>> {
+        let Some(file) = self.readable().and_then(|path| File::open(path).ok()) else { return Vec::new() };
+        let mut code = |range: &Range<u64>| {
+            let is_in = |load: &&elf::Load| {
+                range.start >= load.address && range.end <= load.address.saturating_add(load.size)
+            };
+            let load = self.layout.loads.iter().find(is_in)?;
+            let mut bytes = vec![0; usize::try_from(range.end.checked_sub(range.start)?).ok()?];
+            let offset = load.offset.checked_add(range.start - load.address)?;
+            file.read_exact_at(&mut bytes, offset).ok().map(|()| bytes)
+        };
+        moved::parts(&self.layout, function, &mut code)
     }
 
     /// What must be added to the file's own addresses where it is mapped like this.
