@@ -281,7 +281,10 @@ impl Python {
         let (outcome, holds_gil, fingerprint, tries) =
             (read.outcome, read.holds_gil, read.fingerprint, read.tries);
         shared.counts.mended += u64::from(read.mended);
-        let gc = interpreter.collecting && holds_gil;
+        // Without a GIL nothing says which thread collects; for most of that time all others are stopped.
+        let may_collect =
+            holds_gil || (self.located.free_threaded && matches!(thread.os.last_seen(), Activity::Running));
+        let gc = interpreter.collecting && may_collect;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost || matches!(native, Some(WithNative::Lost)) {
             shared.counts.lost += 1;
@@ -304,7 +307,7 @@ impl Python {
             Activity::Running => self.running_state(memory, thread, fingerprint),
             // The system may keep to itself where a thread is; who holds the GIL still says who runs.
             Activity::Unknown if holds_gil => self.running_state(memory, thread, fingerprint),
-            blocked => blocked.waiting_for(gil),
+            blocked => blocked.waiting_for_in(memory, gil),
         };
         thread.fingerprint = fingerprint;
         // A stack whose native functions could not be had is read again, even if the thread does not run.
