@@ -53,6 +53,7 @@ fn refused(program: &Path, filter: &Path, scope: &str, words: &[&str]) -> String
     command
         .arg(&python.path)
         .arg(filter)
+        .args(AS_NOBODY)
         .arg(program)
         .args(words)
         .env("HOME", "/nonexistent")
