@@ -135,18 +135,23 @@ fn contents(bytes: &Bytes, elf: &Elf<'_>, name: &str, bytes_max: u64) -> Option<
     }
 }
 
-/// The functions of a file's symbol tables: of the full one where there is one, and of what it exports.
+/// The functions of a file's symbol tables: of the full one where there is one, and of what it exports. Where there is no
+/// full table, only functions whose size is known.
 ///
 /// Cost: some 10 ns a symbol.
 pub(crate) fn functions(bytes: &Bytes) -> Vec<FunctionTable> {
     let Ok(elf) = Elf::parse(&**bytes) else { return Vec::new() };
+    // Where only some functions are named, one without a size (`_init`, musl's `memset`) would stand for all unnamed
+    // ones behind it.
+    let is_stripped = elf.symbols().next().is_none();
     let function = |symbol: ElfSymbol64<'_, '_, LittleEndian, &[u8]>| {
         // The kind of an indirect function (several variants, one of which is chosen at the start) is no text.
         let is_code =
             symbol.kind() == SymbolKind::Text || symbol.elf_symbol().st_type() == object::elf::STT_GNU_IFUNC;
         let name = symbol.elf_symbol().st_name.get(LittleEndian);
         let (address, size, global) = (symbol.address(), symbol.size(), symbol.is_global());
-        let is_named = is_code && symbol.is_definition() && name != 0;
+        let is_sized = !is_stripped || size > 0;
+        let is_named = is_code && is_sized && symbol.is_definition() && name != 0;
         is_named.then_some(Function { address, size, name, global })
     };
     let names = |table: &object::read::elf::SymbolTable<'_, _, &[u8]>| {

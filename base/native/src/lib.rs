@@ -11,6 +11,7 @@ pub mod hostile;
 mod mapped;
 pub mod maps;
 pub mod modules;
+mod moved;
 pub mod pause;
 pub mod perf_map;
 pub mod stack;

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::elf::{self, Layout};
 use crate::mapped::Bytes;
 use crate::maps::{self, Mapping};
+use crate::moved;
 use crate::stack;
 
 /// Files that are kept although no process maps them any more.
@@ -64,6 +65,22 @@ impl ModuleFile {
             }
         }
         ranges
+    }
+
+    /// Where parts of the function at `function` lie that the compiler has moved away from it, whether the file names
+    /// them or not: by the jumps between them. Addresses are the file's own.
+    ///
+    /// Cost: reads and looks through the function's code, some milliseconds for a hundred kilobytes.
+    pub fn moved_parts(&self, function: &Range<u64>) -> Vec<Range<u64>> {
+        let mut code = |range: &Range<u64>| {
+            let is_in = |load: &&elf::Load| {
+                range.start >= load.address && range.end <= load.address.saturating_add(load.size)
+            };
+            let load = self.layout.loads.iter().find(is_in)?;
+            let offset = load.offset.checked_add(range.start - load.address)?;
+            self.bytes.part(offset, range.end.checked_sub(range.start)?).map(|code| code.to_vec())
+        };
+        moved::parts(&self.layout, function, &mut code)
     }
 
     /// What must be added to the file's own addresses where it is mapped like this.

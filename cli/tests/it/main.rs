@@ -3,6 +3,7 @@
 mod bad_input;
 mod children;
 mod command_line;
+mod containers;
 mod convert;
 mod core_files;
 mod dump;
@@ -18,6 +19,7 @@ mod project;
 mod real_programs;
 mod record;
 mod record_async;
+mod refusals;
 mod scenarios;
 mod signals;
 mod stress;

@@ -90,6 +90,19 @@ fn signal(child: &std::process::Child, signal: Signal) {
     kill_process(pid, signal).expect("it lives");
 }
 
+/// Makes rings of objects and collects them, for good.
+const COLLECTS: &str = "
+import gc, json
+print(json.dumps({}), flush=True)
+while True:
+    rings = []
+    for _ in range(1000):
+        ring = []
+        ring.append(ring)
+        rings.append(ring)
+    gc.collect()
+";
+
 #[test]
 fn a_running_process_is_recorded_as_it_is_on_every_version() {
     let naja = naja();
@@ -104,6 +117,24 @@ fn a_running_process_is_recorded_as_it_is_on_every_version() {
         assert!((0.6..0.9).contains(&share), "{interpreter}: {share}\n{text}");
         assert_eq!(samples(&text, "doze "), 0, "threads that wait are left out: {text}");
     }
+}
+
+#[test]
+fn a_python_without_a_gil_has_a_collector_and_no_time_with_the_gil() {
+    let Some(python) = interpreters().iter().rfind(|one| one.free_threaded) else {
+        return naja_testkit::not_tested("a free-threaded Python: there is none");
+    };
+    let naja = naja();
+    let target = Target::start(python, COLLECTS);
+    let output = record(&naja, &target, &["--duration", "1", "--gc", "--output", "out.collapsed"]);
+    assert!(output.status.success(), "{python}: {}", block(&output, &[]));
+    let text = std::fs::read_to_string(target.file("out.collapsed")).expect("it was written");
+    assert!(samples(&text, "<GC>") > 0, "{python}: {text}");
+    // Some modules turn the GIL on for a moment when they are imported; here it has none.
+    let output = record(&naja, &target, &["--duration", "0.5", "--gil", "--output", "gil.collapsed"]);
+    assert!(output.status.success(), "{python}: {}", block(&output, &[]));
+    let shown = block(&output, &[]);
+    assert!(shown.contains("free-threaded Python has no GIL to hold"), "{python}: {shown}");
 }
 
 #[test]

@@ -310,7 +310,10 @@ impl Python {
         let (outcome, holds_gil, fingerprint, tries) =
             (read.outcome, read.holds_gil, read.fingerprint, read.tries);
         shared.counts.mended += u64::from(read.mended);
-        let gc = interpreter.collecting && holds_gil;
+        // Without a GIL nothing says which thread collects; for most of that time all others are stopped.
+        let may_collect =
+            holds_gil || (self.located.free_threaded && matches!(thread.os.last_seen(), Activity::Running));
+        let gc = interpreter.collecting && may_collect;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost || matches!(native, Some(WithNative::Lost)) {
             shared.counts.lost += 1;
@@ -358,7 +361,7 @@ impl Python {
         match seen {
             Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
             // The system may keep to itself where a thread is; who holds the GIL still says who runs.
-            Activity::Unknown if !holds_gil => seen.waiting_for(gil),
+            Activity::Unknown if !holds_gil => seen.waiting_for_in(memory, gil),
             Activity::Running | Activity::Unknown => {
                 let state = running(self, thread);
                 if has_moved && state == State::Python {
@@ -372,7 +375,7 @@ impl Python {
                 if has_moved && running(self, thread) == State::Python {
                     thread.confirm(false);
                 }
-                blocked.waiting_for(gil)
+                blocked.waiting_for_in(memory, gil)
             }
         }
     }

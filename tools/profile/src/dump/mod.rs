@@ -436,6 +436,9 @@ impl Dumper<'_> {
         let only = (system.len() == 1).then(|| &system[0]);
         let system = system.iter().find(|one| tid != 0 && one.inner_tid == tid).or(only);
         let frames = self.frames(thread);
+        // Without a GIL nothing says which thread collects; for most of that time all others are stopped.
+        let is_running = system.is_some_and(|one| matches!(one.activity, Activity::Running));
+        let may_collect = thread.holds_gil || (self.located.free_threaded && is_running);
         ThreadDump {
             ident: thread.ident,
             os_tid: system.map_or(tid, |one| one.outer_tid),
@@ -443,7 +446,7 @@ impl Dumper<'_> {
             interpreter: interpreter.id,
             state: self.state(thread, interpreter, system),
             holds_gil: thread.holds_gil,
-            collects: interpreter.collecting && thread.holds_gil,
+            collects: interpreter.collecting && may_collect,
             signal: system.and_then(|one| one.signal),
             torn: thread.outcome != Outcome::Valid,
             frames,
@@ -469,7 +472,7 @@ impl Dumper<'_> {
             // The system may keep to itself where a thread is; who holds the GIL still says who runs.
             Activity::Unknown if thread.holds_gil => self.running_state(thread),
             Activity::Unknown | Activity::Ended => State::Lost,
-            blocked => blocked.waiting_for(gil),
+            blocked => blocked.waiting_for_in(self.memory, gil),
         }
     }
 

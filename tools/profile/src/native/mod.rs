@@ -97,6 +97,14 @@ impl Loops {
                 list.push(range);
             }
         }
+        // The symbols of a stripped file name the part alone that begins the loop: in some builds (Debian's 3.14 and
+        // 3.15) that is one kilobyte, and all instructions are elsewhere.
+        let moved: Vec<_> = loops.whole.iter().flat_map(|range| file.moved_parts(range)).collect();
+        for range in moved {
+            if !loops.whole.contains(&range) {
+                loops.whole.push(range);
+            }
+        }
         loops
     }
 
