@@ -475,6 +475,62 @@ fn pprof_samples_decode_and_count_what_sql_counts() {
 }
 
 #[test]
+fn a_page_has_frames_lines_and_names_as_the_options_say() {
+    let Some(recorded) = Recorded::get() else { return };
+    let Some(browser) = naja_testkit::Browser::start() else { return };
+    let shown = |words: &[&str]| {
+        let output = recorded.naja(&[&["convert", "app.naja", "-o", "page.html"], words].concat());
+        assert!(output.status.success(), "{output:?}");
+        browser.open(&recorded.folder.path().join("page.html"));
+        browser.wait_for("return document.body.classList.contains('ready')");
+        let seen = browser.run(
+            "const { recording } = naja;
+             const named = (node) => recording.functionName[recording.nodeFunction[node]];
+             let collector = 0, ticks = 0, lines = {};
+             for (let row = 0; row < recording.rowCount; row += 1) {
+               if ((recording.rowFlags[row] & 15) === recording.meta.states.indexOf('lost')) continue;
+               ticks += recording.rowTicks[row];
+               if (named(recording.rowNode[row]) === '<GC>') collector += recording.rowTicks[row];
+             }
+             for (let node = 2; node < recording.nodeCount; node += 1) {
+               if (!recording.place(recording.nodeFunction[node]).includes('app.py')) continue;
+               (lines[named(node)] ??= new Set()).add(recording.nodeLine[node]);
+             }
+             for (const name in lines) lines[name] = [...lines[name]].sort();
+             const hidden = ['lines-button', 'list-lines'].map((id) => document.getElementById(id).hidden);
+             const rows = [...document.querySelectorAll('#table-body tr')];
+             const place = rows.find((row) => row.querySelector('.function')?.textContent === 'inner')
+               .querySelector('.place').textContent;
+             return { ticks, collector, lines, hidden, place };",
+        );
+        assert_eq!(browser.console(), Vec::<String>::new());
+        seen
+    };
+    let plain = shown(&[]);
+    assert_eq!(plain["ticks"], recorded.count("state <> 'lost'"));
+    assert_eq!((&plain["collector"], &plain["hidden"]), (&0.into(), &serde_json::json!([false, false])));
+    assert!(list(&plain["lines"]["inner"]).len() > 1, "{plain}");
+    assert!(plain["place"].as_str().expect("text").ends_with("app.py:12"), "{plain}");
+
+    let collector = shown(&["--gc"]);
+    assert_eq!(collector["ticks"], plain["ticks"]);
+    assert_eq!(collector["collector"], recorded.count("gc = 1 and state <> 'lost'"));
+
+    let functions = shown(&["--function"]);
+    assert_eq!((&functions["ticks"], &functions["place"]), (&plain["ticks"], &plain["place"]));
+    assert_eq!(functions["lines"]["inner"], serde_json::json!([12]));
+    assert_eq!(functions["hidden"], serde_json::json!([true, true]));
+
+    let without = shown(&["--nolineno"]);
+    assert_eq!((&without["ticks"], &without["lines"]["inner"]), (&plain["ticks"], &serde_json::json!([0])));
+    assert!(without["place"].as_str().expect("text").ends_with("app.py"), "{without}");
+
+    let folder = recorded.folder.path().canonicalize().expect("it is there");
+    let whole = shown(&["--full-filenames"]);
+    assert_eq!(whole["place"], format!("{}:12", folder.join("app.py").display()));
+}
+
+#[test]
 fn the_name_of_the_output_says_the_format() {
     let Some(recorded) = Recorded::get() else { return };
     let starts = [
