@@ -198,15 +198,15 @@ fn chrome_slices_go_on_over_a_missed_sample_and_have_the_kind_as_category() {
         "0.0 B task fetch;all",
         "0.0 B python main",
         "10000.0 B native memcpy",
-        "20000.0 E",
+        "20000.0 E native memcpy",
         "20000.0 B waiting waiting for a lock",
-        "40000.0 E",
+        "40000.0 E waiting waiting for a lock",
         "50000.0 B native memcpy",
-        "60000.0 E",
+        "60000.0 E native memcpy",
         "60000.0 B waiting waiting for a lock",
-        "80000.0 E",
-        "80000.0 E",
-        "80000.0 E",
+        "80000.0 E waiting waiting for a lock",
+        "80000.0 E python main",
+        "80000.0 E task fetch;all",
     ];
     assert_eq!(slices, expected);
 }
