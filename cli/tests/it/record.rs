@@ -318,6 +318,25 @@ fn an_output_that_cannot_be_written_costs_the_output_alone() {
 }
 
 #[test]
+fn options_may_follow_the_number_of_the_process() {
+    let Some(python) = python() else { return };
+    let (naja, target) = (naja(), Target::start(python, PROGRAM));
+    let pid = target.pid().to_string();
+    let output = naja
+        .command()
+        .args(["record", &pid, "-d", "0.3", "--idle", "-o"])
+        .arg(target.file("out.collapsed"))
+        .output()
+        .expect("naja starts");
+    assert!(output.status.success(), "{}", block(&output, &[]));
+    let text = std::fs::read_to_string(target.file("out.collapsed")).expect("it was written");
+    assert!(samples(&text, "(") > 0, "{text}");
+    // After `--` a number is a program.
+    let output = naja.command().args(["record", "--", &pid, "-d", "1"]).output().expect("naja starts");
+    assert!(block(&output, &[]).contains("no-such-command"), "{}", block(&output, &[]));
+}
+
+#[test]
 fn what_is_asked_for_must_make_sense() {
     let naja = naja();
     let check = |arguments: &[&str], error: &str| {
@@ -335,6 +354,8 @@ fn what_is_asked_for_must_make_sense() {
     check(&["-o", "-", "--format", "collapsed", "--", "python3", "-c", "1"], "the program's");
     check(&["-p", "4194303"], "no-such-process");
     check(&["4194303"], "no-such-process");
+    check(&["4194303", "-d", "1"], "no-such-process");
+    check(&["4194303", "app.py"], "usage");
     check(&["-p", "1", "--native", "--nonblocking"], "usage");
     check(&["--", "no-such-program-anywhere"], "no-such");
     let own = std::process::id().to_string();
