@@ -16,6 +16,7 @@ import uuid
 import pytest
 
 from . import scheduling
+from .threads import ThreadedWorker, Threads
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
@@ -128,7 +129,9 @@ class Controller:
         mode = self.settings.mode
         seconds = self.settings.expected_seconds(items)
         workers = self.settings.workers
-        units = scheduling.units(items, mode, workers, seconds, self.settings.reorder)
+        count = self.settings.tests_per_worker
+        self.threads = Threads(items, count) if count > 1 else None
+        units = scheduling.units(items, mode, workers * count, seconds, self.settings.reorder)
         if mode == "each":
             self.queues = [WorkQueue(units, len(items), 1) for _ in range(workers)]
         else:
@@ -142,6 +145,8 @@ class Controller:
         if self.verbose > 0:
             self._line("")
             self._line(f"scheduling tests via {_scheduler_name(mode)}")
+        for line in self.threads.lines(self.verbose) if self.threads else ():
+            self._line(line)
         self.front_end.send("collected", tests=[item.nodeid for item in items], workers=workers, mode=mode)
 
     def _run(self):
@@ -196,13 +201,14 @@ class Controller:
         node = Node(self.config, number, slot, worker_input)
         node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
         place = 0 if self.settings.mode == "each" else slot
+        again = self.threads.take_again(slot) if self.threads else []
         reading, writing = os.pipe()
         reading, writing = above_usual(reading), above_usual(writing)
         node.crash_file = tempfile.TemporaryFile()
         self._flush()
         process = os.fork()
         if process == 0:
-            self._be_worker(node, place, writing, [reading])
+            self._be_worker(node, place, writing, [reading], again)
         os.close(writing)
         node.process, node.descriptor, node.place = process, reading, place
         self.nodes.append(node)
@@ -216,7 +222,7 @@ class Controller:
                 pass
         self.front_end.send("worker", worker=node.gateway.id, process=process)
 
-    def _be_worker(self, node, place, writing, to_close):
+    def _be_worker(self, node, place, writing, to_close, again):
         """The rest of the life of a forked process; never returns."""
         status = 1
         try:
@@ -227,7 +233,10 @@ class Controller:
             try:
                 self._forget_siblings()
                 reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
-                Worker(self.session, node.queue, place, reporter).run()
+                if self.threads:
+                    ThreadedWorker(self.session, node.queue, place, reporter, self.threads, again).run()
+                else:
+                    Worker(self.session, node.queue, place, reporter).run()
                 status = 0
             except KeyboardInterrupt:
                 channel.send("interrupted", reporter and reporter.test)
@@ -305,6 +314,8 @@ class Controller:
 
     def _ended(self, node, status):
         test = node.queue.running(node.place)
+        if self.threads:
+            test = self.threads.blame(node, _crash_text(node.crash_file))
         crashed = test is not None or node.told_end is None
         self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
         hook = getattr(self.config.hook, "pytest_testnodedown", None)
@@ -330,7 +341,7 @@ class Controller:
                 self.summary = f"maximum crashed workers reached: {most}"
             self._line("\n" + self.summary)
             self._stop_handing_out()
-        elif not self._is_stopping() and node.queue.has_pending():
+        elif not self._is_stopping() and (node.queue.has_pending() or (self.threads and self.threads.again)):
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
             self._fork(node.slot)
 
@@ -367,6 +378,15 @@ class Controller:
 
     def _on_finish(self, node, test, nodeid, location):
         self.config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    def _on_threads(self, node, *message):
+        self.threads.hear(node, *message)
+
+    def _on_together(self, node, test, told):
+        for message in told:
+            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+        self.threads.over(node, test)
+        node.queue.finish(node.place, test)
 
     def _on_report(self, node, test, data):
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
@@ -439,6 +459,7 @@ class Controller:
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
                         node.killed_for, node.stacks = order["reason"], order.get("text", "")
+                        node.killed_test = order.get("test")
                         _kill(node)
 
     def _interrupted(self):
@@ -465,6 +486,10 @@ class Controller:
 
     def _check_the_sum(self):
         """Planned tests are finished, or were never begun because the run was stopped."""
+        hidden = self.threads.settle(self.queues) if self.threads else []
+        if hidden:
+            self.summary = "\n".join(hidden)
+            self.session.testsfailed += len(hidden)
         for queue in self.queues:
             states = [queue.state(test) for test in range(len(self.session.items))]
             lost = [self.session.items[test].nodeid for test, state in enumerate(states) if state not in (PENDING, FINISHED)]

@@ -8,6 +8,7 @@ import pytest
 from . import scheduling
 from .controller import Controller
 from .front_end import FrontEnd
+from .threads import count_of
 
 
 def _worker_count(text):
@@ -15,6 +16,11 @@ def _worker_count(text):
     if text in ("auto", "logical"):
         return text
     return int(text)
+
+
+def _thread_count(text):
+    """The value of `--tests-per-worker`: a number from 1 on, or `auto`."""
+    return count_of(text)
 
 
 def pytest_addoption(parser):
@@ -41,6 +47,10 @@ def pytest_addoption(parser):
         default="no",
         help="Which tests go together: load (any to any worker), loadscope, loadfile, loadgroup, worksteal, each, no.",
     )
+    group.addoption(
+        "--tests-per-worker", dest="naja_tests_per_worker", type=_thread_count, metavar="N",
+        help="Run tests in N threads in each worker; `auto` asks the machine. Tests that are not safe then run alone.",
+    )
     group._addoption("-d", action="store_true", dest="naja_load", help="Short for --dist=load.")
     group.addoption(
         "--no-loadscope-reorder", dest="naja_reorder", action="store_false", default=True,
@@ -54,6 +64,8 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    config.addinivalue_line("markers", "serial: the test runs alone in its worker under --tests-per-worker.")
+    config.addinivalue_line("markers", "thread_unsafe: the same.")
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
     if hasattr(config, "workerinput"):
         return
@@ -75,6 +87,8 @@ def _settings(config, front_end):
     workers = option.naja_workers
     if workers in ("auto", "logical"):
         workers = 0 if option.usepdb else cores()
+    if workers is None and mode == "no" and option.naja_tests_per_worker:
+        workers, mode = 1, "load"
     if workers is None:
         workers = sum(_times(spec) for spec in option.naja_hosts) if mode != "no" else 0
     elif workers and mode == "no":
@@ -89,6 +103,7 @@ def _settings(config, front_end):
     return SimpleNamespace(
         mode=mode,
         workers=workers,
+        tests_per_worker=option.naja_tests_per_worker or 1,
         reorder=option.naja_reorder,
         run_id=option.naja_run_id,
         most_restarts=None if restarts is None else int(restarts),

@@ -145,6 +145,10 @@ class WorkQueue:
         with self._locked():
             self._set(self._STOPPED, 1)
 
+    def put_back(self, test):
+        """The test counts as never begun."""
+        self._memory[self._states_at + test] = PENDING
+
     def running(self, worker):
         """The test that this worker has begun and not finished, or `None`."""
         test = self._get(self._running_at + worker) - 1

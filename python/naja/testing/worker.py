@@ -13,6 +13,7 @@ import pickle
 import signal
 import struct
 import sys
+import threading
 import time
 import warnings
 
@@ -118,9 +119,19 @@ class Reporter:
     def __init__(self, config, channel, worker_id, run_id):
         self.config, self.channel = config, channel
         self.worker_id, self.run_id = worker_id, run_id
-        self.test = None
+        # With tests in several threads, each has one.
+        self._of_thread = threading.local()
         # pytest tells a new plugin all warnings of the past; the controller knows them already.
         self.is_heard = False
+
+    @property
+    def test(self):
+        """The test that the calling thread runs, or has run last."""
+        return getattr(self._of_thread, "test", None)
+
+    @test.setter
+    def test(self, test):
+        self._of_thread.test = test
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):

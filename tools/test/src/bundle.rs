@@ -22,9 +22,12 @@ pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
     "front_end.py",
+    "per_thread.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "thread_safety.py",
+    "threads.py",
     "work_queue.py",
     "worker.py",
 );
