@@ -201,14 +201,15 @@ class Controller:
         node = Node(self.config, number, slot, worker_input)
         node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
         place = 0 if self.settings.mode == "each" else slot
-        again = self.threads.take_again(slot) if self.threads else []
+        if self.threads:
+            self.threads.prepare(node)
         reading, writing = os.pipe()
         reading, writing = above_usual(reading), above_usual(writing)
         node.crash_file = tempfile.TemporaryFile()
         self._flush()
         process = os.fork()
         if process == 0:
-            self._be_worker(node, place, writing, [reading], again)
+            self._be_worker(node, place, writing, [reading])
         os.close(writing)
         node.process, node.descriptor, node.place = process, reading, place
         self.nodes.append(node)
@@ -222,7 +223,7 @@ class Controller:
                 pass
         self.front_end.send("worker", worker=node.gateway.id, process=process)
 
-    def _be_worker(self, node, place, writing, to_close, again):
+    def _be_worker(self, node, place, writing, to_close):
         """The rest of the life of a forked process; never returns."""
         status = 1
         try:
@@ -234,7 +235,7 @@ class Controller:
                 self._forget_siblings()
                 reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
                 if self.threads:
-                    ThreadedWorker(self.session, node.queue, place, reporter, self.threads, again).run()
+                    ThreadedWorker(self.session, node.queue, place, reporter, self.threads, node.again).run()
                 else:
                     Worker(self.session, node.queue, place, reporter).run()
                 status = 0
@@ -341,7 +342,7 @@ class Controller:
                 self.summary = f"maximum crashed workers reached: {most}"
             self._line("\n" + self.summary)
             self._stop_handing_out()
-        elif not self._is_stopping() and (node.queue.has_pending() or (self.threads and self.threads.again)):
+        elif not self._is_stopping() and (node.queue.has_pending() or (self.threads and self.threads.again[node.slot])):
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
             self._fork(node.slot)
 

@@ -63,23 +63,30 @@ class Threads:
             for index, reason in self.reasons.items():
                 yield f"  alone: {self.items[index].nodeid}: {reason}"
 
+    def prepare(self, node):
+        """A worker is about to be forked: it gets what its predecessor left."""
+        # Tests to run again, before all others, each with whether it runs alone; tests that run, with their thread.
+        node.again, node.running = dict(self.again.pop(node.slot, ())), {}
+        node.ending = node.killed_test = None
+
     def hear(self, node, kind, test, more=None):
         """A worker tells that a thread begins a test, has not begun it after all, or is about to end the process."""
-        running = node.__dict__.setdefault("running", {})
         if kind == "begin":
-            running[test] = more
+            node.running[test] = more
+            node.again.pop(test, None)
         elif kind == "not-begun":
-            running.pop(test, None)
+            node.running.pop(test, None)
         elif kind == "ending":
             node.ending = test
 
     def over(self, node, test):
         """The whole report of a test has come in."""
-        node.__dict__.setdefault("running", {}).pop(test, None)
+        node.running.pop(test, None)
 
     def blame(self, node, crash_text):
         """A worker has died: the test that did it, or `None`; all others that it ran are for its successor."""
-        running = node.__dict__.setdefault("running", {})
+        running = node.running
+        self.again[node.slot] += node.again.items()
         if not running:
             return None
         guilty = self._guilty(node, running, crash_text)
@@ -94,19 +101,15 @@ class Threads:
         return guilty
 
     def _guilty(self, node, running, crash_text):
-        if getattr(node, "killed_test", None) in running:
+        if node.killed_test in running:
             return node.killed_test
         if node.killed_for or len(running) == 1:
             return next(iter(running))  # the one that has run longest
-        if getattr(node, "ending", None) in running:
+        if node.ending in running:
             return node.ending
         found = re.search(r"Current thread (0x[0-9a-fA-F]+)", crash_text)  # as faulthandler writes it
         ident = int(found.group(1), 16) if found else None
         return next((test for test, thread in running.items() if thread == ident), None)
-
-    def take_again(self, slot):
-        """The tests that the worker about to be forked runs first, each with whether it runs alone."""
-        return self.again.pop(slot, [])
 
     def settle(self, queues):
         """The run is over: tests that no worker was left for count as not begun. Text on crashes that nobody repeated."""
@@ -161,7 +164,7 @@ class ThreadedWorker:
         # Guards all below; whoever waits for a test to end waits here.
         self._turn = threading.Condition()
         self._safe, self._alone = [], []
-        self._again = {test for test, _ in again}
+        self._again = set(again)
         self._announced = None
         self._running = {}
         self._counts = collections.Counter()
@@ -170,7 +173,7 @@ class ThreadedWorker:
         self._failure = None
         self._last = None
         self._per_thread = PerThread(session, self)
-        self._add([test for test, _ in again], {test for test, alone in again if alone})
+        self._add(again, {test for test in again if again[test]})
 
     def run(self):
         """Runs until the queue has nothing left, or pytest wants to stop."""
