@@ -24,7 +24,8 @@ class Run:
         # Tests that wait for each other in threads would wait for ever where they ran one by one.
         command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"]
         command += ["-p", "naja.testing.plugin", "--junitxml=out.xml", *options]
-        environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
+        paths = [str(PYTHON), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         for name in list(environment):
             if name.startswith(("PYTEST_", "COV_")):
                 del environment[name]

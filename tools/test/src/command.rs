@@ -291,12 +291,13 @@ fn screen() -> Screen {
 /// Ends the workers whose test has run for longer than `limit`, after a look at what they do.
 fn end_late_tests(progress: &mut Progress, limit: Duration, pytest: &mut Pytest, services: &Services<'_>) {
     for (name, worker) in &mut progress.workers {
-        let is_late = worker.running.is_some_and(|(_, since)| since.elapsed() > limit);
+        let late = worker.running.iter().find(|(_, since)| since.elapsed() > limit);
+        let Some(&(test, _)) = late else { continue };
         // A worker on another host has no process here, and is ended without stacks.
-        if is_late && !std::mem::replace(&mut worker.is_ended, true) {
+        if !std::mem::replace(&mut worker.is_ended, true) {
             let text = if worker.process == 0 { String::new() } else { (services.stacks)(worker.process) };
             let reason = format!("it took longer than {} s", limit.as_secs_f64());
-            pytest.order(&Order::Kill { worker: name.clone(), reason, text });
+            pytest.order(&Order::Kill { worker: name.clone(), reason, text, test });
         }
     }
 }

@@ -90,5 +90,7 @@ pub enum Order {
         reason: String,
         /// What is shown below the reason: stacks.
         text: String,
+        /// The test that it is ended for; others that it runs in threads are run again.
+        test: usize,
     },
 }

@@ -75,8 +75,8 @@ pub struct Test {
 pub struct Worker {
     /// Its process id; 0 where it runs on another host.
     pub process: u32,
-    /// The test that it runs, and since when.
-    pub running: Option<(usize, Instant)>,
+    /// The tests that it runs, and since when, in the order of their beginning: one, or one for each of its threads.
+    pub running: Vec<(usize, Instant)>,
     /// How many tests it has ended.
     pub ended: usize,
     /// Whether its process is there.
@@ -106,12 +106,12 @@ impl Progress {
             }
             Event::Worker { worker, process } => {
                 let new =
-                    Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
+                    Worker { process: *process, running: Vec::new(), ended: 0, is_alive: true, is_ended: false };
                 self.workers.insert(worker.clone(), new);
             }
             Event::Start { worker, test } => {
                 if let Some(worker) = self.workers.get_mut(worker) {
-                    worker.running = Some((*test, now));
+                    worker.running.push((*test, now));
                 }
                 if let Some(test) = self.tests.get_mut(*test) {
                     test.worker = Some(worker.clone());
@@ -129,7 +129,7 @@ impl Progress {
             }
             Event::Done { worker, test, seconds } => {
                 if let Some(worker) = self.workers.get_mut(worker) {
-                    worker.running = None;
+                    worker.running.retain(|(running, _)| running != test);
                     worker.ended += 1;
                 }
                 if let Some(test) = self.tests.get_mut(*test) {
@@ -140,7 +140,7 @@ impl Progress {
             Event::WorkerEnd { worker, .. } => {
                 if let Some(worker) = self.workers.get_mut(worker) {
                     worker.is_alive = false;
-                    worker.running = None;
+                    worker.running.clear();
                 }
             }
             Event::Unknown => {}
