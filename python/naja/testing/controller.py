@@ -51,7 +51,7 @@ class Node:
             "cwd": os.getcwd(),
             "spec": self.gateway.spec,
         }
-        self.queue = None
+        self.queue = self.place = None
         self.process = self.descriptor = self.process_descriptor = self.crash_file = None
         self.buffer = bytearray()
         self.told_end = None
@@ -61,6 +61,27 @@ class Node:
 
     def __repr__(self):
         return f"<WorkerController {self.gateway.id}>"
+
+    @property
+    def is_watched(self):
+        """Whether a descriptor tells its end, so that nobody has to look now and then."""
+        return self.process_descriptor is not None
+
+    def poll(self):
+        """How it has ended, as a part of a sentence; `None` while it lives."""
+        try:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+        except ChildProcessError:  # a plugin has waited for all children
+            process, status = self.process, 0
+        return None if process == 0 else _how_it_ended(status)
+
+    def kill(self):
+        """Ends the worker, and what its tests have started in its process group."""
+        for send in (os.killpg, os.kill):
+            try:
+                send(self.process, signal.SIGKILL)
+            except OSError:
+                pass
 
 
 class Controller:
@@ -132,7 +153,7 @@ class Controller:
         gc.freeze()
         try:
             for slot in range(self.workers):
-                self._fork(slot)
+                self._start(slot)
             while any(node.is_open for node in self.nodes):
                 try:
                     self._turn()
@@ -145,7 +166,7 @@ class Controller:
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
-        has_all = all(node.process_descriptor is not None for node in self.nodes if node.is_open)
+        has_all = all(node.is_watched for node in self.nodes if node.is_open)
         waiting = any(node.told_end is not None or node.ended_at is not None for node in self.nodes if node.is_open)
         for key, _ in self.selector.select(None if has_all and not waiting else _LOOK_S):
             if key.data is self.front_end:
@@ -157,12 +178,17 @@ class Controller:
             else:
                 self._look_at(node)
         for node in self.nodes:
-            if node.is_open and (node.process_descriptor is None or node.told_end is not None):
+            if node.is_open and (not node.is_watched or node.told_end is not None):
                 self._look_at(node)
 
     # Workers
 
-    def _fork(self, slot):
+    def _start(self, slot):
+        """Starts a worker for the place `slot` in the plan."""
+        self._fork(slot)
+
+    def new_node(self, slot, kind=Node):
+        """A worker that is about to be started."""
         number = len(self.nodes)
         worker_input = {
             "workerid": f"gw{number}",
@@ -170,28 +196,36 @@ class Controller:
             "testrunuid": self.run_id,
             "mainargv": list(sys.argv),
         }
-        node = Node(self.config, number, slot, worker_input)
+        node = kind(self.config, number, slot, worker_input)
         node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
-        place = 0 if self.settings.mode == "each" else slot
-        reading, writing = os.pipe()
-        reading, writing = above_usual(reading), above_usual(writing)
+        node.place = 0 if self.settings.mode == "each" else slot
         node.crash_file = tempfile.TemporaryFile()
-        self._flush()
-        process = os.fork()
-        if process == 0:
-            self._be_worker(node, place, writing, [reading])
-        os.close(writing)
-        node.process, node.descriptor, node.place = process, reading, place
+        return node
+
+    def watch(self, node):
+        """Hears a worker that has been started, and its end."""
         self.nodes.append(node)
-        os.set_blocking(reading, False)
-        self.selector.register(reading, selectors.EVENT_READ, ("messages", node))
-        if hasattr(os, "pidfd_open"):
+        os.set_blocking(node.descriptor, False)
+        self.selector.register(node.descriptor, selectors.EVENT_READ, ("messages", node))
+        if node.process is not None and hasattr(os, "pidfd_open"):
             try:
-                node.process_descriptor = above_usual(os.pidfd_open(process))
+                node.process_descriptor = above_usual(os.pidfd_open(node.process))
                 self.selector.register(node.process_descriptor, selectors.EVENT_READ, ("end", node))
             except OSError:
                 pass
-        self.front_end.send("worker", worker=node.gateway.id, process=process)
+        self.front_end.send("worker", worker=node.gateway.id, process=node.process)
+
+    def _fork(self, slot):
+        node = self.new_node(slot)
+        reading, writing = os.pipe()
+        reading, writing = above_usual(reading), above_usual(writing)
+        self._flush()
+        process = os.fork()
+        if process == 0:
+            self._be_worker(node, node.place, writing, [reading])
+        os.close(writing)
+        node.process, node.descriptor = process, reading
+        self.watch(node)
 
     def _be_worker(self, node, place, writing, to_close):
         """The rest of the life of a forked process; never returns."""
@@ -258,18 +292,15 @@ class Controller:
 
     def _look_at(self, node):
         """Whether the worker's process has ended; what it sent is heard before its end is."""
-        try:
-            process, status = os.waitpid(node.process, os.WNOHANG)
-        except ChildProcessError:  # a plugin has waited for all children
-            process, status = node.process, 0
-        if process == 0:
+        how = node.poll()
+        if how is None:
             if node.told_end is not None and time.monotonic() - node.told_end > _ENDING_S:
-                os.kill(node.process, signal.SIGKILL)
+                node.kill()
             return
         if node.descriptor in self.selector.get_map():
             self._hear(node)
         self._close(node)
-        self._ended(node, status)
+        self._ended(node, how)
 
     def _close(self, node):
         node.is_open = False
@@ -280,7 +311,7 @@ class Controller:
                 self.selector.unregister(descriptor)
             os.close(descriptor)
 
-    def _ended(self, node, status):
+    def _ended(self, node, how):
         test = node.queue.running(node.place)
         crashed = test is not None or node.told_end is None
         self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
@@ -291,9 +322,9 @@ class Controller:
             node.crash_file.close()
             return
         node.queue.give_back(node.place)
-        self._line(f"[{node.gateway.id}] node down: {node.killed_for or _how_it_ended(status)}")
+        self._line(f"[{node.gateway.id}] node down: {node.killed_for or how}")
         if test is not None:
-            self._report_crash(node, test, status)
+            self._report_crash(node, test, how)
         node.crash_file.close()
         self.crashes += 1
         self._replace(node)
@@ -309,11 +340,11 @@ class Controller:
             self._stop_handing_out()
         elif not self._is_stopping() and node.queue.has_pending():
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
-            self._fork(node.slot)
+            self._start(node.slot)
 
-    def _report_crash(self, node, test, status):
+    def _report_crash(self, node, test, how):
         item = self.session.items[test]
-        reason = node.killed_for or _how_it_ended(status)
+        reason = node.killed_for or how
         text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
         stacks = _crash_text(node.crash_file)
         report = pytest.TestReport(
@@ -408,7 +439,7 @@ class Controller:
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
                         node.killed_for = order["reason"]
-                        _kill(node)
+                        node.kill()
 
     def _interrupted(self):
         """The first time: no more tests are handed out. The second time: the workers are killed."""
@@ -430,7 +461,7 @@ class Controller:
     def _kill_all(self):
         for node in self.nodes:
             if node.is_open:
-                _kill(node)
+                node.kill()
 
     def _check_the_sum(self):
         """Planned tests are finished, or were never begun because the run was stopped."""
@@ -450,14 +481,6 @@ class Controller:
         if self.terminal is not None and self.verbose >= 0:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
-
-
-def _kill(node):
-    for send in (os.killpg, os.kill):
-        try:
-            send(node.process, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def _how_it_ended(status):

@@ -1,14 +1,20 @@
 """What runs in a worker: takes tests, runs them through pytest, and sends what happened to the controller.
 
 This file needs nothing but pytest and the standard library, so that it can be sent to another machine by itself.
-Messages are tuples whose first word says what they are; `Channel` carries them over a pipe. Start at `Worker`.
+Messages are tuples whose first word says what they are; `Channel` carries them over a pipe. Start at `Worker`; a worker
+in an interpreter of its own starts at `work`.
 """
 
 import atexit
 import faulthandler
 import fcntl
+import hashlib
+import io
+import json
 import os
 import pickle
+import queue as queues
+import select
 import signal
 import struct
 import sys
@@ -36,8 +42,8 @@ def above_usual(descriptor):
 class Channel:
     """Sends messages to the controller over the pipe `descriptor`; whatever has been sent outlives this process."""
 
-    def __init__(self, descriptor):
-        self._descriptor = descriptor
+    def __init__(self, descriptor, plain=False):
+        self._descriptor, self._plain = descriptor, plain
         self._process = os.getpid()
 
     def send(self, *message):
@@ -45,9 +51,9 @@ class Channel:
         if os.getpid() != self._process:
             return
         try:
-            data = pickle.dumps(message, protocol=4)
+            data = pickle.dumps(plain(message) if self._plain else message, protocol=4)
         except Exception:
-            data = pickle.dumps(_plain(message), protocol=4)
+            data = pickle.dumps(_sendable(message), protocol=4)
         data = memoryview(_LENGTH.pack(len(data)) + data)
         while data:
             try:
@@ -56,23 +62,23 @@ class Channel:
                 os._exit(1)
 
 
-def messages(buffer):
+def messages(buffer, load=pickle.loads):
     """Takes the whole messages out of the bytes in `buffer`, a `bytearray`."""
     while len(buffer) >= _LENGTH.size:
         end = _LENGTH.size + _LENGTH.unpack_from(buffer)[0]
         if len(buffer) < end:
             return
-        message = pickle.loads(memoryview(buffer)[_LENGTH.size : end])
+        message = load(bytes(buffer[_LENGTH.size : end]))
         del buffer[:end]
         yield message
 
 
-def _plain(value):
+def _sendable(value):
     """The same value with text in the place of what cannot be sent."""
     if isinstance(value, dict):
-        return {_plain(key): _plain(one) for key, one in value.items()}
+        return {_sendable(key): _sendable(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_plain, value)) if type(value) in (list, tuple) else [_plain(one) for one in value]
+        return type(value)(map(_sendable, value)) if type(value) in (list, tuple) else [_sendable(one) for one in value]
     try:
         pickle.dumps(value, protocol=4)
     except Exception:
@@ -80,11 +86,38 @@ def _plain(value):
     return value
 
 
+def plain(value):
+    """The same value made of Python's own types alone, which every interpreter can load."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, dict):
+        return {plain(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        made = next(one for one in (list, tuple, set, frozenset) if isinstance(value, one))
+        return made(plain(one) for one in value)
+    for base in (bool, int, float, str, bytes):
+        if isinstance(value, base):
+            return base(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else repr(value)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        raise pickle.UnpicklingError(f"a message may not hold a {module}.{name}")
+
+
+def load_plain(data):
+    """Loads a message of `plain` values; anything else in it is refused."""
+    return _PlainUnpickler(io.BytesIO(data)).load()
+
+
 def warning_data(message):
     """What a recorded warning is made of, all of which can be sent."""
     original, text = message.message, str(message.message)
     try:
-        pickle.loads(pickle.dumps(original, protocol=4))
+        original = pickle.dumps(original, protocol=4)
+        pickle.loads(original)
     except Exception:
         original = None
     return {
@@ -103,7 +136,10 @@ def warning_of(data):
     category = getattr(sys.modules.get(module), name, None)
     if not (isinstance(category, type) and issubclass(category, Warning)):
         category = UserWarning
-    message = data["original"]
+    try:  # the class of the warning may be one that this process has not imported
+        message = pickle.loads(data["original"]) if data["original"] and data["category"][0] in sys.modules else None
+    except Exception:
+        message = None
     if message is None:
         message = category.__new__(category, data["text"])
         if str(message) != data["text"]:
@@ -145,8 +181,9 @@ class Reporter:
 class Worker:
     """Runs the units of a queue, one test after the other."""
 
-    def __init__(self, session, queue, number, reporter):
+    def __init__(self, session, queue, number, reporter, items=None):
         self.session, self.queue, self.number, self.reporter = session, queue, number, reporter
+        self.items = session.items if items is None else items
 
     def run(self):
         """Runs until the queue has nothing left, or pytest wants to stop."""
@@ -174,7 +211,7 @@ class Worker:
         self._between(last, None)
 
     def _run_test(self, test, following):
-        items = self.session.items
+        items = self.items
         self.reporter.test = test
         begin = time.perf_counter()
         item = items[test]
@@ -187,8 +224,8 @@ class Worker:
         """Tears down what is left where another test follows than the one that was announced."""
         if last is None or last[1] == following:
             return
-        item = self.session.items[last[0]]
-        nextitem = None if following is None else self.session.items[following]
+        item = self.items[last[0]]
+        nextitem = None if following is None else self.items[following]
         self.reporter.test = last[0]
         call = pytest.CallInfo.from_call(
             lambda: self.session._setupstate.teardown_exact(nextitem),
@@ -247,8 +284,6 @@ class _MutedTerminal:
     """The terminal reporter of a worker: still there for whoever asks pytest for colours, but hears and writes nothing."""
 
     def __init__(self, reporter):
-        import io
-
         writer = type(reporter._tw)(io.StringIO())
         writer.hasmarkup, writer.code_highlight = reporter._tw.hasmarkup, reporter._tw.code_highlight
         writer.fullwidth = reporter._tw.fullwidth
