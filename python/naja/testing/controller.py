@@ -6,6 +6,7 @@ the run fails when that does not add up. Start at `Controller.pytest_runtestloop
 
 import gc
 import os
+import pickle
 import selectors
 import signal
 import sys
@@ -62,6 +63,9 @@ class Node:
     def __repr__(self):
         return f"<WorkerController {self.gateway.id}>"
 
+    # What turns the bytes of a message into the message.
+    load = staticmethod(pickle.loads)
+
     @property
     def is_watched(self):
         """Whether a descriptor tells its end, so that nobody has to look now and then."""
@@ -74,6 +78,9 @@ class Node:
         except ChildProcessError:  # a plugin has waited for all children
             process, status = self.process, 0
         return None if process == 0 else _how_it_ended(status)
+
+    def close(self):
+        """Lets go of what this kind of worker holds in this process, after its end."""
 
     def kill(self):
         """Ends the worker, and what its tests have started in its process group."""
@@ -96,6 +103,7 @@ class Controller:
         self.nodes, self.failures, self.crashes = [], 0, 0
         self.stop_reason = self.summary = self.raised = None
         self.interrupts = 0
+        self.fresh = None  # what starts workers where they are not forked
 
     # The session
 
@@ -107,7 +115,10 @@ class Controller:
             return None
         if not session.items:
             return None
+        from . import fresh
+
         self.session = session
+        self.fresh = fresh.plan(self)
         self._plan(session.items)
         before = signal.getsignal(signal.SIGINT)
         try:
@@ -130,7 +141,8 @@ class Controller:
         if mode == "each":
             self.queues = [WorkQueue(units, len(items), 1) for _ in range(workers)]
         else:
-            workers = max(1, min(workers, len(units)))
+            # Hosts are all tried, since one that cannot be reached leaves its tests to another.
+            workers = workers if self.settings.specs else max(1, min(workers, len(units)))
             times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
             self.queues = [WorkQueue(units, len(items), workers, times)]
         self.workers = workers
@@ -185,7 +197,10 @@ class Controller:
 
     def _start(self, slot):
         """Starts a worker for the place `slot` in the plan."""
-        self._fork(slot)
+        if self.fresh is None:
+            self._fork(slot)
+        else:
+            self.fresh.start(slot)
 
     def new_node(self, slot, kind=Node):
         """A worker that is about to be started."""
@@ -287,8 +302,10 @@ class Controller:
                 node.ended_at = node.ended_at or time.monotonic()
                 break
             node.buffer += data
-        for message in messages(node.buffer):
-            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+        for message in messages(node.buffer, node.load):
+            name = message[0].replace("-", "_")
+            handle = getattr(self, "_on_" + name, None) or getattr(self.fresh, "on_" + name)
+            handle(node, *message[1:])
 
     def _look_at(self, node):
         """Whether the worker's process has ended; what it sent is heard before its end is."""
@@ -310,14 +327,15 @@ class Controller:
             if descriptor in self.selector.get_map():
                 self.selector.unregister(descriptor)
             os.close(descriptor)
+        node.close()
 
     def _ended(self, node, how):
         test = node.queue.running(node.place)
         crashed = test is not None or node.told_end is None
         self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
-        hook = getattr(self.config.hook, "pytest_testnodedown", None)
-        if hook is not None:
-            hook(node=node, error="Not properly terminated" if crashed else None)
+        self._tell_node_down(node, "Not properly terminated" if crashed else None)
+        if self.fresh is not None and test is None and self.fresh.take_leave(node, how):
+            crashed = False
         if not crashed:
             node.crash_file.close()
             return
@@ -328,6 +346,12 @@ class Controller:
         node.crash_file.close()
         self.crashes += 1
         self._replace(node)
+
+    def _tell_node_down(self, node, error):
+        if self.fresh is not None:
+            self.fresh.tell_node_down(node, error)
+        elif hasattr(self.config.hook, "pytest_testnodedown"):
+            self.config.hook.pytest_testnodedown(node=node, error=error)
 
     def _replace(self, node):
         most = self.settings.most_restarts
@@ -410,7 +434,7 @@ class Controller:
     def _on_interrupted(self, node, test):
         where = f" in {self.session.items[test].nodeid}" if test is not None else ""
         node.queue.finish(node.place, test) if test is not None else None
-        self.raised = KeyboardInterrupt(f"{node.gateway.id} received a KeyboardInterrupt{where}")
+        self.raised = self.session.Interrupted(f"{node.gateway.id} received a KeyboardInterrupt{where}")
         self._stop_handing_out()
 
     def _on_exit(self, node, reason, code):
@@ -454,6 +478,8 @@ class Controller:
     def _stop_handing_out(self):
         for queue in self.queues:
             queue.stop()
+        if self.fresh is not None:
+            self.fresh.stop()
 
     def _is_stopping(self):
         return bool(self.stop_reason or self.raised is not None or self.summary)
@@ -476,6 +502,8 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter):
         if self.verbose >= 0 and self.summary:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
+        for line in self.fresh.summary_lines() if self.fresh is not None else ():
+            terminalreporter.write_line(line)
 
     def _line(self, text):
         if self.terminal is not None and self.verbose >= 0:
