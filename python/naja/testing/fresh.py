@@ -163,7 +163,7 @@ class FreshWorkers:
                 "roots": places.prefixes,
                 "folder": places.folder,
                 "path": _PATH if spec.is_local and self._is_this_interpreter(spec) and not roots else None,
-                "arguments": _blocked(self.config) + places.arguments,
+                "arguments": _arguments(self.config, places.arguments),
             },
         )
         if roots:
@@ -396,14 +396,18 @@ def _ini(config):
     ]
 
 
-def _blocked(config):
-    """Arguments that keep out of a worker what would distribute the tests once more."""
-    names = {"xdist", "xdist.looponfail"}
+def _arguments(config, arguments):
+    """The arguments of a worker: without what would distribute the tests once more."""
     plugin = sys.modules.get(__package__ + ".plugin")
-    for name in (config.pluginmanager.get_name(plugin), getattr(plugin, "__name__", None)):
-        if name is not None:
-            names.add(name)
-    return [part for name in sorted(names) for part in ("-p", f"no:{name}")]
+    own = {config.pluginmanager.get_name(plugin), getattr(plugin, "__name__", None)} - {None}
+    kept = []
+    for one in arguments:
+        if one in own and kept and kept[-1] == "-p":
+            kept.pop()
+        elif not (isinstance(one, str) and one.startswith("-p") and one[2:] in own):
+            kept.append(one)
+    # Of two arguments that block and load a plugin, the last one counts.
+    return [part for name in sorted(own) for part in ("-p", f"no:{name}")] + kept + ["-p", "no:xdist", "-p", "no:xdist.looponfail"]
 
 
 def _coverage_plugin(config):

@@ -18,6 +18,8 @@ def _worker_count(text):
 
 def pytest_addoption(parser):
     group = parser.getgroup("naja", "tests in parallel (naja test)")
+    if group.options:  # a fresh worker knows them already
+        return
     group._addoption(
         "-n",
         "--numprocesses",
@@ -123,7 +125,7 @@ def cores():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    if config.option.naja_mode == "loadgroup":
+    if config.option.naja_mode == "loadgroup" and not hasattr(config, "workerinput"):
         for item in items:
             name = scheduling.group_name(item)
             if name is not None:

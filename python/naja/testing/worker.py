@@ -498,6 +498,9 @@ class FreshWorker:
 
     @pytest.hookimpl
     def pytest_addhooks(self, pluginmanager):
+        known = getattr(pluginmanager.hook, "pytest_configure_node", None)
+        if known is not None and known.has_spec():
+            return
         hooks = types.ModuleType("naja_hooks")
         exec(self.setup["hooks"], vars(hooks))
         pluginmanager.add_hookspecs(hooks)
@@ -505,6 +508,8 @@ class FreshWorker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_addoption(self, parser):
         group = parser.getgroup("naja", "known to the controller")
+        if group.options:  # the controller's plugin is here as well
+            return
         for names, settings in self.setup["options"]:
             group._addoption(*names, **settings)
         for name, kind in self.setup["ini"]:
