@@ -10,6 +10,7 @@ mod print;
 pub mod record;
 pub mod run;
 mod swap;
+mod test;
 mod top;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
             naja_profile::command::heat::heat(&options, &mut std::io::stdout(), style)
                 .map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Test(options) }) => test::test(&options),
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))
         }

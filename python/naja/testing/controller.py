@@ -17,7 +17,6 @@ import uuid
 import pytest
 
 from . import scheduling
-from .front_end import FrontEnd
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, warning_of
 
@@ -58,6 +57,7 @@ class Node:
         self.told_end = None
         self.is_open = True
         self.killed_for = None
+        self.stacks = ""
         self.ended_at = None
 
     def __repr__(self):
@@ -94,9 +94,8 @@ class Node:
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
 
-    def __init__(self, config, settings):
-        self.config, self.settings = config, settings
-        self.front_end = FrontEnd()
+    def __init__(self, config, settings, front_end):
+        self.config, self.settings, self.front_end = config, settings, front_end
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
         self.verbose = getattr(config.option, "verbose", 0)
@@ -228,7 +227,7 @@ class Controller:
                 self.selector.register(node.process_descriptor, selectors.EVENT_READ, ("end", node))
             except OSError:
                 pass
-        self.front_end.send("worker", worker=node.gateway.id, process=node.process)
+        self.front_end.send("worker", worker=node.gateway.id, process=node.process or 0)
 
     def _fork(self, slot):
         node = self.new_node(slot)
@@ -370,7 +369,7 @@ class Controller:
         item = self.session.items[test]
         reason = node.killed_for or how
         text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
-        stacks = _crash_text(node.crash_file)
+        stacks = node.stacks or _crash_text(node.crash_file)
         report = pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,
@@ -458,11 +457,13 @@ class Controller:
             return
         for order in orders:
             if order.get("order") == "stop":
-                self._interrupted()
+                # Ctrl-C in a terminal has reached this process as well.
+                while self.interrupts < order["count"]:
+                    self._interrupted()
             elif order.get("order") == "kill":
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
-                        node.killed_for = order["reason"]
+                        node.killed_for, node.stacks = order["reason"], order.get("text", "")
                         node.kill()
 
     def _interrupted(self):

@@ -18,8 +18,6 @@ from .worker import above_usual, load_plain
 
 # The search path of modules before any test was collected.
 _PATH = list(sys.path)
-# What the front end has opened for the controller is nothing to workers.
-_NOT_INHERITED = ("NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS")
 # What of the environment says how pytest runs; the rest of it stays on this host.
 _SENT_TO_HOSTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 _ACTIONS = ("store", "store_true", "store_false", "append", "count")
@@ -350,8 +348,6 @@ def _start_process(node, spec, is_this_interpreter):
         os.makedirs(spec.chdir, exist_ok=True)
     crash = node.crash_file.fileno()
     passed = [str(number) for number in (to_worker, to_controller, crash)]
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-    environment.update(spec.env)
     file = os.path.abspath(worker.__file__)
     try:
         node.popen = subprocess.Popen(
@@ -359,7 +355,7 @@ def _start_process(node, spec, is_this_interpreter):
             stdin=subprocess.DEVNULL,
             pass_fds=(to_worker, to_controller, crash),
             cwd=spec.chdir or None,
-            env=environment,
+            env={**os.environ, **spec.env},
         )
     except OSError as error:
         os.write(to_controller, worker.packed(("unreachable", str(error))))

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 
-EVENTS, ORDERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS"
+EVENTS, ORDERS, WORKERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS", "NAJA_TEST_WORKERS"
 
 
 class FrontEnd:
@@ -17,8 +17,9 @@ class FrontEnd:
         self._events = _inherited(EVENTS)
         self.orders = _inherited(ORDERS)
         self._buffer = b""
+        self.default_workers = os.environ.get(WORKERS)
         # Whatever the tests start must not think that it was started by `naja test` as well.
-        for name in (EVENTS, ORDERS):
+        for name in (EVENTS, ORDERS, WORKERS):
             os.environ.pop(name, None)
 
     @property

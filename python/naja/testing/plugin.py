@@ -7,6 +7,7 @@ import pytest
 
 from . import fresh, hosts, scheduling, xdist_hooks
 from .controller import Controller
+from .front_end import FrontEnd
 
 
 def _worker_count(text):
@@ -69,9 +70,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
     if hasattr(config, "workerinput"):
         return
+    front_end = FrontEnd()
+    if config.option.naja_workers is None and front_end.default_workers and config.option.naja_hosts:
+        config.option.naja_load = True
+    elif config.option.naja_workers is None and front_end.default_workers:
+        config.option.naja_workers = _worker_count(front_end.default_workers)
     settings = _settings(config)
     if settings is not None:
-        config.pluginmanager.register(Controller(config, settings), "naja-controller")
+        config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
             terminal.showfspath = False

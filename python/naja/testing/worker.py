@@ -168,6 +168,8 @@ class Reporter:
         self.config, self.channel = config, channel
         self.worker_id, self.run_id = worker_id, run_id
         self.test = None
+        # pytest tells a new plugin all warnings of the past; the controller knows them already.
+        self.is_heard = False
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):
@@ -185,7 +187,8 @@ class Reporter:
 
     @pytest.hookimpl
     def pytest_warning_recorded(self, warning_message, when, nodeid, location):
-        self.channel.send("warning", warning_data(warning_message), when, nodeid, location)
+        if self.is_heard:
+            self.channel.send("warning", warning_data(warning_message), when, nodeid, location)
 
     @pytest.hookimpl
     def pytest_internalerror(self, excrepr):
@@ -273,6 +276,7 @@ def become_worker(session, channel, worker_input, crash_file):
     _own_temporary_folder(config, worker_input["workerid"])
     reporter = Reporter(config, channel, worker_input["workerid"], worker_input["testrunuid"])
     config.pluginmanager.register(reporter, "naja-worker")
+    reporter.is_heard = True
     return reporter
 
 
