@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 
+use naja_profile::dump::text::TextOptions;
+use naja_profile::dump::{self, DumpOptions};
 use naja_system::{Result, Settings};
-use naja_test::command::TestArguments;
+use naja_test::command::{Services, TestArguments};
 
 use crate::ExitCode;
 use crate::run::interpreter;
@@ -23,5 +25,14 @@ pub(crate) fn test(options: &TestArguments) -> Result<ExitCode> {
     let settings: TestSettings = Settings::find(&folder)?.section("test")?;
     let asked = options.python.as_deref().or(settings.python.as_deref().map(OsStr::new));
     let interpreter = interpreter::find(asked)?;
-    naja_test::command::test(options, &interpreter.path).map(ExitCode::OfProgram)
+    let services = Services { stacks: &stacks };
+    naja_test::command::test(options, &interpreter.path, &services).map(ExitCode::OfProgram)
+}
+
+/// What every thread of a process does, as `naja dump` shows it.
+fn stacks(pid: u32) -> String {
+    match dump::of_tree(pid, &DumpOptions::default()) {
+        Ok((processes, _)) => dump::text::text(&processes, TextOptions::default()),
+        Err(failure) => failure.to_string(),
+    }
 }

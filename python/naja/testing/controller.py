@@ -331,7 +331,7 @@ class Controller:
     def _ended(self, node, how):
         test = node.queue.running(node.place)
         crashed = test is not None or node.told_end is None
-        self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
+        self.front_end.send("worker-end", worker=node.gateway.id, process=node.process or 0, crashed=crashed)
         self._tell_node_down(node, "Not properly terminated" if crashed else None)
         if self.fresh is not None and test is None and self.fresh.take_leave(node, how):
             crashed = False
@@ -367,8 +367,10 @@ class Controller:
 
     def _report_crash(self, node, test, how):
         item = self.session.items[test]
-        reason = node.killed_for or how
-        text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
+        if node.killed_for:
+            text = f"worker {node.gateway.id!r} was ended while running {item.nodeid!r}: {node.killed_for}"
+        else:
+            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {how}"
         stacks = node.stacks or _crash_text(node.crash_file)
         report = pytest.TestReport(
             nodeid=item.nodeid,

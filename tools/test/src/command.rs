@@ -29,15 +29,36 @@ pub struct TestArguments {
     #[arg(long, value_name = "PYTHON")]
     pub python: Option<OsString>,
 
+    /// End a test that takes longer, show the stacks of its threads, and go on with the others
+    ///
+    /// Counts the whole test, with the set-up and tear-down of its fixtures.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+
     /// What pytest is given: paths, and its own options
     #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub pytest: Vec<OsString>,
 }
 
+/// What this tool has done by others of the program.
+pub struct Services<'s> {
+    /// The Python stacks of all threads of a process, as text; why not, where they can't be read.
+    pub stacks: &'s dyn Fn(u32) -> String,
+}
+
+/// A length of time from the command line.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
+    Duration::try_from_secs_f64(number)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a length of time"))
+}
+
 /// Runs the tests with this interpreter; pytest's exit code.
 ///
 /// Errors: those of [`Pytest::start`].
-pub fn test(options: &TestArguments, python: &Path) -> Result<u8> {
+pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> Result<u8> {
     // Held before the first thread starts. Ctrl-C reaches pytest by itself; this program waits for what it does then.
     let mut interrupts = Interrupts::hold()
         .map_err(|error| Failure::new("cannot-start", "cannot wait for signals").caused_by(&error))?;
@@ -59,6 +80,9 @@ pub fn test(options: &TestArguments, python: &Path) -> Result<u8> {
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             }
         }
+        if let Some(limit) = options.timeout {
+            end_late_tests(&mut progress, limit, &mut pytest, services);
+        }
         if interrupts.wait(0) && asked < 2 {
             asked += 1;
             pytest.order(&Order::Stop { count: asked });
@@ -68,6 +92,19 @@ pub fn test(options: &TestArguments, python: &Path) -> Result<u8> {
             ended.map_err(|error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error))?;
         if let Some(status) = ended.filter(|_| !is_open) {
             return Ok(exit_code(status));
+        }
+    }
+}
+
+/// Ends the workers whose test has run for longer than `limit`, after a look at what they do.
+fn end_late_tests(progress: &mut Progress, limit: Duration, pytest: &mut Pytest, services: &Services<'_>) {
+    for (name, worker) in &mut progress.workers {
+        let is_late = worker.running.is_some_and(|(_, since)| since.elapsed() > limit);
+        // A worker on another host has no process here, and is ended without stacks.
+        if is_late && !std::mem::replace(&mut worker.is_ended, true) {
+            let text = if worker.process == 0 { String::new() } else { (services.stacks)(worker.process) };
+            let reason = format!("it took longer than {} s", limit.as_secs_f64());
+            pytest.order(&Order::Kill { worker: name.clone(), reason, text });
         }
     }
 }

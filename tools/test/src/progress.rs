@@ -55,6 +55,8 @@ pub struct Worker {
     pub ended: usize,
     /// Whether its process is there.
     pub is_alive: bool,
+    /// Whether this program has ended it, or is about to.
+    pub is_ended: bool,
 }
 
 /// The state of a run.
@@ -77,7 +79,7 @@ impl Progress {
                 self.tests = tests.iter().map(|id| Test::planned(id)).collect();
             }
             Event::Worker { worker, process } => {
-                let new = Worker { process: *process, running: None, ended: 0, is_alive: true };
+                let new = Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
                 self.workers.insert(worker.clone(), new);
             }
             Event::Start { worker, test } => {
