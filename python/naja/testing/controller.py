@@ -125,6 +125,8 @@ class Controller:
             self._run()
         finally:
             signal.signal(signal.SIGINT, before)
+        if self.fresh is not None:
+            self.fresh.tell_unrun()
         self._check_the_sum()
         if self.raised is not None:
             raise self.raised

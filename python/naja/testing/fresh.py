@@ -45,6 +45,11 @@ class Spec:
         return self.text
 
     @property
+    def place(self):
+        """The part of the text that names the host."""
+        return next((part for part in self.text.split("//") if part.split("=")[0] in ("ssh", "socket", "vagrant_ssh", "via")), self.text)
+
+    @property
     def is_local(self):
         """Whether the worker is a child process of this one."""
         return bool(self.popen) and not self.via
@@ -182,7 +187,7 @@ class FreshWorkers:
         self.greet(node)
 
     def on_unreachable(self, node, text):
-        node.refusal = f"{node.spec} cannot be reached: {text}"
+        node.refusal = f"{node.spec.place} cannot be reached: {text}"
 
     def on_broken(self, node, text):
         node.refusal = f"pytest could not begin: {text}"
@@ -300,12 +305,14 @@ class FreshWorkers:
         able = [other for other in self.left if other.queue is node.queue]
         if able:
             self.start(able[-1].slot)
-        elif not any(other.is_open for other in controller.nodes):
-            pending = sum(
-                queue.state(test) == PENDING for queue in controller.queues for unit in queue.units for test in unit
-            )
-            controller.stop_reason = f"no worker was left to run {_tests(pending)}"
         return True
+
+    def tell_unrun(self):
+        """At the end: a run in which no worker was left for some of the tests has failed, and says so."""
+        controller = self.controller
+        pending = sum(queue.state(test) == PENDING for queue in controller.queues for unit in queue.units for test in unit)
+        if pending and self.unreached and not controller._is_stopping():
+            controller.stop_reason = controller.session.shouldfail = f"no worker was left to run {_tests(pending)}"
 
     def tell_node_down(self, node, error):
         """Tells plugins of a worker's end."""

@@ -32,7 +32,12 @@ class HostNode(FreshNode):
         return self.ended_at is None
 
     def poll(self):
-        return None if self.ended_at is None else f"the connection to {self.spec} was lost"
+        if self.ended_at is None:
+            return None
+        # Private, and what pytest-xdist asks too: without it, what was raised there is told on stderr alone.
+        error = getattr(self.channel, "_getremoteerror", lambda: None)()
+        lines = str(getattr(error, "formatted", "")).strip().splitlines()
+        return lines[-1] if lines else f"the connection to {self.spec.place} was lost"
 
     def hear(self, data):
         """Called by execnet's own thread with each message, and with `None` at the end."""
@@ -135,8 +140,11 @@ class Hosts:
             channel.setcallback(node.hear, endmarker=None)
             node.tell("connected")
         except Exception as error:
-            text = str(error).strip() or type(error).__name__
-            node.tell("unreachable", text)
+            if type(error).__name__ == "HostNotFound":
+                node.tell("unreachable", "the connection could not be made, see what ssh says")
+            else:
+                python = node.spec.python or "python"
+                node.tell("unreachable", f"`{python}` did not start there ({str(error).strip() or type(error).__name__})")
             node.hear(None)
 
     def _gateway(self, node):
