@@ -20,7 +20,14 @@ from .worker import above_usual, load_plain
 _PATH = list(sys.path)
 # What of the environment says how pytest runs; the rest of it stays on this host.
 _SENT_TO_HOSTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-_ACTIONS = ("store", "store_true", "store_false", "append", "count")
+# What an option does, by the class that argparse has for it.
+_ACTIONS = {
+    "_StoreAction": "store",
+    "_StoreTrueAction": "store_true",
+    "_StoreFalseAction": "store_false",
+    "_AppendAction": "append",
+    "_CountAction": "count",
+}
 
 
 class Spec:
@@ -381,10 +388,12 @@ def _options(config):
             continue
         for option in group.options:
             attributes = option.attrs()
-            action = attributes.get("action", "store")
-            settings = {"action": action if action in _ACTIONS else "store", "dest": attributes["dest"]}
+            # Since pytest 9 these are the attributes of argparse's own action, whose class says what it does.
+            own = getattr(option, "_action", None)
+            action = attributes.get("action", "store") if own is None else _ACTIONS.get(type(own).__name__, "store")
+            settings = {"action": action if action in _ACTIONS.values() else "store", "dest": attributes["dest"]}
             for name in ("default", "nargs", "choices"):
-                if attributes.get(name) is not None:
+                if attributes.get(name) is not None and (name == "default" or settings["action"] in ("store", "append")):
                     settings[name] = worker.plain(attributes[name])
             found.append((list(option.names()), settings))
     return found
