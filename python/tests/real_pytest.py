@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -23,6 +24,14 @@ def not_tested(what):
     pytest.skip(what)
 
 
+def wait_for(is_so):
+    """Returns when something is so; fails when it is not for a long time."""
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end, "what was waited for did not happen"
+        time.sleep(0.02)
+
+
 class RealPytest:
     """A pytest that is started as `naja test` starts it."""
 
@@ -35,7 +44,7 @@ class RealPytest:
         return {**kept, "PYTHONPATH": str(self.site), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
     def command(self, *arguments):
-        return [self.interpreter, str(RUN_PYTEST), "-p", "no:cacheprovider", *map(str, arguments)]
+        return [self.interpreter, str(RUN_PYTEST), *map(str, arguments)]
 
     def run(self, folder, *arguments, **environment):
         """Runs the tests of a folder; the output is text, errors included."""

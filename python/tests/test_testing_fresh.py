@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from real_pytest import VERSIONS, install
+from real_pytest import VERSIONS, install, wait_for
 
 
 @pytest.fixture(scope="module", params=VERSIONS, ids=lambda version: "python{}-pytest{}".format(*version))
@@ -209,7 +209,7 @@ def test_every_mode_runs_every_test(newest, tmp_path, mode):
     grouped = "import pytest\n" + "".join(
         f"@pytest.mark.xdist_group('g{n % 2}')\ndef test_{n}(worker_id): print('ran-on', {n % 2}, worker_id)\n" for n in range(8)
     )
-    done = newest.run(project(tmp_path, FORBIDDEN, test_a=TWENTY, test_b=grouped), "-n2", "--dist", mode, "-rP")
+    done = newest.run(project(tmp_path, FORBIDDEN, test_a=TWENTY, test_b=grouped), "-n2", "--dist", mode, "-rP", "-v")
     assert counts(done) == {"passed": 56 if mode == "each" else 28}, done.stdout
     if mode == "loadgroup":
         assert len(set(re.findall(r"ran-on (\d) (gw\d)", done.stdout))) == 2
@@ -219,8 +219,8 @@ def test_every_mode_runs_every_test(newest, tmp_path, mode):
 def test_choosing_is_the_controllers(newest, tmp_path):
     folder = project(tmp_path, FORBIDDEN, test_it=TWENTY + "def test_other(): assert False\ndef test_third(): pass\n")
     assert counts(newest.run(folder, "-n2", "-k", "number")) == {"deselected": 2, "passed": 20}
-    assert counts(newest.run(folder, "-n2", "-p", "cacheprovider")) == {"failed": 1, "passed": 21}
-    assert counts(newest.run(folder, "-n2", "-p", "cacheprovider", "--lf")) == {"deselected": 21, "failed": 1}
+    assert counts(newest.run(folder, "-n2")) == {"failed": 1, "passed": 21}
+    assert counts(newest.run(folder, "-n2", "--lf")) == {"deselected": 21, "failed": 1}
     assert counts(newest.run(folder, "-n2", "test_it.py::test_third")) == {"passed": 1}
 
 
@@ -272,11 +272,11 @@ def test_ctrl_c_waits_for_the_test_that_runs_and_once_more_does_not(newest, tmp_
         folder = tmp_path / str(times)
         folder.mkdir()
         started = newest.start(project(folder, FORBIDDEN, test_it=SLOW), "-n1", "-v")
+        wait_for(lambda: (folder / "begun-0").exists())
+        os.killpg(started.pid, signal.SIGINT)
         output = []
         for line in started.stdout:
             output.append(line)
-            if "test_slow[0]" in line:
-                os.killpg(started.pid, signal.SIGINT)
             if "once more kills them" in line:
                 if times == 1:
                     (folder / "go-on").touch()
@@ -286,7 +286,7 @@ def test_ctrl_c_waits_for_the_test_that_runs_and_once_more_does_not(newest, tmp_
         text = "".join(output)
         assert ("PASSED" in text) == (times == 1), text
         assert ("killed by SIGKILL" in text) == (times == 2), text
-        assert not (folder / "begun-1").exists()
+        assert not (folder / "begun-1").exists(), text
 
 
 def test_pytest_cov_counts_the_lines_that_fresh_workers_run(tmp_path, tmp_path_factory):

@@ -587,6 +587,7 @@ class FreshWorker:
         items = session.items if answer[1] is None else [None if at is None else session.items[at] for at in answer[1]]
         self.reporter = Reporter(session.config, self.channel, self.input["workerid"], self.input["testrunuid"])
         session.config.pluginmanager.register(self.reporter, "naja-worker")
+        self.reporter.is_heard = True  # what was warned of before, the controller knows from its own collection
         Worker(session, RemoteQueue(self.channel, self.replies), 0, self.reporter, items).run()
         return True
 
