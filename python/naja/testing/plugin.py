@@ -75,7 +75,7 @@ def pytest_configure(config):
         config.option.naja_load = True
     elif config.option.naja_workers is None and front_end.default_workers:
         config.option.naja_workers = _worker_count(front_end.default_workers)
-    settings = _settings(config)
+    settings = _settings(config, front_end)
     if settings is not None:
         config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
@@ -83,7 +83,7 @@ def pytest_configure(config):
             terminal.showfspath = False
 
 
-def _settings(config):
+def _settings(config, front_end):
     """How to distribute, or `None` for a run in this one process."""
     option = config.option
     mode = "load" if option.naja_load and option.naja_mode == "no" else option.naja_mode
@@ -114,7 +114,7 @@ def _settings(config):
         reorder=option.naja_reorder,
         run_id=option.naja_run_id,
         most_restarts=None if restarts is None else int(restarts),
-        expected_seconds=lambda items: None,
+        expected_seconds=front_end.expected_seconds,
     )
 
 

@@ -298,14 +298,19 @@ def _silence(config):
         logging_plugin.log_cli_handler = _LiveLoggingNullHandler()
 
 
+def silent_writer(writer):
+    """A writer of pytest's like this one, the text of which nobody sees."""
+    silent = type(writer)(io.StringIO())
+    silent.hasmarkup, silent.code_highlight = writer.hasmarkup, writer.code_highlight
+    silent.fullwidth = writer.fullwidth
+    return silent
+
+
 class _MutedTerminal:
     """The terminal reporter of a worker: still there for whoever asks pytest for colours, but hears and writes nothing."""
 
     def __init__(self, reporter):
-        writer = type(reporter._tw)(io.StringIO())
-        writer.hasmarkup, writer.code_highlight = reporter._tw.hasmarkup, reporter._tw.code_highlight
-        writer.fullwidth = reporter._tw.fullwidth
-        reporter._tw = writer
+        reporter._tw = silent_writer(reporter._tw)
         self._reporter = reporter
 
     def __getattr__(self, name):

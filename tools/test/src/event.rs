@@ -43,6 +43,12 @@ pub enum Event {
         seconds: f64,
         /// What pytest shows of a failure.
         text: Option<String>,
+        /// The file of the test, below the project's root.
+        #[serde(default)]
+        file: Option<String>,
+        /// The line at which the test begins, counted from 1.
+        #[serde(default)]
+        line: Option<u32>,
     },
     /// A test is over; `seconds` is missing where the worker died.
     Done {

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod command;
 pub mod command_line;
 pub mod event;
+pub mod history;
 pub mod progress;
 pub mod pytest;
 pub mod view;

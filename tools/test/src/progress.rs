@@ -27,6 +27,26 @@ pub enum Outcome {
     Crashed,
 }
 
+impl Outcome {
+    /// Its name in files and in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Pending => "not run",
+            Outcome::Passed => "passed",
+            Outcome::Skipped => "skipped",
+            Outcome::ExpectedFailure => "xfailed",
+            Outcome::Failed => "failed",
+            Outcome::Errored => "error",
+            Outcome::Crashed => "crashed",
+        }
+    }
+
+    /// Whether the run is not green because of it.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Errored | Outcome::Crashed)
+    }
+}
+
 /// One test of the run.
 #[derive(Debug, Clone)]
 pub struct Test {
@@ -40,8 +60,14 @@ pub struct Test {
     pub text: Option<String>,
     /// The worker that ran it.
     pub worker: Option<String>,
+    /// Its file, below the project's root.
+    pub file: Option<String>,
+    /// The line at which it begins, counted from 1.
+    pub line: Option<u32>,
     /// Whether it is over.
     pub is_over: bool,
+    /// Whether its failure has been shown.
+    pub is_told: bool,
 }
 
 /// One worker of the run.
@@ -79,7 +105,8 @@ impl Progress {
                 self.tests = tests.iter().map(|id| Test::planned(id)).collect();
             }
             Event::Worker { worker, process } => {
-                let new = Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
+                let new =
+                    Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
                 self.workers.insert(worker.clone(), new);
             }
             Event::Start { worker, test } => {
@@ -90,8 +117,10 @@ impl Progress {
                     test.worker = Some(worker.clone());
                 }
             }
-            Event::Report { test, when, outcome, text, .. } => {
+            Event::Report { test, when, outcome, text, file, line, .. } => {
                 if let Some(test) = self.tests.get_mut(*test) {
+                    test.file.clone_from(file);
+                    test.line = *line;
                     test.outcome = test.outcome.max(outcome_of(when, outcome));
                     if test.text.is_none() {
                         test.text.clone_from(text);
@@ -136,7 +165,10 @@ impl Test {
             seconds: None,
             text: None,
             worker: None,
+            file: None,
+            line: None,
             is_over: false,
+            is_told: false,
         }
     }
 }
