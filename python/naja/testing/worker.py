@@ -493,6 +493,21 @@ def group_name(item):
     return "_".join(sorted(names)) if names else None
 
 
+@pytest.fixture(scope="session")
+def worker_id(request):
+    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request):
+    """A text that all workers of this run share, and no other run."""
+    import uuid
+
+    given = getattr(request.config, "workerinput", {}).get("testrunuid")
+    return given or request.config.option.naja_run_id or uuid.uuid4().hex
+
+
 class FreshWorker:
     """The pytest plugin that makes a worker of a new interpreter, which has collected by itself.
 
@@ -541,6 +556,9 @@ class FreshWorker:
         if crash_file is not None and faulthandler.is_enabled():
             faulthandler.enable(crash_file, all_threads=True)
         _silence(config)
+        fixtures = types.ModuleType("naja_fixtures")
+        fixtures.worker_id, fixtures.testrun_uid = worker_id, testrun_uid
+        config.pluginmanager.register(fixtures, "naja-fixtures")
 
     @pytest.hookimpl
     def pytest_sessionstart(self, session):
@@ -614,16 +632,6 @@ class FreshWorker:
             exitstatus=int(exitstatus), shouldfail=session.shouldfail, shouldstop=session.shouldstop
         )
         yield
-
-    @pytest.fixture(scope="session")
-    def worker_id(self):
-        """The name of the worker that runs the test."""
-        return self.input["workerid"]
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self):
-        """A text that all workers of this run share, and no other run."""
-        return self.input["testrunuid"]
 
 
 def work(channel, replies, crash_file=None):
