@@ -41,7 +41,7 @@ class RealPytest:
     def environment(self, **more):
         """The environment without what the pytest that runs these tests has put there."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NAJA_", "COV"))}
-        return {**kept, "PYTHONPATH": str(self.site), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        return {**kept, "PYTHONPATH": str(self.site), **more}
 
     def command(self, *arguments):
         return [self.interpreter, str(RUN_PYTEST), *map(str, arguments)]
