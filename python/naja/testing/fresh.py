@@ -418,6 +418,8 @@ def _arguments(config, arguments):
             kept.pop()
         elif not (isinstance(one, str) and one.startswith("-p") and one[2:] in own):
             kept.append(one)
+    if _coverage_plugin(config) is not None:
+        kept.append("--cov-append")  # else a worker that starts late deletes what a quick one has measured
     # Of two arguments that block and load a plugin, the last one counts.
     return [part for name in sorted(own) for part in ("-p", f"no:{name}")] + kept + ["-p", "no:xdist", "-p", "no:xdist.looponfail"]
 
