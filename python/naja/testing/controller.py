@@ -17,6 +17,7 @@ import pytest
 
 from . import scheduling
 from .front_end import FrontEnd
+from .session_fixtures import SessionFixtures
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, warning_of
 
@@ -128,9 +129,11 @@ class Controller:
         factory = getattr(self.config, "_tmp_path_factory", None)
         if factory is not None:
             factory.getbasetemp()  # workers make theirs below it
-        gc.collect()
-        gc.freeze()
+        self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            self.session_fixtures.set_up(self.queues[0].units, self.workers)
+            gc.collect()
+            gc.freeze()
             for slot in range(self.workers):
                 self._fork(slot)
             while any(node.is_open for node in self.nodes):
@@ -142,6 +145,9 @@ class Controller:
             gc.unfreeze()
             self._kill_all()
             self.selector.close()
+            report = self.session_fixtures.tear_down()
+            if report is not None:
+                self._give_report(None, len(self.session.items) - 1, report)
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
@@ -204,6 +210,7 @@ class Controller:
             try:
                 self._forget_siblings()
                 reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
+                self.session_fixtures.inherit()
                 Worker(self.session, node.queue, place, reporter).run()
                 status = 0
             except KeyboardInterrupt:
@@ -350,7 +357,7 @@ class Controller:
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
-            worker=node.gateway.id,
+            worker=node.gateway.id if node is not None else None,
             test=test,
             when=report.when,
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
@@ -445,6 +452,10 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter):
         if self.verbose >= 0 and self.summary:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
+
+    def _tell(self, text):
+        if self.verbose > 0:
+            self._line(text)
 
     def _line(self, text):
         if self.terminal is not None and self.verbose >= 0:

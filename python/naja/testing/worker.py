@@ -118,6 +118,7 @@ class Reporter:
         self.config, self.channel = config, channel
         self.worker_id, self.run_id = worker_id, run_id
         self.test = None
+        self.hears_warnings = False
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):
@@ -135,6 +136,9 @@ class Reporter:
 
     @pytest.hookimpl
     def pytest_warning_recorded(self, warning_message, when, nodeid, location):
+        # pytest tells a new plugin of all warnings that there have been: those are the controller's.
+        if not self.hears_warnings:
+            return
         self.channel.send("warning", warning_data(warning_message), when, nodeid, location)
 
     @pytest.hookimpl
@@ -222,6 +226,7 @@ def become_worker(session, channel, worker_input, crash_file):
     _own_temporary_folder(config, worker_input["workerid"])
     reporter = Reporter(config, channel, worker_input["workerid"], worker_input["testrunuid"])
     config.pluginmanager.register(reporter, "naja-worker")
+    reporter.hears_warnings = True
     return reporter
 
 
