@@ -84,6 +84,8 @@ def table(python):
         # Without a free-threaded interpreter at hand: the head of an object is two words longer, and what follows
         # is the same.
         task = {name: number if number == ABSENT else number + 16 for name, number in task.items()}
+        if v >= 14:
+            task["task_size"] += 8  # the number of the thread that made it, at the end
         numbers = {**from_headers(pathlib.Path(include), v, True), **task}
         what = f"CPython 3.{v}, free-threaded, from the headers of {version}; the task's fields are moved by two words"
         text += "\n" + render(f"V3_{v}T", what, numbers)

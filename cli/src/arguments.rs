@@ -12,6 +12,7 @@ use naja_profile::command::top::TopArguments;
 use naja_profile::convert::ConvertArguments;
 use naja_profile::query::SqlArguments;
 use naja_profile::view::ViewArguments;
+use naja_test::command::TestArguments;
 
 use crate::record::arguments::RecordArguments;
 use crate::run::arguments::RunArguments;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Sql(SqlArguments),
     Convert(ConvertArguments),
     Heat(HeatArguments),
+    Test(TestArguments),
     Swap(SwapArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),

@@ -6,15 +6,22 @@ use std::process;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
     /// The command did what it was asked for.
-    Done = 0,
+    Done,
     /// The command ran, and the answer is no.
-    No = 1,
+    No,
     /// The command could not run: usage, settings or input; standard error names the reason.
-    CouldNotRun = 2,
+    CouldNotRun,
+    /// What the program ended with that the command ran, as a shell shows it.
+    OfProgram(u8),
 }
 
 impl From<ExitCode> for process::ExitCode {
     fn from(code: ExitCode) -> Self {
-        process::ExitCode::from(code as u8)
+        process::ExitCode::from(match code {
+            ExitCode::Done => 0,
+            ExitCode::No => 1,
+            ExitCode::CouldNotRun => 2,
+            ExitCode::OfProgram(code) => code,
+        })
     }
 }

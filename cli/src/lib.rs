@@ -10,6 +10,7 @@ mod print;
 pub mod record;
 pub mod run;
 mod swap;
+mod test;
 mod top;
 
 use std::ffi::OsString;
@@ -40,10 +41,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<ExitCode> {
-    let parsed = tree
-        .try_get_matches_from_mut(split.for_naja)
-        .and_then(|matches| Arguments::from_arg_matches(&matches));
-    match parsed {
+    match parse(&mut tree, &split.for_naja) {
         Ok(Arguments { command: Command::Run(options) }) => {
             run::run(options, split.for_interpreter, split.program).map(|never| match never {})
         }
@@ -69,6 +67,7 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
             naja_profile::command::heat::heat(&options, &mut std::io::stdout(), style)
                 .map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Test(options) }) => test::test(&options),
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))
         }
@@ -92,6 +91,20 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
             Ok(ExitCode::CouldNotRun)
         }
     }
+}
+
+fn parse(tree: &mut clap::Command, words: &[OsString]) -> std::result::Result<Arguments, clap::Error> {
+    let mut read = |words: &[OsString]| {
+        let matches = tree.try_get_matches_from_mut(words)?;
+        Arguments::from_arg_matches(&matches)
+    };
+    let arguments = read(words)?;
+    if let Command::Record(options) = &arguments.command
+        && let Some(words) = options.with_process_as_option(words)
+    {
+        return read(&words);
+    }
+    Ok(arguments)
 }
 
 fn usage_failure(error: &clap::Error) -> Failure {

@@ -3,7 +3,7 @@
 //! Everything is read while the program goes on, so that one task's answer may be some microseconds younger than
 //! another's; a task that ends meanwhile is left out. Covered are tasks of `_asyncio` (also those that run on another
 //! loop, such as uvloop's) and tasks written in Python. Who waits is known for `await task`, `gather`, `TaskGroup`,
-//! `wait`, `wait_for` and `shield`; of `as_completed` from 3.14 on. Coroutines compiled by Cython have no frames.
+//! `wait`, `wait_for`, `shield` and `as_completed`. Coroutines compiled by Cython have no frames.
 //! Start at [`TaskReader`].
 
 mod awaiters;
@@ -12,6 +12,7 @@ mod layout;
 mod places;
 mod scattered;
 mod stacks;
+mod stated;
 mod tables;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -125,6 +126,7 @@ const GIVEN_MAX: u32 = 64;
 pub struct TaskReader {
     located: Located,
     layout: Layout,
+    source: Source,
     kinds: Kinds,
     /// By interpreter; `Err` counts the calls until the next look, and how many it was.
     places: FxHashMap<u64, Result<Places, (u32, u32)>>,
@@ -143,6 +145,24 @@ pub struct TaskReader {
     last_chains: FxHashMap<u64, LastChain>,
 }
 
+/// What says where a task's fields lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The version's table.
+    Table,
+    /// The process itself.
+    Stated,
+    /// The table, until the process has imported `asyncio` and can be asked.
+    TableYet,
+    /// Nothing until then: there is no table of this version.
+    NothingYet,
+    /// Nothing: the process does not say, and there is no table.
+    Nothing,
+}
+
+/// From this minor version on a process states where tasks have their fields.
+const STATES_SINCE: u8 = 14;
+
 /// Single reads that one call spends on who waits for whom, some 1.2 µs each.
 const STEPS_MAX: u32 = 200_000;
 
@@ -153,10 +173,17 @@ const PYTHON_HEAD_STEPS: u32 = 40;
 const LOOK_GAP_MAX: u32 = 256;
 
 impl TaskReader {
-    /// A reader that has read nothing yet; `None` for a version whose tasks naja does not know.
+    /// A reader that has read nothing yet; `None` for a version whose tasks naja does not know. Of a version after the
+    /// last known one, tasks are read as soon as the process has stated where their fields lie.
     pub fn new(located: &Located) -> Option<TaskReader> {
+        let (layout, known) = layout(located)?;
         Some(TaskReader {
-            layout: layout(located)?,
+            layout,
+            source: match (located.version.minor >= STATES_SINCE, known) {
+                (false, _) => Source::Table,
+                (true, true) => Source::TableYet,
+                (true, false) => Source::NothingYet,
+            },
             located: located.clone(),
             kinds: Kinds::default(),
             places: FxHashMap::default(),
@@ -175,6 +202,9 @@ impl TaskReader {
     /// Cost: from 3.14 on one system call, before that some five; more once in a while.
     pub fn running(&mut self, memory: &dyn Memory, threads: &[TaskThread]) -> Vec<RunningLoop> {
         self.kinds.begin();
+        if !self.knows_layout(memory, threads) {
+            return Vec::new();
+        }
         let mut loops = self.running_loops(memory, threads);
         if self.layout.thread_running_task != ABSENT {
             return loops;
@@ -239,6 +269,9 @@ impl TaskReader {
     /// Cost: some 0.2 µs for each task and each frame that it waits in, in a dozen system calls.
     pub fn all(&mut self, memory: &dyn Memory, threads: &[TaskThread]) -> Tasks {
         self.begin();
+        if !self.knows_layout(memory, threads) {
+            return Tasks::default();
+        }
         let loops = self.running(memory, threads);
         let mut addresses = self.addresses(memory, threads);
         addresses.extend(loops.iter().map(|one| one.task).filter(|task| *task != 0));
@@ -266,6 +299,29 @@ impl TaskReader {
             self.names.retain(|address, _| living.contains(address));
         }
         Tasks { loops, tasks, more }
+    }
+
+    /// Whether the fields' places are those that the process itself has stated, not a table's.
+    pub fn is_stated(&self) -> bool {
+        self.source == Source::Stated
+    }
+
+    /// Asks the process where its tasks have their fields, as soon as it can say so. Whether anything can be read.
+    fn knows_layout(&mut self, memory: &dyn Memory, threads: &[TaskThread]) -> bool {
+        let otherwise = match self.source {
+            Source::Table | Source::Stated => return true,
+            Source::Nothing => return false,
+            Source::TableYet => Source::Table,
+            Source::NothingYet => Source::Nothing,
+        };
+        if threads.iter().any(|thread| self.places(memory, thread.interpreter).is_some()) {
+            self.source = otherwise;
+            if let Some(layout) = stated::read(memory, &self.located, &self.layout, threads) {
+                self.layout = layout;
+                self.source = Source::Stated;
+            }
+        }
+        matches!(self.source, Source::Table | Source::TableYet | Source::Stated)
     }
 
     /// What was read for another call does not hold for this one.

@@ -17,6 +17,7 @@ use naja_system::Failure;
 use rustc_hash::FxHashMap;
 
 use crate::locate::maps::Mapping;
+use crate::locate::{self, Place};
 use crate::memory::{Memory, MemoryError, Range};
 
 const HEADER_SIZE: usize = 64;
@@ -424,6 +425,10 @@ impl Memory for CoreFile {
             good += range.len;
         }
         Ok(good)
+    }
+
+    fn section(&self, is_wanted: &dyn Fn(&str) -> bool, section: &str) -> Option<u64> {
+        locate::section(Place::Core(self), self, is_wanted, section)
     }
 }
 

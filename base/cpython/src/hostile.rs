@@ -13,6 +13,8 @@ use crate::memory::{Memory, MemoryError, Range};
 use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
+#[cfg(test)]
+use crate::offsets::{Offsets, Version};
 use crate::reader::{Outcome, StackReader};
 use crate::values::{Describer, Limits};
 
@@ -94,6 +96,11 @@ impl Memory for FuzzMemory<'_> {
         }
         Ok(good)
     }
+
+    fn section(&self, _: &dyn Fn(&str) -> bool, _: &str) -> Option<u64> {
+        let behaviour = self.bytes.first().copied().unwrap_or(0);
+        (behaviour & 4 != 0).then_some(0x60_0000)
+    }
 }
 
 /// An interpreter whose version, address and offsets the first byte of the input chooses; and the rest.
@@ -107,6 +114,15 @@ pub fn located(input: &[u8]) -> (Located, &[u8]) {
     let binary = PathBuf::from("python");
     let found_by = FoundBy::Scan;
     (Located { version, runtime: 0x10_0000, offsets, free_threaded, binary, found_by }, rest)
+}
+
+/// An interpreter of a minor version, with its table's offsets.
+#[cfg(test)]
+pub(crate) fn located_as(minor: u8, free_threaded: bool) -> Located {
+    let is_it = |(version, ft, _): &(Version, bool, Offsets)| version.minor == minor && *ft == free_threaded;
+    let (version, free_threaded, offsets) = tables().into_iter().find(is_it).expect("there is a table");
+    let (binary, found_by) = (PathBuf::from("python"), FoundBy::Scan);
+    Located { version, runtime: 0x10_0000, offsets, free_threaded, binary, found_by }
 }
 
 /// Decodes the input as a line table.

@@ -430,9 +430,25 @@ impl Locator {
     }
 }
 
+/// Where a section of a mapped file lies; see [`Memory::section`].
+pub(crate) fn section(
+    place: Place<'_>,
+    memory: &dyn Memory,
+    is_wanted: &dyn Fn(&str) -> bool,
+    section: &str,
+) -> Option<u64> {
+    let mappings = place.mappings().ok()?;
+    let images = maps::images(&mappings);
+    images.iter().filter(|image| is_wanted(image.name())).find_map(|image| {
+        let bias = Dynamic::read(memory, image).ok()??.bias;
+        let address = binary::section(place.open(image).ok()?, section)?;
+        Some(address.wrapping_add(bias))
+    })
+}
+
 /// What an interpreter is looked for in.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+pub(crate) enum Place<'a> {
     Process(u32),
     Core(&'a CoreFile),
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::locate::{self, Place};
+
 /// A stretch of the target's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
@@ -48,6 +50,15 @@ pub trait Memory {
     /// Returns how many bytes from the start are good: the copy ends at the first range that cannot be read.
     /// `buffer` must be as long as all ranges together.
     fn read_many(&self, ranges: &[Range], buffer: &mut [u8]) -> Result<usize, MemoryError>;
+
+    /// Where a section of a file lies that is mapped there: of the first file, in order of address, whose name is wanted
+    /// and that has it. `None` where nothing is known of files.
+    ///
+    /// Cost: the list of what is mapped, and the section headers of each wanted file.
+    fn section(&self, is_wanted: &dyn Fn(&str) -> bool, section: &str) -> Option<u64> {
+        let _ = (is_wanted, section);
+        None
+    }
 
     /// A pointer-sized word.
     fn read_u64(&self, address: u64) -> Result<u64, MemoryError> {
@@ -131,6 +142,10 @@ impl Memory for LiveProcess {
             }
         }
         Ok(good)
+    }
+
+    fn section(&self, is_wanted: &dyn Fn(&str) -> bool, section: &str) -> Option<u64> {
+        locate::section(Place::Process(self.pid()), self, is_wanted, section)
     }
 }
 

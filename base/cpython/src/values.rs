@@ -5,11 +5,15 @@
 //! shape and its type. How deep, how many items, how long a text and how many reads is limited, a circle ends in `…`,
 //! and what cannot be read is `<unreadable>`. Start at [`Describer::value`]; the text is [`Value`]'s `Display`.
 
+mod buffer;
 mod builtin;
 mod class;
+mod decimal;
 mod instance;
 mod libraries;
 mod locals;
+mod pandas;
+mod standard;
 mod text;
 
 use std::cell::{Cell, RefCell};

@@ -1,15 +1,15 @@
 //! What an ELF file says of itself: where it is to be mapped, how to unwind, which functions it has.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use object::read::elf::{ElfFile64, ProgramHeader};
-use object::{
-    CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef, SymbolKind,
-};
+use object::read::elf::{ElfFile64, ElfSymbol64, ProgramHeader};
+use object::{CompressionFormat, LittleEndian, Object, ObjectSection, ObjectSymbol, SymbolKind};
+
+use crate::mapped::Bytes;
+
+type Elf<'data> = ElfFile64<'data, LittleEndian, &'data [u8]>;
 
 /// Sections beyond this are not read: no tables for unwinding are that large.
 const UNWIND_BYTES_MAX: u64 = 256 << 20;
@@ -33,7 +33,7 @@ pub(crate) struct Load {
 }
 
 /// A section and where the file wants it.
-pub(crate) type Section = Option<(Range<u64>, Arc<[u8]>)>;
+pub(crate) type Section = Option<(Range<u64>, Bytes)>;
 
 /// What unwinding needs of a file.
 #[derive(Clone, Debug, Default)]
@@ -43,40 +43,44 @@ pub(crate) struct Layout {
     pub(crate) got: Option<Range<u64>>,
     pub(crate) eh_frame: Section,
     pub(crate) eh_frame_hdr: Section,
-    pub(crate) debug_frame: Option<Arc<[u8]>>,
+    pub(crate) debug_frame: Option<Bytes>,
 }
 
 /// A function as a symbol table has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) address: u64,
     /// 0 where the table does not say.
     pub(crate) size: u64,
-    pub(crate) name: String,
+    /// Where its name begins in the table's names.
+    pub(crate) name: u32,
     pub(crate) global: bool,
 }
 
-/// The first bytes of a file.
-pub(crate) fn head(path: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
-    head.starts_with(b"\x7fELF").then_some(head)
+/// Functions of one symbol table. Their names stay in the file until they are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionTable {
+    pub(crate) functions: Vec<Function>,
+    names: Bytes,
 }
 
-/// Reads what unwinding needs from a file.
-pub(crate) fn layout(path: &Path) -> Option<Layout> {
-    let cache = ReadCache::new(File::open(path).ok()?);
-    read_layout(&cache)
+impl FunctionTable {
+    /// The name of one of them; empty where the table is damaged.
+    pub(crate) fn name(&self, function: &Function) -> &[u8] {
+        let rest = self.names.get(function.name as usize..).unwrap_or_default();
+        let end = rest.iter().position(|byte| *byte == 0);
+        end.map_or(&[], |end| &rest[..end])
+    }
 }
 
-/// Likewise from a copy of the whole file.
-pub(crate) fn layout_of_bytes(bytes: &[u8]) -> Option<Layout> {
-    let cache = ReadCache::new(Cursor::new(bytes));
-    read_layout(&cache)
+/// Whether these are the first bytes of an ELF file.
+pub(crate) fn is_elf(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x7fELF")
 }
 
-fn read_layout<'data, R: ReadRef<'data>>(data: R) -> Option<Layout> {
-    let elf = ElfFile64::<LittleEndian, R>::parse(data).ok()?;
+/// What unwinding needs of a file.
+pub(crate) fn layout(bytes: &Bytes) -> Option<Layout> {
+    let elf = Elf::parse(&**bytes).ok()?;
     let endian = LittleEndian;
     let is_load =
         |header: &&object::elf::ProgramHeader64<LittleEndian>| header.p_type(endian) == object::elf::PT_LOAD;
@@ -95,7 +99,8 @@ fn read_layout<'data, R: ReadRef<'data>>(data: R) -> Option<Layout> {
         if section.size() > UNWIND_BYTES_MAX {
             return None;
         }
-        Some((range, Arc::from(section.data().ok()?)))
+        let (offset, len) = section.file_range()?;
+        Some((range, bytes.part(offset, len)?))
     };
     Some(Layout {
         loads: loads.collect(),
@@ -103,69 +108,78 @@ fn read_layout<'data, R: ReadRef<'data>>(data: R) -> Option<Layout> {
         got: range(".got"),
         eh_frame: section(".eh_frame"),
         eh_frame_hdr: section(".eh_frame_hdr"),
-        debug_frame: contents(&elf, ".debug_frame", UNWIND_BYTES_MAX),
+        debug_frame: contents(bytes, &elf, ".debug_frame", UNWIND_BYTES_MAX),
     })
 }
 
 /// A section's contents, unpacked where they are compressed.
-fn contents<'data, R: ReadRef<'data>>(
-    elf: &ElfFile64<'data, LittleEndian, R>,
-    name: &str,
-    bytes_max: u64,
-) -> Option<Arc<[u8]>> {
+fn contents(bytes: &Bytes, elf: &Elf<'_>, name: &str, bytes_max: u64) -> Option<Bytes> {
+    /// No byte of a compressed section can stand for more than that.
+    const RATIO_MAX: u64 = 1032;
     let section = elf.section_by_name(name)?;
-    let data = section.compressed_data().ok()?;
-    if data.data.is_empty() || data.uncompressed_size > bytes_max {
+    let place = section.compressed_file_range().ok()?;
+    let size = place.uncompressed_size;
+    if size == 0 || size > bytes_max {
         return None;
     }
-    match data.format {
-        CompressionFormat::None => Some(Arc::from(data.data)),
+    let data = bytes.part(place.offset, place.compressed_size)?;
+    match place.format {
+        CompressionFormat::None => Some(data),
         CompressionFormat::Zlib => {
-            let mut unpacked = Vec::new();
-            let reader = flate2::read::ZlibDecoder::new(data.data);
-            reader.take(data.uncompressed_size).read_to_end(&mut unpacked).ok()?;
+            let room = size.min(place.compressed_size.saturating_mul(RATIO_MAX));
+            let mut unpacked = Vec::with_capacity(usize::try_from(room).ok()?);
+            flate2::read::ZlibDecoder::new(&*data).take(size).read_to_end(&mut unpacked).ok()?;
             Some(unpacked.into())
         }
         _ => None,
     }
 }
 
-/// Every function that a file's symbol tables name and `wanted` asks for: of the full table where there is one, of
-/// what it exports besides.
+/// The functions of a file's symbol tables: of the full one where there is one, and of what it exports. Where there is no
+/// full table, only functions whose size is known.
 ///
-/// Cost: some 20 ns a symbol.
-pub(crate) fn functions(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<Function> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let cache = ReadCache::new(file);
-    let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return Vec::new() };
-    let function = |symbol: object::read::elf::ElfSymbol64<'_, '_, LittleEndian, _>| {
+/// Cost: some 10 ns a symbol.
+pub(crate) fn functions(bytes: &Bytes) -> Vec<FunctionTable> {
+    let Ok(elf) = Elf::parse(&**bytes) else { return Vec::new() };
+    // Where only some functions are named, one without a size (`_init`, musl's `memset`) would stand for all unnamed
+    // ones behind it.
+    let is_stripped = elf.symbols().next().is_none();
+    let function = |symbol: ElfSymbol64<'_, '_, LittleEndian, &[u8]>| {
         // The kind of an indirect function (several variants, one of which is chosen at the start) is no text.
         let is_code =
             symbol.kind() == SymbolKind::Text || symbol.elf_symbol().st_type() == object::elf::STT_GNU_IFUNC;
-        if !is_code || !symbol.is_definition() {
-            return None;
-        }
-        let name = symbol.name().ok().filter(|name| !name.is_empty() && wanted(name))?;
+        let name = symbol.elf_symbol().st_name.get(LittleEndian);
         let (address, size, global) = (symbol.address(), symbol.size(), symbol.is_global());
-        Some(Function { address, size, name: name.to_owned(), global })
+        let is_sized = !is_stripped || size > 0;
+        let is_named = is_code && is_sized && symbol.is_definition() && name != 0;
+        is_named.then_some(Function { address, size, name, global })
     };
-    elf.symbols().chain(elf.dynamic_symbols()).filter_map(function).take(FUNCTIONS_MAX).collect()
+    let names = |table: &object::read::elf::SymbolTable<'_, _, &[u8]>| {
+        let section = elf.section_by_index(table.string_section()).ok()?;
+        let (offset, len) = section.file_range()?;
+        bytes.part(offset, len)
+    };
+    let tables = [
+        (names(elf.elf_symbol_table()), elf.symbols()),
+        (names(elf.elf_dynamic_symbol_table()), elf.dynamic_symbols()),
+    ];
+    let table = |(names, symbols): (Option<Bytes>, object::read::elf::ElfSymbolIterator64<'_, '_, _, _>)| {
+        let functions = symbols.filter_map(function).take(FUNCTIONS_MAX).collect();
+        Some(FunctionTable { functions, names: names? })
+    };
+    tables.into_iter().filter_map(table).collect()
 }
 
-/// The debugging sections of a file, by name; empty where it has none.
-pub(crate) fn debug_section(path: &Path, names: &[&str]) -> Vec<Option<Arc<[u8]>>> {
-    let none = || vec![None; names.len()];
-    let Ok(file) = File::open(path) else { return none() };
-    let cache = ReadCache::new(file);
-    let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return none() };
-    names.iter().map(|name| contents(&elf, name, DEBUG_BYTES_MAX)).collect()
+/// The debugging sections of a file, by name; `None` where it has not got the first of them.
+pub(crate) fn debug_sections(bytes: &Bytes, names: &[&str]) -> Option<Vec<Option<Bytes>>> {
+    let elf = Elf::parse(&**bytes).ok()?;
+    elf.section_by_name(names.first()?)?;
+    Some(names.iter().map(|name| contents(bytes, &elf, name, DEBUG_BYTES_MAX)).collect())
 }
 
 /// Where a file's debugging information may lie apart from it, the likeliest first.
-pub(crate) fn debug_files(path: &Path) -> Vec<PathBuf> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let cache = ReadCache::new(file);
-    let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return Vec::new() };
+pub(crate) fn debug_files(bytes: &Bytes, path: &Path) -> Vec<PathBuf> {
+    let Ok(elf) = Elf::parse(&**bytes) else { return Vec::new() };
     let mut places = Vec::new();
     if let Ok(Some([first, rest @ ..])) = elf.build_id() {
         let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();

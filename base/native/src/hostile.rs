@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::elf;
+use crate::mapped::Bytes;
 use crate::modules::ModuleFile;
 use crate::symbols::Symbols;
 
 /// Asks a file for its tables, and for the names of addresses all over it.
 pub fn everything(path: &Path) {
-    let Some(head) = elf::head(path) else { return };
-    let Some(layout) = elf::layout(path) else { return };
-    let places = vec![path.to_owned()];
-    let file = Arc::new(ModuleFile::new(path.to_string_lossy().into_owned(), places, head, layout));
+    let Ok(bytes) = Bytes::of_file(path) else { return };
+    let Some(file) = ModuleFile::new(path.to_string_lossy().into_owned(), path.to_owned(), bytes) else {
+        return;
+    };
+    let file = Arc::new(file);
     file.function_ranges(&|_| true);
     let mut symbols = Symbols::default();
     for load in &file.layout.loads {

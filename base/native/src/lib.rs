@@ -3,13 +3,15 @@
 //! Addresses here belong to the other process: never dereference one. Everything read from a process or from
 //! the files that it maps may be damaged or hostile; reading it ends in a value or an error, never in a panic.
 //! Start at [`unwind::Unwinder`]; [`pause`] stops a thread, [`symbols`] names what was found.
-#![allow(unsafe_code)] // ptrace, waitid and process_vm_readv; each block gives its reason
+#![allow(unsafe_code)] // ptrace, waitid, process_vm_readv, and mapped files; each block gives its reason
 
 mod elf;
 #[doc(hidden)]
 pub mod hostile;
+mod mapped;
 pub mod maps;
 pub mod modules;
+mod moved;
 pub mod pause;
 pub mod perf_map;
 pub mod stack;

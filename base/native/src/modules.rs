@@ -2,13 +2,15 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use crate::elf::{self, Layout};
+use crate::mapped::Bytes;
 use crate::maps::{self, Mapping};
+use crate::moved;
 use crate::stack;
 
 /// Files that are kept although no process maps them any more.
@@ -21,15 +23,17 @@ const VDSO_BYTES_MAX: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct ModuleFile {
     path: String,
-    /// Where it can be read, as far as known: what this process's kernel says, then by name.
-    places: Vec<PathBuf>,
-    head: Vec<u8>,
+    /// Where it was found, for what lies beside it.
+    place: PathBuf,
+    bytes: Bytes,
     pub(crate) layout: Layout,
 }
 
 impl ModuleFile {
-    pub(crate) fn new(path: String, places: Vec<PathBuf>, head: Vec<u8>, layout: Layout) -> ModuleFile {
-        ModuleFile { path, places, head, layout }
+    /// `None` where it is no ELF file.
+    pub(crate) fn new(path: String, place: PathBuf, bytes: Bytes) -> Option<ModuleFile> {
+        let layout = elf::layout(&bytes)?;
+        Some(ModuleFile { path, place, bytes, layout })
     }
 
     /// Its path as the process sees it; `[vdso]` for the kernel's part.
@@ -37,11 +41,14 @@ impl ModuleFile {
         &self.path
     }
 
-    /// A place where the same file can still be read: after its process has ended, and other than by name, none may
-    /// be left.
-    pub(crate) fn readable(&self) -> Option<&Path> {
-        let is_same = |place: &&PathBuf| elf::head(place).is_some_and(|head| head == self.head);
-        self.places.iter().find(is_same).map(PathBuf::as_path)
+    /// Its contents; they stay readable when the process has ended and the file is gone.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Files with its debugging information, apart from itself.
+    pub(crate) fn debug_files(&self) -> Vec<PathBuf> {
+        elf::debug_files(&self.bytes, &self.place)
     }
 
     /// Where its functions lie that `wanted` asks for, by name; addresses are the file's own. One without a known
@@ -49,10 +56,31 @@ impl ModuleFile {
     ///
     /// Cost: reads the symbol tables, some 20 ns a symbol.
     pub fn function_ranges(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(String, Range<u64>)> {
-        let functions = self.readable().map(|path| elf::functions(path, wanted)).unwrap_or_default();
-        let sized = functions.into_iter().filter(|function| function.size > 0);
-        let range = |f: elf::Function| Some((f.name, f.address..f.address.checked_add(f.size)?));
-        sized.filter_map(range).collect()
+        let mut ranges = Vec::new();
+        for table in elf::functions(&self.bytes) {
+            for function in table.functions.iter().filter(|function| function.size > 0) {
+                let name = std::str::from_utf8(table.name(function)).ok().filter(|name| wanted(name));
+                let end = function.address.checked_add(function.size);
+                ranges.extend(name.zip(end).map(|(name, end)| (name.to_owned(), function.address..end)));
+            }
+        }
+        ranges
+    }
+
+    /// Where parts of the function at `function` lie that the compiler has moved away from it, whether the file names
+    /// them or not: by the jumps between them. Addresses are the file's own.
+    ///
+    /// Cost: reads and looks through the function's code, some milliseconds for a hundred kilobytes.
+    pub fn moved_parts(&self, function: &Range<u64>) -> Vec<Range<u64>> {
+        let mut code = |range: &Range<u64>| {
+            let is_in = |load: &&elf::Load| {
+                range.start >= load.address && range.end <= load.address.saturating_add(load.size)
+            };
+            let load = self.layout.loads.iter().find(is_in)?;
+            let offset = load.offset.checked_add(range.start - load.address)?;
+            self.bytes.part(offset, range.end.checked_sub(range.start)?).map(|code| code.to_vec())
+        };
+        moved::parts(&self.layout, function, &mut code)
     }
 
     /// What must be added to the file's own addresses where it is mapped like this.
@@ -106,19 +134,24 @@ fn open(pid: u32, mapping: &Mapping, all: &[Mapping]) -> Option<ModuleFile> {
         head.truncate(len);
         Some(head)
     });
-    let is_same = |head: &Vec<u8>| {
-        loaded.as_ref().is_none_or(|loaded| head[..] == loaded[..head.len().min(loaded.len())])
+    let is_same = |bytes: &Bytes| {
+        let head = &bytes[..bytes.len().min(elf::HEAD_BYTES)];
+        let is_loaded = |loaded: &Vec<u8>| head[..head.len().min(loaded.len())] == loaded[..];
+        elf::is_elf(head) && loaded.as_ref().is_none_or(is_loaded)
     };
-    let (place, head) = places.iter().find_map(|place| Some((place, elf::head(place).filter(is_same)?)))?;
-    let layout = elf::layout(place)?;
-    Some(ModuleFile::new(path, places, head, layout))
+    let open = |place: PathBuf| {
+        let bytes = Bytes::of_file(&place).ok().filter(is_same)?;
+        Some((place, bytes))
+    };
+    let (place, bytes) = places.into_iter().find_map(open)?;
+    ModuleFile::new(path, place, bytes)
 }
 
 fn vdso(pid: u32, mapping: &Mapping) -> Option<ModuleFile> {
     let mut bytes = vec![0; (mapping.end - mapping.start).min(VDSO_BYTES_MAX) as usize];
     let len = stack::copy(pid, mapping.start, &mut bytes).ok()?;
-    let layout = elf::layout_of_bytes(bytes.get(..len)?)?;
-    Some(ModuleFile::new(mapping.path.clone(), Vec::new(), Vec::new(), layout))
+    bytes.truncate(len);
+    ModuleFile::new(mapping.path.clone(), PathBuf::new(), bytes.into())
 }
 
 /// Code of a file in a process.

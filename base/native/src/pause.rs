@@ -6,8 +6,9 @@
 //! Should naja die, the kernel lets go of the thread and it runs on.
 //!
 //! All calls of one [`Pauser`] must come from one thread of naja: to the kernel the tracer is a thread, and it refuses
-//! others. A thread that sleeps in a system call should not be paused: a few calls (`epoll_wait`) end with `EINTR`
-//! then, which programs must bear anyway; [`crate::unwind::blocked_at`] needs no pause.
+//! others. A thread that sleeps in a system call need not be paused: see [`crate::unwind::blocked_at`]. One that is
+//! paused all the same, as it has just gone to sleep, does not notice: the kernel repeats most calls by itself, and
+//! of those that it would end with `EINTR` (`epoll_wait`) it is asked to, on x86-64; see `repeat_call`.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -165,7 +166,10 @@ impl Pauser {
         loop {
             let asked = Instant::now();
             match registers(id) {
-                Ok(registers) => return Ok((registers, held_since)),
+                Ok(registers) => {
+                    repeat_call(id, &registers);
+                    return Ok((where_it_stands(&registers), held_since));
+                }
                 Err(libc::ESRCH) => {}
                 Err(number) => {
                     self.let_go(id);
@@ -204,7 +208,10 @@ impl Pauser {
         for tid in self.late.clone() {
             let id = libc::pid_t::try_from(tid).unwrap_or(0);
             match registers(id) {
-                Ok(_) => self.let_go(id),
+                Ok(registers) => {
+                    repeat_call(id, &registers);
+                    self.let_go(id);
+                }
                 Err(_) if has_ended(id) => drop(self.late.remove(&tid)),
                 Err(_) => {}
             }
@@ -294,7 +301,7 @@ fn is_own_child(tid: u32) -> bool {
 }
 
 /// The registers of a thread that stands still; ESRCH while it does not.
-fn registers(id: libc::pid_t) -> Result<Registers, i32> {
+fn registers(id: libc::pid_t) -> Result<libc::user_regs_struct, i32> {
     const NT_PRSTATUS: usize = 1;
     // SAFETY: all-zero registers are a valid value; the vector describes them, and the kernel writes no more than it
     // says.
@@ -309,16 +316,56 @@ fn registers(id: libc::pid_t) -> Result<Registers, i32> {
         }
         registers
     };
-    #[cfg(target_arch = "x86_64")]
-    return Ok(Registers { pc: registers.rip, sp: registers.rsp, fp: registers.rbp, lr: 0 });
-    #[cfg(target_arch = "aarch64")]
-    return Ok(Registers {
-        pc: registers.pc,
-        sp: registers.sp,
-        fp: registers.regs[29],
-        lr: registers.regs[30],
-    });
+    Ok(registers)
 }
+
+#[cfg(target_arch = "x86_64")]
+fn where_it_stands(registers: &libc::user_regs_struct) -> Registers {
+    Registers { pc: registers.rip, sp: registers.rsp, fp: registers.rbp, lr: 0 }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn where_it_stands(registers: &libc::user_regs_struct) -> Registers {
+    Registers { pc: registers.pc, sp: registers.sp, fp: registers.regs[29], lr: registers.regs[30] }
+}
+
+/// Lets a system call that the pause has ended with `EINTR` begin again, where the kernel would not do so by itself.
+///
+/// The kernel looks at the result after the stop: with `ERESTARTNOHAND`, which it gives for other calls of its own
+/// accord, it repeats the call unless a signal has come for which the program has a handler, and then the call ends
+/// with `EINTR` as it must. A call that waits for a time waits for all of it again; it had begun since the thread was
+/// last seen running, which is no longer than a sample takes.
+#[cfg(target_arch = "x86_64")]
+fn repeat_call(id: libc::pid_t, registers: &libc::user_regs_struct) {
+    const ERESTARTNOHAND: i64 = 514;
+    // Those that the kernel ends, and of which nothing has been done when it does.
+    const CALLS: [i64; 14] = [
+        libc::SYS_read,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_recvfrom,
+        libc::SYS_recvmsg,
+        libc::SYS_semop,
+        libc::SYS_semtimedop,
+        libc::SYS_msgsnd,
+        libc::SYS_msgrcv,
+        libc::SYS_rt_sigtimedwait,
+        libc::SYS_io_getevents,
+        libc::SYS_epoll_wait,
+        libc::SYS_epoll_pwait,
+        libc::SYS_epoll_pwait2,
+    ];
+    let is_ended = registers.rax as i64 == -i64::from(libc::EINTR);
+    if is_ended && CALLS.contains(&(registers.orig_rax as i64)) {
+        let place = std::mem::offset_of!(libc::user_regs_struct, rax);
+        // SAFETY: the request takes numbers only; it writes one register of a thread that stands still.
+        unsafe { libc::ptrace(libc::PTRACE_POKEUSER, id, place, -ERESTARTNOHAND) };
+    }
+}
+
+/// On aarch64 the kernel has looked at the result before the stop.
+#[cfg(target_arch = "aarch64")]
+fn repeat_call(_: libc::pid_t, _: &libc::user_regs_struct) {}
 
 #[cfg(test)]
 mod tests {

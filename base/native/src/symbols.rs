@@ -1,19 +1,20 @@
 //! From addresses to functions, files and lines, with the calls that the compiler has inlined.
 //!
-//! A file's tables are read when its first address is asked for, which may take long (some 100 ms for 30 MB of
-//! debugging information): this is no work for a thread that has to be on time.
+//! Of a file's tables that is read which the address asked for needs: the list of its compilation units, then the unit
+//! that holds the address; its symbols only where no unit does. That may take some 10 ms, which is no work for a thread
+//! that has to be on time.
 
-use std::path::{Path, PathBuf};
+use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use addr2line::Context;
-use gimli::{EndianReader, LittleEndian, SectionId};
+use gimli::{EndianSlice, LittleEndian, SectionId};
 use rustc_hash::FxHashMap;
 
-use crate::elf::{self, Function};
+use crate::elf::{self, Function, FunctionTable};
+use crate::mapped::Bytes;
 use crate::modules::ModuleFile;
-
-type Reader = EndianReader<LittleEndian, Arc<[u8]>>;
 
 /// Inlined calls at one address beyond which the rest is left out.
 const INLINED_MAX: usize = 256;
@@ -69,24 +70,29 @@ impl Symbols {
 }
 
 struct FileSymbols {
-    _file: Arc<ModuleFile>,
-    /// Sorted by address.
-    functions: Vec<Function>,
-    lines: Option<Context<Reader>>,
+    file: Arc<ModuleFile>,
+    /// Files with its debugging information, apart from itself.
+    apart: Vec<Bytes>,
+    functions: OnceCell<FunctionList>,
+    lines: Option<Lines>,
 }
 
 impl FileSymbols {
     fn read(file: &Arc<ModuleFile>) -> FileSymbols {
-        let (functions, lines) = match file.readable() {
-            Some(path) => read_tables(path),
-            None => (Vec::new(), None),
-        };
-        FileSymbols { _file: file.clone(), functions, lines }
+        let apart: Vec<Bytes> =
+            file.debug_files().iter().filter_map(|place| Bytes::of_file(place).ok()).collect();
+        let lines = std::iter::once(file.bytes()).chain(&apart).find_map(Lines::read);
+        FileSymbols { file: file.clone(), apart, functions: OnceCell::new(), lines }
     }
 
     fn frames(&self, address: u64) -> Vec<NativeFrame> {
-        let mut frames = self.lines.as_ref().map(|lines| inlined(lines, address)).unwrap_or_default();
-        let symbol = || self.function(address).map(|function| readable_name(&function.name));
+        let mut frames =
+            self.lines.as_ref().map(|lines| inlined(&lines.context, address)).unwrap_or_default();
+        let symbol = || {
+            let files = || std::iter::once(self.file.bytes()).chain(&self.apart);
+            let functions = self.functions.get_or_init(|| FunctionList::read(files()));
+            functions.name(address).map(|name| readable_name(&String::from_utf8_lossy(name)))
+        };
         match frames.last_mut() {
             // Information about lines without functions, as some assembler has it.
             Some(outermost) if outermost.function.is_empty() => {
@@ -100,57 +106,90 @@ impl FileSymbols {
         }
         frames
     }
+}
 
-    fn function(&self, address: u64) -> Option<&Function> {
-        let after = self.functions.partition_point(|function| function.address <= address);
-        let function = self.functions.get(after.checked_sub(1)?)?;
-        let holds = function.size == 0 || address - function.address < function.size;
-        holds.then_some(function)
+/// All functions that symbol tables name.
+struct FunctionList {
+    tables: Vec<FunctionTable>,
+    /// Each with its table's place, sorted by address.
+    functions: Vec<(Function, usize)>,
+}
+
+impl FunctionList {
+    fn read<'a>(files: impl Iterator<Item = &'a Bytes>) -> FunctionList {
+        let mut tables: Vec<FunctionTable> = files.flat_map(elf::functions).collect();
+        let mut functions = Vec::new();
+        for (place, table) in tables.iter_mut().enumerate() {
+            functions
+                .extend(std::mem::take(&mut table.functions).into_iter().map(|function| (function, place)));
+        }
+        functions
+            .sort_unstable_by_key(|(function, _)| (function.address, function.size == 0, !function.global));
+        FunctionList { tables, functions }
+    }
+
+    fn name_of(&self, (function, place): &(Function, usize)) -> &[u8] {
+        self.tables.get(*place).map(|table| table.name(function)).unwrap_or_default()
+    }
+
+    /// The function that holds an address.
+    fn name(&self, address: u64) -> Option<&[u8]> {
+        let after = self.functions.partition_point(|(function, _)| function.address <= address);
+        let start = self.functions.get(after.checked_sub(1)?)?.0.address;
+        let first = self.functions.partition_point(|(function, _)| function.address < start);
+        let same = self.functions.get(first..after)?;
+        // Of several names for one place: that with a size, the exported one, the one with the fewest underscores.
+        let rank = |one: &&(Function, usize)| {
+            let name = self.name_of(one);
+            let underscores = name.iter().take_while(|byte| **byte == b'_').count();
+            (!name.is_empty(), one.0.size > 0, one.0.global, Reverse(underscores), Reverse(name))
+        };
+        let best = same.iter().max_by_key(rank)?;
+        let holds = best.0.size == 0 || address - start < best.0.size;
+        holds.then(|| self.name_of(best)).filter(|name| !name.is_empty())
     }
 }
 
-fn read_tables(path: &Path) -> (Vec<Function>, Option<Context<Reader>>) {
-    let mut functions = elf::functions(path, &|_| true);
-    let apart: Vec<PathBuf> = elf::debug_files(path);
-    for place in &apart {
-        functions.extend(elf::functions(place, &|_| true));
+/// The debugging information of one file.
+struct Lines {
+    /// Reads in `_sections`; declared before them, so that it is dropped first.
+    context: Context<EndianSlice<'static, LittleEndian>>,
+    _sections: Vec<Option<Bytes>>,
+}
+
+impl Lines {
+    fn read(file: &Bytes) -> Option<Lines> {
+        const NAMES: [SectionId; 11] = [
+            SectionId::DebugInfo,
+            SectionId::DebugAbbrev,
+            SectionId::DebugAddr,
+            SectionId::DebugAranges,
+            SectionId::DebugLine,
+            SectionId::DebugLineStr,
+            SectionId::DebugRanges,
+            SectionId::DebugRngLists,
+            SectionId::DebugStr,
+            SectionId::DebugStrOffsets,
+            SectionId::DebugTypes,
+        ];
+        let sections = elf::debug_sections(file, &NAMES.map(|section| section.name()))?;
+        sections.first()?.as_ref()?;
+        let load = |id: SectionId| -> Result<EndianSlice<'static, LittleEndian>, gimli::Error> {
+            let place = NAMES.iter().position(|name| *name == id);
+            let bytes = place.and_then(|place| sections.get(place)?.as_ref());
+            // SAFETY: the context goes into a value that has the sections too and drops them after it; nothing that
+            // borrows from it leaves this file.
+            Ok(EndianSlice::new(
+                bytes.map(|bytes| unsafe { bytes.unbound() }).unwrap_or_default(),
+                LittleEndian,
+            ))
+        };
+        let context = Context::from_dwarf(gimli::Dwarf::load(load).ok()?).ok()?;
+        Some(Lines { context, _sections: sections })
     }
-    // Of several names for one place: that with a size, the exported one, the one with the fewest underscores.
-    functions.sort_by_key(|function| {
-        let underscores = function.name.bytes().take_while(|byte| *byte == b'_').count();
-        (function.address, function.size == 0, !function.global, underscores)
-    });
-    functions.dedup_by_key(|function| function.address);
-    let lines = [path].into_iter().chain(apart.iter().map(PathBuf::as_path)).find_map(debug_context);
-    (functions, lines)
 }
 
-fn debug_context(path: &Path) -> Option<Context<Reader>> {
-    const NAMES: [SectionId; 11] = [
-        SectionId::DebugInfo,
-        SectionId::DebugAbbrev,
-        SectionId::DebugAddr,
-        SectionId::DebugAranges,
-        SectionId::DebugLine,
-        SectionId::DebugLineStr,
-        SectionId::DebugRanges,
-        SectionId::DebugRngLists,
-        SectionId::DebugStr,
-        SectionId::DebugStrOffsets,
-        SectionId::DebugTypes,
-    ];
-    let sections = elf::debug_section(path, &NAMES.map(|section| section.name()));
-    sections.first()?.as_ref()?;
-    let empty: Arc<[u8]> = Arc::from([]);
-    let load = |id: SectionId| -> Result<Reader, gimli::Error> {
-        let place = NAMES.iter().position(|name| *name == id);
-        let bytes = place.and_then(|place| sections.get(place)?.clone());
-        Ok(EndianReader::new(bytes.unwrap_or_else(|| empty.clone()), LittleEndian))
-    };
-    Context::from_dwarf(gimli::Dwarf::load(load).ok()?).ok()
-}
-
-fn inlined(lines: &Context<Reader>, address: u64) -> Vec<NativeFrame> {
+fn inlined(lines: &Context<EndianSlice<'static, LittleEndian>>, address: u64) -> Vec<NativeFrame> {
     let mut found = Vec::new();
     // Parts that lie in further files (split information) are not followed.
     let Ok(mut frames) = lines.find_frames(address).skip_all_loads() else { return found };

@@ -13,6 +13,7 @@ use framehop::{
     UnwinderNative,
 };
 
+use crate::mapped::Bytes;
 use crate::modules::{Module, ModuleFile, ModuleFiles, Modules};
 use crate::stack::{Registers, StackCopy, UNKNOWN};
 
@@ -42,7 +43,7 @@ pub enum End {
 pub struct Unwinder {
     pid: u32,
     modules: Modules,
-    inner: UnwinderNative<Arc<[u8]>, Policy>,
+    inner: UnwinderNative<Bytes, Policy>,
     cache: CacheNative<Policy>,
     /// An address was met that lies in no known module.
     met_unknown: bool,
@@ -173,7 +174,7 @@ fn native(registers: Registers) -> UnwindRegsNative {
     UnwindRegsNative::new(registers.lr, registers.sp, registers.fp)
 }
 
-fn unwind_module(module: &Module) -> framehop::Module<Arc<[u8]>> {
+fn unwind_module(module: &Module) -> framehop::Module<Bytes> {
     let layout = &module.file.layout;
     let (eh_frame_svma, eh_frame) = layout.eh_frame.clone().unzip();
     let (eh_frame_hdr_svma, eh_frame_hdr) = layout.eh_frame_hdr.clone().unzip();

@@ -1,8 +1,8 @@
 //! Writes an hour of a made-up program at 1,000 Hz and says what it costs, in bytes and processor time.
 //!
-//! `cargo run --release -p naja-recording --example hour -- [FILE] [SECONDS]`
+//! `cargo run --release -p naja-recording --example hour -- [FILE] [SECONDS] [STACKS]`
 //!
-//! The busy thread walks at random over a tree of 50,000 stacks and changes with every sample; three threads
+//! The busy thread walks at random over a tree of 50,000 stacks, or as many as are asked for, and changes with every sample; three threads
 //! wait and now and then wake. The tree grows over the first half of the time, as that of a real program does.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use naja_recording::*;
 
-const NODES: u32 = 50_000;
 const FUNCTIONS: u32 = 3_000;
 const TICKS: u32 = 250;
 
@@ -20,10 +19,11 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().unwrap_or_else(|| "hour.naja".to_owned()));
     let seconds: u32 = arguments.next().map_or(3600, |text| text.parse().unwrap());
+    let stacks: u32 = arguments.next().map_or(50_000, |text| text.parse().unwrap());
     let steps = seconds * 4;
     let header = Header { interval_ns: 1_000_000, ..Header::default() };
     let mut writer = Writer::create(&path, &header).unwrap();
-    let mut program = Program::new();
+    let mut program = Program::new(stacks);
     let (mut busy, mut wall, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut runs, mut samples) = (0, 0);
     for step in 0..steps {
@@ -39,7 +39,7 @@ fn main() {
     }
     writer.finish().unwrap();
     let size = std::fs::metadata(&path).unwrap().len();
-    println!("{seconds} s, {samples} samples, {runs} runs, {NODES} stacks");
+    println!("{seconds} s, {samples} samples, {runs} runs, {stacks} stacks");
     println!("file      {:.1} MB, {:.2} bytes a run", size as f64 / 1e6, size as f64 / runs as f64);
     println!(
         "a write   {:.0} us CPU, {:.0} us wall on average, {:.1} ms at most",
@@ -67,6 +67,8 @@ fn cpu_time() -> Duration {
 }
 
 struct Program {
+    /// How many there are in the end.
+    stacks: u32,
     numbers: u64,
     parents: Vec<u32>,
     children: Vec<Vec<u32>>,
@@ -74,8 +76,8 @@ struct Program {
 }
 
 impl Program {
-    fn new() -> Program {
-        Program { numbers: 42, parents: vec![0], children: vec![Vec::new()], at: 1 }
+    fn new(stacks: u32) -> Program {
+        Program { stacks, numbers: 42, parents: vec![0], children: vec![Vec::new()], at: 1 }
     }
 
     fn below(&mut self, end: u32) -> u32 {
@@ -103,7 +105,9 @@ impl Program {
                 })
                 .collect();
         }
-        let wanted = (NODES / 10 + step * 2 * (NODES / 10 * 9) / steps.max(1)).min(NODES);
+        let wanted = (u64::from(self.stacks) * (u64::from(steps) + 18 * u64::from(step))
+            / (10 * u64::from(steps.max(1))))
+        .min(u64::from(self.stacks)) as u32;
         while (self.parents.len() as u32) <= wanted {
             batch.nodes.push(self.grow());
         }

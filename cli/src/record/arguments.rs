@@ -91,11 +91,32 @@ pub struct RecordArguments {
 }
 
 impl RecordArguments {
-    /// The process to attach to; `None` for a program to start. A lone number is a process, unless a file is called so.
+    /// The process to attach to; `None` for a program to start.
     pub(crate) fn process(&self) -> Option<u32> {
-        let [word] = self.program.as_slice() else { return self.pid };
+        self.pid.or_else(|| if self.program.len() == 1 { self.number_first() } else { None })
+    }
+
+    /// The words of the command line, with the process as an option, where it comes before options, as in
+    /// `naja record 4211 -d 10`: what follows a program is the program's own, what follows a process is naja's.
+    ///
+    /// `None` where that is not so, or a `--` says that a program follows.
+    pub(crate) fn with_process_as_option(&self, words: &[OsString]) -> Option<Vec<OsString>> {
+        let process = self.number_first()?;
+        let at = words.len().checked_sub(self.program.len())?;
+        let (before, rest) = (&words[..at], &words[at + 1..]);
+        let is_program = before.last().is_some_and(|word| word == "--") || words[at] != self.program[0];
+        if is_program || rest.is_empty() {
+            return None;
+        }
+        let option = [OsString::from("--pid"), OsString::from(process.to_string())];
+        Some([before, &option, rest].concat())
+    }
+
+    /// The first word of the program where it is a number, and no file is called so.
+    fn number_first(&self) -> Option<u32> {
+        let word = self.program.first()?;
         let number = word.to_str().and_then(|word| word.parse().ok());
-        self.pid.or(number.filter(|_| !std::path::Path::new(word).exists()))
+        number.filter(|_| self.pid.is_none() && !std::path::Path::new(word).exists())
     }
 
     /// Samples per second: the option, else the setting, else the default.

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use naja_profile::Tasks;
 use naja_profile::convert;
-use naja_profile::export::{ExportFormat, ExportOptions};
+use naja_profile::export::{ExportFormat, ExportOptions, Mode};
 use naja_profile::report::{Facts, Report};
-use naja_profile::{Observation, report_text};
+use naja_profile::{Observation, ObservedProcess, report_text};
 use naja_recording::Writer;
 use naja_report::text::Style;
 use naja_system::{Failure, Replacement, Result};
@@ -139,6 +139,14 @@ impl Output {
     }
 }
 
+/// Whether a free-threaded Python was seen and no thread that held a GIL.
+fn has_no_gil(observation: &Observation) -> bool {
+    let processes = &observation.processes;
+    let is_free = |seen: &ObservedProcess| seen.process.interpreter.ends_with("free-threaded");
+    processes.iter().any(is_free)
+        && processes.iter().flat_map(|seen| &seen.threads).all(|thread| thread.gil_ticks == 0)
+}
+
 /// Completes the recording, makes the output of it, and tells what was seen.
 ///
 /// Errors: that the output could not be written; the recording is kept then, and the hint says where.
@@ -151,6 +159,13 @@ fn finish(observation: Option<Observation>, mut facts: Facts, plan: &Plan) -> Re
     facts.recording = path.as_ref().map(|path| path.display().to_string());
     let mut report = Report::new(&observation, facts);
     report.warnings.extend(std::mem::take(&mut observation.failures).iter().map(Failure::one_line));
+    let mode = plan.output.as_ref().map(|output| output.options.stacks.mode());
+    if mode == Some(Mode::Gil) && has_no_gil(&observation) {
+        report.warnings.push(
+            "a free-threaded Python has no GIL to hold, so `--mode gil` shows nothing; `--mode cpu` shows what ran"
+                .to_owned(),
+        );
+    }
     let mut written = Ok(());
     if let Some(writer) = writer.as_mut() {
         let json = serde_json::to_string(&report).expect("a report is plain data");

@@ -43,8 +43,16 @@ pub(crate) fn split(tree: &Command, arguments: Vec<OsString>) -> Split {
     let Some(name) = rest.next() else { return split };
     // The tree takes the beginning of a command's name for it, where it is that of no other.
     let begins = |one: &&Command| one.get_name().as_bytes().starts_with(name.as_bytes());
-    let is_run = name == "run" || (name.len() > 1 && tree.get_subcommands().filter(begins).count() == 1);
-    let run = tree.find_subcommand("run").filter(|run| is_run && begins(run));
+    let is_run = name == "run"
+        || name == "test"
+        || (name.len() > 1 && tree.get_subcommands().filter(begins).count() == 1);
+    let is_named = |named: &&Command| is_run && begins(named);
+    if let Some(test) = tree.find_subcommand("test").filter(is_named) {
+        split.for_naja.push(name);
+        split.for_naja.extend(naja_test::command_line::arrange(test, rest.collect()));
+        return split;
+    }
+    let run = tree.find_subcommand("run").filter(is_named);
     split.for_naja.push(name);
     let Some(run) = run else {
         split.for_naja.extend(rest);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -246,6 +246,7 @@ fn chrome_slices_are_balanced_and_last_as_long_as_samples_say() {
             "E" => {
                 assert!(ts() >= last.insert(at, ts()).unwrap_or(0.0), "time goes on");
                 let (name, from) = open.get_mut(&at).and_then(Vec::pop).expect("what ends has begun");
+                assert_eq!(event["name"], name.as_str(), "what ends is what began last");
                 *micros.entry(name).or_default() += ts() - from;
             }
             "C" => counters += u64::from(number(&event["args"]["resident MB"], Value::as_f64) > 1.0),
@@ -472,6 +473,92 @@ fn pprof_samples_decode_and_count_what_sql_counts() {
     assert_eq!(counts, recorded.count_by_thread(SHOWN));
     assert_eq!(cpu, recorded.count(RUNS) * 1_000_000);
     assert_eq!(inner, recorded.count(&format!("({SHOWN}) and function = 'inner'")));
+}
+
+#[test]
+fn go_reads_the_pprof_file_with_all_names_and_times() {
+    let Some(recorded) = Recorded::get() else { return };
+    let has_pprof = Command::new("go").args(["tool", "-n", "pprof"]).output();
+    if !has_pprof.is_ok_and(|output| output.status.success()) {
+        naja_testkit::not_tested("the pprof file in pprof itself: `go tool pprof` is not here");
+        return;
+    }
+    let converted = recorded.naja(&["convert", "app.naja", "-o", "app.pb.gz"]);
+    assert!(converted.status.success(), "{converted:?}");
+    let pprof = |words: &[&str]| {
+        let mut command = Command::new("go");
+        command.args(["tool", "pprof"]).args(words).arg("app.pb.gz").current_dir(&recorded.folder);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let top = pprof(&["-top", "-nodefraction=0", "-unit=ms"]);
+    let total = format!("Total samples = {}ms", recorded.count(RUNS));
+    assert!(top.contains(&total), "{total}: {top}");
+    assert!(top.contains("Type: wall") && top.contains("File: python"), "{top}");
+    // Not taken for a template of C++, whose parameters pprof leaves out.
+    assert!(top.contains(" <module>\n") && !top.contains("unknown"), "{top}");
+    let states = pprof(&["-tags", "-unit=ms"]);
+    assert!(states.contains(": python\n") && states.contains("MainThread"), "{states}");
+    let lines = pprof(&["-top", "-lines", "-nodefraction=0", "-sample_index=cpu"]);
+    assert!(lines.contains("busy app.py:10"), "{lines}");
+}
+
+#[test]
+fn a_page_has_frames_lines_and_names_as_the_options_say() {
+    let Some(recorded) = Recorded::get() else { return };
+    let Some(browser) = naja_testkit::Browser::start() else { return };
+    let shown = |words: &[&str]| {
+        let output = recorded.naja(&[&["convert", "app.naja", "-o", "page.html"], words].concat());
+        assert!(output.status.success(), "{output:?}");
+        browser.open(&recorded.folder.path().join("page.html"));
+        browser.wait_for("return document.body.classList.contains('ready')");
+        let seen = browser.run(
+            "const { recording } = naja;
+             const named = (node) => recording.functionName[recording.nodeFunction[node]];
+             let collector = 0, ticks = 0, lines = {};
+             for (let row = 0; row < recording.rowCount; row += 1) {
+               if ((recording.rowFlags[row] & 15) === recording.meta.states.indexOf('lost')) continue;
+               ticks += recording.rowTicks[row];
+               if (named(recording.rowNode[row]) === '<GC>') collector += recording.rowTicks[row];
+             }
+             for (let node = 2; node < recording.nodeCount; node += 1) {
+               if (!recording.place(recording.nodeFunction[node]).includes('app.py')) continue;
+               (lines[named(node)] ??= new Set()).add(recording.nodeLine[node]);
+             }
+             for (const name in lines) lines[name] = [...lines[name]].sort();
+             const hidden = ['lines-button', 'list-lines'].map((id) => document.getElementById(id).hidden);
+             const rows = [...document.querySelectorAll('#table-body tr')];
+             const place = rows.find((row) => row.querySelector('.function')?.textContent === 'inner')
+               .querySelector('.place').textContent;
+             return { ticks, collector, lines, hidden, place };",
+        );
+        assert_eq!(browser.console(), Vec::<String>::new());
+        seen
+    };
+    let plain = shown(&[]);
+    assert_eq!(plain["ticks"], recorded.count("state <> 'lost'"));
+    assert_eq!((&plain["collector"], &plain["hidden"]), (&0.into(), &serde_json::json!([false, false])));
+    assert!(list(&plain["lines"]["inner"]).len() > 1, "{plain}");
+    assert!(plain["place"].as_str().expect("text").ends_with("app.py:12"), "{plain}");
+
+    let collector = shown(&["--gc"]);
+    assert_eq!(collector["ticks"], plain["ticks"]);
+    assert_eq!(collector["collector"], recorded.count("gc = 1 and state <> 'lost'"));
+
+    let functions = shown(&["--function"]);
+    assert_eq!((&functions["ticks"], &functions["place"]), (&plain["ticks"], &plain["place"]));
+    assert_eq!(functions["lines"]["inner"], serde_json::json!([12]));
+    assert_eq!(functions["hidden"], serde_json::json!([true, true]));
+
+    let without = shown(&["--nolineno"]);
+    assert_eq!((&without["ticks"], &without["lines"]["inner"]), (&plain["ticks"], &serde_json::json!([0])));
+    assert!(without["place"].as_str().expect("text").ends_with("app.py"), "{without}");
+
+    let folder = recorded.folder.path().canonicalize().expect("it is there");
+    let whole = shown(&["--full-filenames"]);
+    assert_eq!(whole["place"], format!("{}:12", folder.join("app.py").display()));
 }
 
 #[test]

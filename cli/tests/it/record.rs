@@ -90,6 +90,19 @@ fn signal(child: &std::process::Child, signal: Signal) {
     kill_process(pid, signal).expect("it lives");
 }
 
+/// Makes rings of objects and collects them, for good.
+const COLLECTS: &str = "
+import gc, json
+print(json.dumps({}), flush=True)
+while True:
+    rings = []
+    for _ in range(1000):
+        ring = []
+        ring.append(ring)
+        rings.append(ring)
+    gc.collect()
+";
+
 #[test]
 fn a_running_process_is_recorded_as_it_is_on_every_version() {
     let naja = naja();
@@ -104,6 +117,24 @@ fn a_running_process_is_recorded_as_it_is_on_every_version() {
         assert!((0.6..0.9).contains(&share), "{interpreter}: {share}\n{text}");
         assert_eq!(samples(&text, "doze "), 0, "threads that wait are left out: {text}");
     }
+}
+
+#[test]
+fn a_python_without_a_gil_has_a_collector_and_no_time_with_the_gil() {
+    let Some(python) = interpreters().iter().rfind(|one| one.free_threaded) else {
+        return naja_testkit::not_tested("a free-threaded Python: there is none");
+    };
+    let naja = naja();
+    let target = Target::start(python, COLLECTS);
+    let output = record(&naja, &target, &["--duration", "1", "--gc", "--output", "out.collapsed"]);
+    assert!(output.status.success(), "{python}: {}", block(&output, &[]));
+    let text = std::fs::read_to_string(target.file("out.collapsed")).expect("it was written");
+    assert!(samples(&text, "<GC>") > 0, "{python}: {text}");
+    // Some modules turn the GIL on for a moment when they are imported; here it has none.
+    let output = record(&naja, &target, &["--duration", "0.5", "--gil", "--output", "gil.collapsed"]);
+    assert!(output.status.success(), "{python}: {}", block(&output, &[]));
+    let shown = block(&output, &[]);
+    assert!(shown.contains("free-threaded Python has no GIL to hold"), "{python}: {shown}");
 }
 
 #[test]
@@ -287,6 +318,25 @@ fn an_output_that_cannot_be_written_costs_the_output_alone() {
 }
 
 #[test]
+fn options_may_follow_the_number_of_the_process() {
+    let Some(python) = python() else { return };
+    let (naja, target) = (naja(), Target::start(python, PROGRAM));
+    let pid = target.pid().to_string();
+    let output = naja
+        .command()
+        .args(["record", &pid, "-d", "0.3", "--idle", "-o"])
+        .arg(target.file("out.collapsed"))
+        .output()
+        .expect("naja starts");
+    assert!(output.status.success(), "{}", block(&output, &[]));
+    let text = std::fs::read_to_string(target.file("out.collapsed")).expect("it was written");
+    assert!(samples(&text, "(") > 0, "{text}");
+    // After `--` a number is a program.
+    let output = naja.command().args(["record", "--", &pid, "-d", "1"]).output().expect("naja starts");
+    assert!(block(&output, &[]).contains("no-such-command"), "{}", block(&output, &[]));
+}
+
+#[test]
 fn what_is_asked_for_must_make_sense() {
     let naja = naja();
     let check = |arguments: &[&str], error: &str| {
@@ -304,6 +354,8 @@ fn what_is_asked_for_must_make_sense() {
     check(&["-o", "-", "--format", "collapsed", "--", "python3", "-c", "1"], "the program's");
     check(&["-p", "4194303"], "no-such-process");
     check(&["4194303"], "no-such-process");
+    check(&["4194303", "-d", "1"], "no-such-process");
+    check(&["4194303", "app.py"], "usage");
     check(&["-p", "1", "--native", "--nonblocking"], "usage");
     check(&["--", "no-such-program-anywhere"], "no-such");
     let own = std::process::id().to_string();

@@ -120,6 +120,36 @@ fn tasks_that_wait_are_shown_where_they_wait_and_for_what() {
 }
 
 #[test]
+fn tasks_that_have_no_row_are_counted_and_told() {
+    const PROGRAM: &str = r#"
+import asyncio
+async def doze(): await asyncio.sleep(1000)
+async def main():
+    keep = [asyncio.ensure_future(doze()) for _ in range(1000)]
+    await asyncio.sleep(0)
+    print(1, flush=True)
+    await asyncio.sleep(1000)
+asyncio.run(main())
+"#;
+    for interpreter in interpreters() {
+        let target = Target::start(interpreter, PROGRAM);
+        let naja = naja();
+        let output = record(&naja, &target, &["-d", "0.3", "--async", "all", "-o", "out.naja", "--json"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stderr).expect("it is JSON");
+        // 1,000 tasks and the one that made them, of which 256 have rows.
+        let samples = &report["samples"];
+        let (missing, ticks) = (samples["tasks_without_lane"].as_u64(), samples["ticks"].as_u64());
+        let (missing, ticks) = (missing.expect("a number"), ticks.expect("a number"));
+        assert!(missing > 0 && missing <= 745 * ticks, "{interpreter}: {missing} in {ticks}");
+        let warnings = report["warnings"].to_string();
+        assert!(warnings.contains("have no rows beyond 256 at a time"), "{interpreter}: {warnings}");
+        let told = record(&naja, &target, &["-d", "0.3", "--async", "all", "-o", "out.naja"]);
+        let told = String::from_utf8_lossy(&told.stderr);
+        assert!(told.contains("more on average are not shown"), "{interpreter}: {told}");
+    }
+}
+
+#[test]
 fn a_program_without_tasks_is_recorded_as_without_the_option() {
     const PROGRAM: &str = "
 import json

@@ -16,10 +16,9 @@ import uuid
 import pytest
 
 from . import scheduling
-from .front_end import FrontEnd
 from .session_fixtures import SessionFixtures
 from .work_queue import FINISHED, PENDING, WorkQueue
-from .worker import Channel, Worker, above_usual, become_worker, leave, messages, warning_of
+from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
 # A worker that has told its end is given this long to end, in seconds.
 _ENDING_S = 10.0
@@ -58,6 +57,7 @@ class Node:
         self.told_end = None
         self.is_open = True
         self.killed_for = None
+        self.stacks = ""
         self.ended_at = None
 
     def __repr__(self):
@@ -67,17 +67,40 @@ class Node:
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
 
-    def __init__(self, config, settings):
-        self.config, self.settings = config, settings
-        self.front_end = FrontEnd()
+    def __init__(self, config, settings, front_end):
+        self.config, self.settings, self.front_end = config, settings, front_end
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
         self.verbose = getattr(config.option, "verbose", 0)
-        self.nodes, self.failures, self.crashes = [], 0, 0
+        self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
         self.interrupts = 0
 
     # The session
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self):
+        yield from self._unseen()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self):
+        yield from self._unseen()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logfinish(self):
+        yield from self._unseen()
+
+    def _unseen(self):
+        """What pytest prints of single tests is left out where `naja test` draws its own view of them."""
+        if not (self.front_end.is_live and self.terminal is not None):
+            yield
+            return
+        writer = self.terminal._tw
+        self.terminal._tw = silent_writer(writer)
+        try:
+            yield
+        finally:
+            self.terminal._tw = writer
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
@@ -99,7 +122,7 @@ class Controller:
         if self.raised is not None:
             raise self.raised
         if self.stop_reason:
-            raise session.Failed(self.stop_reason)
+            raise (session.Interrupted if session.shouldstop else session.Failed)(self.stop_reason)
         return True
 
     def _plan(self, items):
@@ -320,9 +343,13 @@ class Controller:
 
     def _report_crash(self, node, test, status):
         item = self.session.items[test]
-        reason = node.killed_for or _how_it_ended(status)
-        text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {reason}"
-        stacks = _crash_text(node.crash_file)
+        if node.killed_for:
+            text = f"worker {node.gateway.id!r} was ended while running {item.nodeid!r}: {node.killed_for}"
+        else:
+            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {_how_it_ended(status)}"
+        stacks = node.stacks or _crash_text(node.crash_file)
+        if not self.config.getoption("fulltrace", False):
+            stacks = without_pytest(stacks)
         report = pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,
@@ -363,13 +390,14 @@ class Controller:
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
             seconds=getattr(report, "duration", 0.0),
             text=report.longreprtext if report.failed else None,
+            file=report.location[0],
+            line=None if report.location[1] is None else report.location[1] + 1,
         )
-        if report.failed:
-            self.failures += 1
-            most = self.config.getvalue("maxfail")
-            if most and self.failures >= most and not self.stop_reason:
-                self.stop_reason = f"stopping after {self.failures} failures"
-                self._stop_handing_out()
+        # pytest itself counts failures for `--maxfail`, and `--stepwise` and plugins stop a session in this way.
+        session = self.session
+        if (session.shouldfail or session.shouldstop) and not self.stop_reason:
+            self.stop_reason = str(session.shouldfail or session.shouldstop)
+            self._stop_handing_out()
 
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
@@ -410,11 +438,13 @@ class Controller:
             return
         for order in orders:
             if order.get("order") == "stop":
-                self._interrupted()
+                # Ctrl-C in a terminal has reached this process as well.
+                while self.interrupts < order["count"]:
+                    self._interrupted()
             elif order.get("order") == "kill":
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
-                        node.killed_for = order["reason"]
+                        node.killed_for, node.stacks = order["reason"], order.get("text", "")
                         _kill(node)
 
     def _interrupted(self):
@@ -458,7 +488,7 @@ class Controller:
             self._line(text)
 
     def _line(self, text):
-        if self.terminal is not None and self.verbose >= 0:
+        if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
 
@@ -486,6 +516,19 @@ def _crash_text(file):
     """What faulthandler wrote when the worker died: the Python stacks of all threads."""
     file.seek(0)
     return file.read().decode("utf-8", "replace").strip()
+
+
+def without_pytest(stacks):
+    """Stacks, innermost frames first, without what called the test: pytest and this package, as in pytest's own tracebacks."""
+    lines, is_pytest = [], False
+    for line in stacks.splitlines():
+        if not line.startswith("  "):
+            is_pytest = False
+        elif any(part in line for part in ("_pytest/", "pluggy/", "naja_testing/")):
+            is_pytest = True
+        if not is_pytest:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _scheduler_name(mode):

@@ -7,7 +7,8 @@ import fcntl
 import json
 import os
 
-EVENTS, ORDERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS"
+EVENTS, ORDERS, WORKERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS", "NAJA_TEST_WORKERS"
+DURATIONS, VIEW = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW"
 
 
 class FrontEnd:
@@ -17,8 +18,11 @@ class FrontEnd:
         self._events = _inherited(EVENTS)
         self.orders = _inherited(ORDERS)
         self._buffer = b""
+        self.default_workers = os.environ.get(WORKERS)
+        self.is_live = os.environ.get(VIEW) == "live"
+        self._durations = _inherited(DURATIONS)
         # Whatever the tests start must not think that it was started by `naja test` as well.
-        for name in (EVENTS, ORDERS):
+        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW):
             os.environ.pop(name, None)
 
     @property
@@ -47,6 +51,20 @@ class FrontEnd:
             return None
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         return [json.loads(line) for line in lines if line.strip()]
+
+    def expected_seconds(self, items):
+        """How long each of these tests should take, by earlier runs; `None` where too little is known."""
+        if self._durations is None:
+            return None
+        with open(self._durations, "rb") as file:
+            known = json.loads(file.read() or b"{}")
+        self._durations = None
+        found = [known.get(item.nodeid) for item in items]
+        seen = [seconds for seconds in found if seconds is not None]
+        if len(seen) * 2 < len(found) or not seen:
+            return None
+        middle = sorted(seen)[len(seen) // 2]
+        return [middle if seconds is None else seconds for seconds in found]
 
     def close_in_worker(self):
         """A worker has no line of its own."""

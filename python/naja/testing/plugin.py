@@ -7,6 +7,7 @@ import pytest
 
 from . import scheduling
 from .controller import Controller
+from .front_end import FrontEnd
 
 
 def _worker_count(text):
@@ -56,15 +57,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
     if hasattr(config, "workerinput"):
         return
-    settings = _settings(config)
+    front_end = FrontEnd()
+    if config.option.naja_workers is None and front_end.default_workers:
+        config.option.naja_workers = _worker_count(front_end.default_workers)
+    settings = _settings(config, front_end)
     if settings is not None:
-        config.pluginmanager.register(Controller(config, settings), "naja-controller")
+        config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
             terminal.showfspath = False
 
 
-def _settings(config):
+def _settings(config, front_end):
     """How to distribute, or `None` for a run in this one process."""
     option = config.option
     mode = "load" if option.naja_load and option.naja_mode == "no" else option.naja_mode
@@ -88,7 +92,7 @@ def _settings(config):
         reorder=option.naja_reorder,
         run_id=option.naja_run_id,
         most_restarts=None if restarts is None else int(restarts),
-        expected_seconds=lambda items: None,
+        expected_seconds=front_end.expected_seconds,
     )
 
 

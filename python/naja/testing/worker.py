@@ -7,6 +7,7 @@ Messages are tuples whose first word says what they are; `Channel` carries them 
 import atexit
 import faulthandler
 import fcntl
+import io
 import os
 import pickle
 import signal
@@ -118,7 +119,8 @@ class Reporter:
         self.config, self.channel = config, channel
         self.worker_id, self.run_id = worker_id, run_id
         self.test = None
-        self.hears_warnings = False
+        # pytest tells a new plugin all warnings of the past; the controller knows them already.
+        self.is_heard = False
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):
@@ -136,10 +138,8 @@ class Reporter:
 
     @pytest.hookimpl
     def pytest_warning_recorded(self, warning_message, when, nodeid, location):
-        # pytest tells a new plugin of all warnings that there have been: those are the controller's.
-        if not self.hears_warnings:
-            return
-        self.channel.send("warning", warning_data(warning_message), when, nodeid, location)
+        if self.is_heard:
+            self.channel.send("warning", warning_data(warning_message), when, nodeid, location)
 
     @pytest.hookimpl
     def pytest_internalerror(self, excrepr):
@@ -226,7 +226,7 @@ def become_worker(session, channel, worker_input, crash_file):
     _own_temporary_folder(config, worker_input["workerid"])
     reporter = Reporter(config, channel, worker_input["workerid"], worker_input["testrunuid"])
     config.pluginmanager.register(reporter, "naja-worker")
-    reporter.hears_warnings = True
+    reporter.is_heard = True
     return reporter
 
 
@@ -248,16 +248,19 @@ def _silence(config):
         logging_plugin.log_cli_handler = _LiveLoggingNullHandler()
 
 
+def silent_writer(writer):
+    """A writer of pytest's like this one, the text of which nobody sees."""
+    silent = type(writer)(io.StringIO())
+    silent.hasmarkup, silent.code_highlight = writer.hasmarkup, writer.code_highlight
+    silent.fullwidth = writer.fullwidth
+    return silent
+
+
 class _MutedTerminal:
     """The terminal reporter of a worker: still there for whoever asks pytest for colours, but hears and writes nothing."""
 
     def __init__(self, reporter):
-        import io
-
-        writer = type(reporter._tw)(io.StringIO())
-        writer.hasmarkup, writer.code_highlight = reporter._tw.hasmarkup, reporter._tw.code_highlight
-        writer.fullwidth = reporter._tw.fullwidth
-        reporter._tw = writer
+        reporter._tw = silent_writer(reporter._tw)
         self._reporter = reporter
 
     def __getattr__(self, name):

@@ -269,7 +269,10 @@ impl Refusal {
         if let Some(scope @ (1 | 2)) = self.yama
             && !has_capability
         {
-            let who = if scope == 1 { "a process's own parents" } else { "holders of CAP_SYS_PTRACE" };
+            let who = match scope {
+                1 => "a process's own parents and holders of CAP_SYS_PTRACE",
+                _ => "holders of CAP_SYS_PTRACE",
+            };
             let mut instead = as_root;
             if scope == 1 {
                 instead = format!("{as_child}; or {instead}; or `sudo sysctl kernel.yama.ptrace_scope=0`");

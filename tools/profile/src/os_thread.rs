@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use naja_cpython::memory::Memory;
 use naja_recording::State;
 
 /// What a thread was doing at the moment it was asked about.
@@ -194,6 +195,50 @@ impl Activity {
             Call::Select | Call::Poll | Call::Other => State::IoWait,
         }
     }
+
+    /// The same, of a process whose memory can be read: only there it is known what musl's threads wait for.
+    pub(crate) fn waiting_for_in(self, memory: &dyn Memory, gil: (u64, u64)) -> State {
+        match (self.waiting_for(gil), self) {
+            (State::LockWait, Activity::Call { arguments: [word, _], .. })
+                if waits_in_musl_s_list(memory, word, gil) =>
+            {
+                State::GilWait
+            }
+            (state, _) => state,
+        }
+    }
+}
+
+/// Threads that are looked at in a list of those that wait for a condition.
+const WAITING_MAX: usize = 64;
+
+/// The most bytes that a GIL's structure may have.
+const GIL_BYTES_MAX: u64 = 1024;
+
+/// Whether the word at which a thread waits belongs to a thread that musl has in the list of those that wait for a
+/// condition of the GIL. musl keeps a list of records, each on its thread's own stack (`prev`, `next`, `state`,
+/// `barrier`), in which the thread waits at `barrier`; the condition points to the first record.
+///
+/// Cost: nothing with glibc, whose words are aligned otherwise; else two reads and one for each thread in the list.
+fn waits_in_musl_s_list(memory: &dyn Memory, word: u64, gil: (u64, u64)) -> bool {
+    const BARRIER: u64 = 20;
+    let Some(mut record) = word.checked_sub(BARRIER).filter(|record| record % 8 == 0) else { return false };
+    if gil.0 == 0 || gil.1 > GIL_BYTES_MAX {
+        return false;
+    }
+    for _ in 0..WAITING_MAX {
+        match memory.read_u64(record) {
+            Ok(0) => {
+                let mut structure = vec![0; gil.1 as usize];
+                let is_first =
+                    |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).is_ok_and(|word| word == record);
+                return memory.read(gil.0, &mut structure).is_ok() && structure.chunks(8).any(is_first);
+            }
+            Ok(before) => record = before,
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 enum Call {
@@ -234,6 +279,8 @@ fn call(number: i64) -> Call {
 
 #[cfg(test)]
 mod tests {
+    use naja_cpython::memory::{MemoryError, Range};
+
     use super::*;
 
     fn check(line: &str, gil: (u64, u64), expected: State) {
@@ -249,6 +296,46 @@ mod tests {
         check(line, (0x7f0000, 0x60), State::GilWait);
         check(line, (0x7e0000, 0x60), State::LockWait);
         check(line, (0, 0), State::LockWait);
+    }
+
+    /// Words of memory from one address on.
+    struct Words(u64, Vec<u64>);
+
+    impl Memory for Words {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+            let bytes: Vec<u8> = self.1.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let start = address.checked_sub(self.0).ok_or(MemoryError::Unmapped)? as usize;
+            let part = bytes.get(start..start.saturating_add(buffer.len())).ok_or(MemoryError::Unmapped)?;
+            buffer.copy_from_slice(part);
+            Ok(())
+        }
+
+        fn read_many(&self, _: &[Range], _: &mut [u8]) -> Result<usize, MemoryError> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_futex_in_musl_s_list_of_the_gil_is_a_wait_for_the_gil() {
+        // The GIL has a condition that points to the first record, at 0x1100; the one at 0x1140 comes after it; the
+        // one at 0x1180 belongs to another condition.
+        let mut words = vec![0; 64];
+        words[4] = 0x1100;
+        words[(0x1140 - 0x1000) / 8] = 0x1100;
+        let memory = Words(0x1000, words);
+        let gil = (0x1000, 128);
+        let waits = |word| Activity::Call { number: 202, arguments: [word, 0] }.waiting_for_in(&memory, gil);
+        assert_eq!(waits(0x1100 + 20), State::GilWait);
+        assert_eq!(waits(0x1140 + 20), State::GilWait);
+        assert_eq!(waits(0x1180 + 20), State::LockWait);
+        assert_eq!(waits(0x1100 + 24), State::LockWait);
+        assert_eq!(waits(0x9000 + 20), State::LockWait);
+        assert_eq!(waits(0), State::LockWait);
+        assert_eq!(waits(0x1010), State::GilWait);
+        // A list that is a ring ends.
+        let ring = Words(0x1000, vec![0x1000; 64]);
+        assert!(!waits_in_musl_s_list(&ring, 0x1000 + 20, gil));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Python {
     /// System numbers of threads whose state does not have them (up to 3.10), by thread state and Python's number:
     /// the state of a thread that is about to start carries that of the thread which made it.
     native_ids: FxHashMap<(u64, u64), u32>,
+    /// Where among the process's threads the one of a thread state was found last; a guess, to be checked.
+    places: FxHashMap<u64, usize>,
     /// Whether the process has numbers of its own for its threads, once that is known.
     is_contained: Option<bool>,
     /// When to look for threads' names next, and how long to wait after that.
@@ -97,6 +99,7 @@ impl Python {
             nodes: FxHashMap::default(),
             generation: 0,
             native_ids: FxHashMap::default(),
+            places: FxHashMap::default(),
             is_contained: None,
             names_due: 0,
             names_gap: NAMES_GAP_MIN,
@@ -109,6 +112,7 @@ impl Python {
     pub(crate) fn forget_threads(&mut self) {
         self.reader.forget_threads();
         self.native_ids.clear();
+        self.places.clear();
         self.names_due = 0;
     }
 
@@ -132,12 +136,12 @@ impl Python {
             threads.iter_mut().for_each(|thread| thread.frames.clear());
         }
         let with_native = self.prepare_native(pid, threads, shared);
-        let native_ids = &self.native_ids;
+        let (native_ids, places) = (&self.native_ids, &mut self.places);
         self.reader.sample(memory, &mut |read| {
             let tid = native_ids.get(&(read.state, read.ident)).copied().unwrap_or(read.native_id);
             // With native functions each thread is read on its own, later.
             let is_known = |thread: &TargetThread| with_native || (!thread.ran && thread.stack_is_known);
-            threads.iter().any(|thread| thread.thread.os_tid == tid && !thread.ended && is_known(thread))
+            place(places, threads, read.state, tid).is_some_and(|at| is_known(&threads[at]))
         })?;
         self.learn_native_ids(memory, pid, threads);
         if self.names_due <= shared.tick {
@@ -146,10 +150,10 @@ impl Python {
         let mut pythonic = 0;
         let is_alone = self.reader.interpreters().len() < 2;
         for index in 0..self.reader.threads().len() {
-            let tid = self.tid(&self.reader.threads()[index]);
-            if let Some(thread) =
-                threads.iter_mut().find(|thread| thread.thread.os_tid == tid && !thread.ended)
-            {
+            let read = &self.reader.threads()[index];
+            let (state, tid) = (read.state, self.tid(read));
+            if let Some(at) = place(&mut self.places, threads, state, tid) {
+                let thread = &mut threads[at];
                 let nested = if is_alone { Vec::new() } else { self.nested(index) };
                 match nested.as_slice() {
                     [] | [_] => {}
@@ -166,12 +170,12 @@ impl Python {
                 let is_due = (thread.ran || !thread.stack_is_known)
                     && self.reader.threads()[index].outcome == Outcome::Skipped;
                 let native =
-                    (with_native && is_due).then(|| self.sample_native(memory, index, thread, shared));
+                    (with_native && is_due).then(|| self.sample_native(memory, &[index], thread, shared));
                 self.assign(memory, (index, None), native, thread, shared);
             }
         }
         if pythonic < threads.len() {
-            self.note_foreign(threads);
+            self.note_foreign(memory, with_native, threads, shared);
         }
         Ok(())
     }
@@ -242,7 +246,7 @@ impl Python {
         (0..all.len()).rev().filter(|other| self.tid(&all[*other]) == tid).collect()
     }
 
-    /// Puts the stacks of one thread in several interpreters together. Its native functions are left out.
+    /// Puts the stacks of one thread in several interpreters together.
     fn assign_nested(
         &mut self,
         memory: &LiveProcess,
@@ -251,6 +255,9 @@ impl Python {
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) {
+        if with_native && self.assign_nested_native(memory, states, thread, shared) {
+            return;
+        }
         let mut outer = 0;
         for (number, index) in states.iter().enumerate() {
             if with_native && (thread.ran || !thread.stack_is_known) {
@@ -263,6 +270,28 @@ impl Python {
                 outer = thread.path.len();
             }
         }
+    }
+
+    /// The same with native functions. Returns whether there are any.
+    fn assign_nested_native(
+        &mut self,
+        memory: &LiveProcess,
+        states: &[usize],
+        thread: &mut TargetThread,
+        shared: &mut Shared<'_>,
+    ) -> bool {
+        let is_due = thread.ran || !thread.stack_is_known;
+        let native = is_due.then(|| self.sample_native(memory, states, thread, shared));
+        if is_due && !matches!(native, Some(WithNative::Merged)) {
+            return false;
+        }
+        // The innermost interpreter says what the thread is doing.
+        let runs = |index: &&usize| !self.reader.threads()[**index].frames.is_empty();
+        let innermost = states.iter().rev().find(runs).or(states.first()).copied();
+        if let Some(innermost) = innermost {
+            self.assign(memory, (innermost, None), native, thread, shared);
+        }
+        true
     }
 
     /// Takes over what the sample showed of one thread, the reader's at `index`. `outer` is for a stack that is one of
@@ -281,7 +310,10 @@ impl Python {
         let (outcome, holds_gil, fingerprint, tries) =
             (read.outcome, read.holds_gil, read.fingerprint, read.tries);
         shared.counts.mended += u64::from(read.mended);
-        let gc = interpreter.collecting && holds_gil;
+        // Without a GIL nothing says which thread collects; for most of that time all others are stopped.
+        let may_collect =
+            holds_gil || (self.located.free_threaded && matches!(thread.os.last_seen(), Activity::Running));
+        let gc = interpreter.collecting && may_collect;
         shared.counts.retried += u64::from(tries > 1);
         if outcome == Outcome::Lost || matches!(native, Some(WithNative::Lost)) {
             shared.counts.lost += 1;
@@ -299,13 +331,7 @@ impl Python {
             let outer = outer.unwrap_or(0).min(thread.path.len());
             self.follow(memory, index, (outer, unchanged), thread, shared);
         }
-        let state = match thread.os.last_seen() {
-            Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
-            Activity::Running => self.running_state(memory, thread, fingerprint),
-            // The system may keep to itself where a thread is; who holds the GIL still says who runs.
-            Activity::Unknown if holds_gil => self.running_state(memory, thread, fingerprint),
-            blocked => blocked.waiting_for(gil),
-        };
+        let state = self.state(memory, is_read, (holds_gil, gil), fingerprint, thread);
         thread.fingerprint = fingerprint;
         // A stack whose native functions could not be had is read again, even if the thread does not run.
         thread.stack_is_known = match native {
@@ -315,18 +341,76 @@ impl Python {
         thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, gil: holds_gil, gc };
     }
 
-    /// Threads that run no Python: the system's word is all there is.
-    fn note_foreign(&self, threads: &mut [TargetThread]) {
+    /// What a thread is doing whose stack has just been read, or has not changed; `gil` is the place of the GIL.
+    fn state(
+        &mut self,
+        memory: &dyn Memory,
+        is_read: bool,
+        (holds_gil, gil): (bool, (u64, u64)),
+        fingerprint: u64,
+        thread: &mut TargetThread,
+    ) -> State {
+        let running =
+            |python: &mut Python, thread: &TargetThread| python.running_state(memory, thread, fingerprint);
+        let has_moved = is_read && holds_gil && fingerprint != thread.fingerprint;
+        let is_presumed = std::mem::take(&mut thread.presumed_running);
+        if is_presumed && has_moved && running(self, thread) == State::Python {
+            return State::Python;
+        }
+        let seen = if is_presumed { thread.os.look() } else { thread.os.last_seen() };
+        match seen {
+            Activity::Running if !holds_gil && !self.located.free_threaded => State::Native,
+            // The system may keep to itself where a thread is; who holds the GIL still says who runs.
+            Activity::Unknown if !holds_gil => seen.waiting_for_in(memory, gil),
+            Activity::Running | Activity::Unknown => {
+                let state = running(self, thread);
+                if has_moved && state == State::Python {
+                    thread.confirm(seen == Activity::Running);
+                }
+                state
+            }
+            Activity::Ended => State::Lost,
+            blocked => {
+                // At a call it may well be blocked; at other bytecode only a page fault or a stop explains it.
+                if has_moved && running(self, thread) == State::Python {
+                    thread.confirm(false);
+                }
+                blocked.waiting_for_in(memory, gil)
+            }
+        }
+    }
+
+    /// Threads that run no Python: the system's word is all there is, and their native functions.
+    fn note_foreign(
+        &mut self,
+        memory: &LiveProcess,
+        with_native: bool,
+        threads: &mut [TargetThread],
+        shared: &mut Shared<'_>,
+    ) {
         let known: Vec<u32> = self.reader.threads().iter().map(|read| self.tid(read)).collect();
         for thread in threads.iter_mut().filter(|thread| !known.contains(&thread.thread.os_tid)) {
+            if std::mem::take(&mut thread.presumed_running) {
+                thread.os.look();
+            }
             let state = match thread.os.last_seen() {
                 Activity::Running => State::Native,
                 Activity::Unknown | Activity::Ended => State::Lost,
                 blocked => blocked.waiting_for((0, 0)),
             };
-            thread.path.clear();
-            thread.stack_is_known = true;
-            thread.now = Now { state, ..Now::default() };
+            let is_due = thread.ran || !thread.stack_is_known;
+            if with_native && !thread.ended && state != State::Lost {
+                let is_read =
+                    !is_due || matches!(self.sample_native(memory, &[], thread, shared), WithNative::Merged);
+                thread.stack_is_known = is_read;
+                if !is_read {
+                    thread.path.clear();
+                }
+            } else {
+                thread.path.clear();
+                thread.stack_is_known = true;
+            }
+            thread.now = Now { node: thread.path.last().copied().unwrap_or(0), state, ..Now::default() };
         }
     }
 
@@ -385,21 +469,34 @@ impl Python {
         true
     }
 
-    /// Samples one thread together with its native functions.
+    /// Samples one thread together with its native functions. `indexes` are the reader's threads that it is, outermost
+    /// first: none where it runs no Python.
     fn sample_native(
         &mut self,
         memory: &LiveProcess,
-        index: usize,
+        indexes: &[usize],
         thread: &mut TargetThread,
         shared: &mut Shared<'_>,
     ) -> WithNative {
-        let read = (self.reader.threads()[index].state, thread.thread.os_tid);
+        let only;
+        let several: Vec<u64>;
+        let states: &[u64] = match indexes {
+            [index] => {
+                only = [self.reader.threads()[*index].state];
+                &only[..]
+            }
+            indexes => {
+                several = indexes.iter().map(|index| self.reader.threads()[*index].state).collect();
+                &several
+            }
+        };
         let (Native::Known(process), Some(native)) = (&mut self.native, shared.native.as_deref_mut()) else {
             return WithNative::Lost;
         };
         let activity = thread.os.last_seen();
+        let read = (states, thread.thread.os_tid);
         let Some(merged) = process.sample(memory, &mut self.reader, read, activity, native) else {
-            let is_read = self.reader.sample_thread(memory, read.0);
+            let is_read = states.iter().all(|state| self.reader.sample_thread(memory, *state));
             return if is_read { WithNative::PythonAlone } else { WithNative::Lost };
         };
         thread.path.clear();
@@ -412,7 +509,9 @@ impl Python {
             };
             thread.path.push(parent);
         }
-        thread.frames.extend(self.reader.threads()[index].frames.last());
+        let mut innermost =
+            indexes.iter().rev().filter_map(|index| self.reader.threads()[*index].frames.last());
+        thread.frames.extend(innermost.next());
         if let Some(native) = shared.native.as_deref_mut() {
             native.take_back(merged);
         }
@@ -510,6 +609,25 @@ impl Python {
             _ => State::Python,
         }
     }
+}
+
+/// Where among `threads` the living one with this number is, which the interpreter knows by `state`: looked for where it
+/// was last, so that many threads do not cost the square of their number.
+fn place(
+    places: &mut FxHashMap<u64, usize>,
+    threads: &[TargetThread],
+    state: u64,
+    tid: u32,
+) -> Option<usize> {
+    let is_it = |thread: &TargetThread| thread.thread.os_tid == tid && !thread.ended;
+    if let Some(&at) = places.get(&state)
+        && threads.get(at).is_some_and(is_it)
+    {
+        return Some(at);
+    }
+    let at = threads.iter().position(is_it)?;
+    places.insert(state, at);
+    Some(at)
 }
 
 /// The opcodes of instructions at which frames have stood.

@@ -9,6 +9,7 @@ use crate::advice::{self, Advice};
 use crate::native::NativeReport;
 use crate::observation::{Hot, Observation, ObservedProcess, ObservedThread};
 use crate::target::NO_LONGER_PYTHON;
+use crate::task_lanes::LANES_MAX;
 
 /// Version of the report's form. It grows when a field changes its meaning or goes; new fields do not count.
 pub const REPORT_VERSION: u32 = 1;
@@ -291,6 +292,9 @@ pub struct SamplesReport {
     pub mended: u64,
     /// Stacks that could not be read.
     pub lost: u64,
+    /// Ticks that asyncio's tasks waited without a row of their own, as more waited than a process shows. Divided by
+    /// `ticks` it is how many such tasks there were on average.
+    pub tasks_without_lane: u64,
 }
 
 /// What naja itself cost.
@@ -347,6 +351,7 @@ impl Report {
                 retried: observation.counts.retried,
                 mended: observation.counts.mended,
                 lost: observation.counts.lost,
+                tasks_without_lane: observation.counts.tasks_without_lane,
             },
             native: observation.native.as_ref().map(NativeReport::from),
             naja: CostReport {
@@ -449,6 +454,13 @@ fn warnings(observation: &Observation) -> Vec<String> {
     let lost = observation.counts.lost as f64 / read.max(1) as f64;
     if lost > 0.01 && read > 1000 {
         warnings.push(format!("{:.1} % of the stacks could not be read", lost * 100.0));
+    }
+    if observation.counts.tasks_without_lane > 0 {
+        let tasks = observation.counts.tasks_without_lane as f64 / observation.ticks.max(1) as f64;
+        warnings.push(format!(
+            "asyncio tasks that waited have no rows beyond {LANES_MAX} at a time: {} more on average are not shown",
+            if tasks < 1.0 { "less than one".to_owned() } else { format!("{tasks:.0}") }
+        ));
     }
     warnings
 }

@@ -19,7 +19,7 @@ use crate::target::{SampleCounts, Shared, Target, add_ticks};
 use crate::task_lanes::Tasks;
 
 /// A batch is written this often: what a kill of naja can lose.
-const BATCH_NS: u64 = 200_000_000;
+const BATCH_NS: u64 = 230_000_000;
 
 /// Memory is read this often.
 const METRIC_NS: u64 = 25_000_000;
@@ -557,6 +557,43 @@ mod tests {
         }
         assert!(observation.failures.is_empty(), "{:?}", observation.failures);
         Some((observation, folder))
+    }
+
+    #[test]
+    fn a_program_that_has_long_been_running_is_seen_to_stop_within_a_tick() {
+        // The system is asked of it in some ticks alone by then.
+        const RUNNING_TICKS: u64 = 800;
+        let program = "
+print('{}', flush=True)
+total = 0
+while True:
+    total += 1
+";
+        let ticks_at_stop = std::cell::Cell::new(None);
+        let stop = |pid: u32| {
+            let pid = pid.to_string();
+            let told = std::process::Command::new("kill").args(["-STOP", &pid]).status();
+            assert!(told.expect("there is a `kill`").success());
+            let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+            while !stat().contains(") T ") {}
+        };
+        let enough = |sampler: &Sampler| {
+            let ticks = sampler.targets[0].thread_ticks();
+            let running = ticks[State::Python as usize];
+            match ticks_at_stop.get() {
+                None if running < RUNNING_TICKS => {}
+                None => {
+                    stop(sampler.targets[0].process.pid);
+                    ticks_at_stop.set(Some(running));
+                }
+                Some(before) => return ticks[State::IoWait as usize] >= 100 || running > before + 1,
+            }
+            false
+        };
+        let Some((observation, _folder)) = sample_until(program, 100_000, None, enough) else { return };
+        let running = observation.processes[0].threads[0].ticks[State::Python as usize];
+        let before = ticks_at_stop.get().expect("it was stopped");
+        assert!(running <= before + 1, "{} ticks after its stop", running - before);
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub(crate) const NO_LONGER_PYTHON: &str = "the process runs Python no more";
 /// 0.8 µs each.
 const ASKED_MAX: usize = 32;
 
+/// The clock of a process that is running is read this often: the kernel itself brings it up to date no more often.
+const CLOCK_NS: u64 = 4_000_000;
+
 /// The shortest and the longest time between two looks at which program a process executes.
 const PROGRAM_GAP_MIN_NS: u64 = 4_000_000;
 const PROGRAM_GAP_MAX_NS: u64 = 250_000_000;
@@ -146,6 +149,8 @@ pub(crate) struct Target {
     page_bytes: u64,
     cpu_ns: u64,
     cpu_ns_at_start: u64,
+    /// When to read the clock next, if nothing depends on it before.
+    clock_due_ns: u64,
     /// It had run before the recording began, and its threads were not listed yet: what they used until then is not
     /// the recording's.
     has_older_threads: bool,
@@ -191,6 +196,7 @@ impl Target {
             page_bytes: naja_system::machine::page_bytes(),
             cpu_ns,
             cpu_ns_at_start: cpu_ns,
+            clock_due_ns: 0,
             has_older_threads: false,
             times_at_start: (0, 0),
             ask_next: 0,
@@ -247,7 +253,16 @@ impl Target {
         self.threads.extract_if(.., |thread| thread.ended).for_each(|thread| self.ended_threads.add(thread));
     }
 
-    /// CPU time used since it was first seen, nanoseconds.
+    /// Brings [`cpu_ns`](Self::cpu_ns) up to date; `false` when the process is gone.
+    ///
+    /// Cost: one system call of some 0.2 µs.
+    fn refresh_clock(&mut self) -> bool {
+        let cpu_ns = timer::process_cpu_ns(self.process.pid);
+        self.cpu_ns = cpu_ns.unwrap_or(self.cpu_ns);
+        cpu_ns.is_some()
+    }
+
+    /// CPU time used since it was first seen, nanoseconds, as of when the clock was last read.
     pub(crate) fn cpu_ns(&self) -> u64 {
         self.cpu_ns.saturating_sub(self.cpu_ns_at_start)
     }
@@ -257,22 +272,29 @@ impl Target {
         if self.ended {
             return;
         }
-        let Some(cpu_ns) = timer::process_cpu_ns(self.process.pid) else {
-            return self.end(shared.tick);
+        // Where a thread was running, the clock saves no work, and the process's memory tells that it is gone.
+        let may_rest = self.failures == 0 && self.threads.iter().all(TargetThread::is_blocked);
+        let clock_moved = if may_rest || self.python.is_none() || shared.now_ns >= self.clock_due_ns {
+            let before = self.cpu_ns;
+            self.clock_due_ns = shared.now_ns + CLOCK_NS;
+            if !self.refresh_clock() {
+                return self.end(shared.tick);
+            }
+            self.cpu_ns != before
+        } else {
+            true
         };
-        let clock_moved = cpu_ns != self.cpu_ns;
-        self.cpu_ns = cpu_ns;
         self.process.last_tick = shared.tick;
         if self.python.is_none() {
             self.attempt(shared);
         }
-        if self.failures == 0 && !clock_moved && self.all_stay_blocked() {
+        if may_rest && !clock_moved && self.all_stay_blocked() {
             self.threads.iter_mut().for_each(|thread| thread.repeat(shared));
             self.lanes.repeat(shared);
             self.note(shared.tick, true);
             return;
         }
-        self.look_at_threads();
+        self.look_at_threads(shared);
         match self.sample_stacks(shared) {
             Ok(()) => self.failures = 0,
             Err(error) => self.fail(error, shared),
@@ -393,10 +415,18 @@ impl Target {
             })
     }
 
-    /// Finds out which threads have run and what they are doing.
-    fn look_at_threads(&mut self) {
+    /// Finds out which threads have run and what they are doing. Of one that is presumed to run Python the system is
+    /// asked after its stack was read, where that does not confirm it.
+    fn look_at_threads(&mut self, shared: &Shared<'_>) {
+        // What a native stack needs depends on whether the thread is blocked.
+        let may_presume = shared.native.is_none();
         let mut any_ended = false;
         for thread in self.threads.iter_mut().filter(|thread| !thread.ended) {
+            thread.presumed_running = may_presume && thread.is_trusted(shared.tick);
+            if thread.presumed_running {
+                thread.ran = true;
+                continue;
+            }
             thread.ran = thread.os.has_run();
             if thread.ran && thread.os.look() == Activity::Ended {
                 thread.ended = true;
@@ -535,6 +565,7 @@ impl Target {
     /// Brings the highest memory and the times up to date: reads two files, so not at every tick.
     pub(crate) fn refresh_totals(&mut self) {
         let pid = self.process.pid;
+        self.refresh_clock();
         for thread in &mut self.threads {
             thread.refresh_times();
             thread.refresh_name(|tid| read_line(&format!("/proc/{pid}/task/{tid}/comm")));

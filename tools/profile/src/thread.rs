@@ -17,6 +17,10 @@ pub(crate) struct TargetThread {
     pub(crate) ran: bool,
     /// It is one of the interpreter's threads, and its stack was read since it last ran.
     pub(crate) stack_is_known: bool,
+    /// The system was not asked what it is doing in this tick: see [`TargetThread::is_trusted`].
+    pub(crate) presumed_running: bool,
+    /// How often in a row the system, when asked, has said that it runs while it was seen at bytecode.
+    confirmations: u32,
     /// The stack of the last sample and the node of each of its frames, outermost first.
     pub(crate) frames: Vec<Frame>,
     pub(crate) path: Vec<NodeId>,
@@ -40,6 +44,13 @@ pub(crate) struct TargetThread {
     next_tick: Tick,
 }
 
+/// A thread that holds the GIL, stands at bytecode that calls nothing, and has moved since the last sample is running:
+/// only a page fault or a stop can keep it from that. After so many confirmations in a row by the system it is asked in
+/// one of [`ASKED_OF`] ticks alone. A program with page faults in one of 200 samples, the worst for this rule, has 0.23 % of
+/// its ticks taken for running by mistake.
+const TRUSTED_AFTER: u32 = 256;
+const ASKED_OF: u64 = 4;
+
 /// Looks at the system's name of a thread after the first.
 const NAME_LOOKS: u8 = 4;
 
@@ -62,6 +73,8 @@ impl TargetThread {
             os,
             ran: true,
             stack_is_known: false,
+            presumed_running: false,
+            confirmations: 0,
             frames: Vec::new(),
             path: Vec::new(),
             fingerprint: 0,
@@ -95,6 +108,21 @@ impl TargetThread {
     /// Whether it was blocked when last looked at.
     pub(crate) fn is_blocked(&self) -> bool {
         self.ended || (self.stack_is_known && matches!(self.os.last_seen(), Activity::Call { .. }))
+    }
+
+    /// Whether it needs no question to the system, as it seems to be running Python like before; to be confirmed by what
+    /// its stack shows.
+    pub(crate) fn is_trusted(&self, tick: Tick) -> bool {
+        self.confirmations >= TRUSTED_AFTER
+            && self.now.state == State::Python
+            && self.now.gil
+            // Spread evenly, and in step with no program.
+            && tick.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - ASKED_OF.trailing_zeros()) != 0
+    }
+
+    /// Notes whether the system agrees with what the stack shows of a thread that seems to be running bytecode.
+    pub(crate) fn confirm(&mut self, is_running: bool) {
+        self.confirmations = if is_running { self.confirmations.saturating_add(1) } else { 0 };
     }
 
     /// The tree of stacks was begun anew: the numbers of its nodes are void.
@@ -187,5 +215,29 @@ impl TargetThread {
         };
         self.runs_from = self.next_tick;
         Some(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_the_system_confirms_is_asked_in_one_of_four_ticks_until_it_does_not() {
+        let mut thread = TargetThread::new(Thread::default(), OsThread::none(), 0);
+        thread.now = Now { node: 1, state: State::Python, gil: true, gc: false };
+        let trusted = |thread: &TargetThread| (0..10_000).filter(|tick| thread.is_trusted(*tick)).count();
+        (1..TRUSTED_AFTER).for_each(|_| thread.confirm(true));
+        assert_eq!(trusted(&thread), 0);
+        thread.confirm(true);
+        assert!((7_400..7_600).contains(&trusted(&thread)), "{}", trusted(&thread));
+        // What holds no GIL, or stands at a call, may be blocked at any time.
+        for (state, gil) in [(State::Native, true), (State::Python, false), (State::Sleep, false)] {
+            thread.now = Now { state, gil, ..thread.now };
+            assert_eq!(trusted(&thread), 0);
+        }
+        thread.now = Now { state: State::Python, gil: true, ..thread.now };
+        thread.confirm(false);
+        assert_eq!(trusted(&thread), 0);
     }
 }

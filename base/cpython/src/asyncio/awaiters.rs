@@ -2,7 +2,8 @@
 //!
 //! From 3.14 on a future knows it. Before that it is found through the future's callbacks: the one that wakes up a
 //! task; a function that keeps another future in its closure, as those of `gather`, `wait` and `shield` do; a
-//! `partial` of one, as `wait_for` uses up to 3.11; and a method of a `TaskGroup`, which knows the task it is of.
+//! `partial` of one, as `wait_for` uses up to 3.11; a method of a `TaskGroup`, which knows the task it is of; and the
+//! queue from which `as_completed` takes what is done, where those that wait for it have a future each.
 //! A task that is found to be woken up by a future counts only if that future is what it says that it waits for.
 
 use super::kinds::Kind;
@@ -160,16 +161,20 @@ impl TaskReader {
             Kind::BuiltinMethod => self.waits_for(memory, callback.u64(head + 8)?, future, way),
             Kind::Method => {
                 let owner = callback.u64(head + 8)?;
-                if self.kind(memory, owner) == Kind::TaskGroup {
-                    self.step()?;
-                    let objects = Objects::new(memory, &self.located);
-                    if let Some(parent) = objects.attribute(owner, "_parent_task")?
-                        && self.head(memory, parent).is_some_and(|head| head.is_task)
-                    {
-                        way.found(parent);
+                match self.kind(memory, owner) {
+                    Kind::TaskGroup => {
+                        if let Some(parent) = self.attribute(memory, owner, "_parent_task")?
+                            && self.head(memory, parent).is_some_and(|head| head.is_task)
+                        {
+                            way.found(parent);
+                        }
                     }
-                } else {
-                    self.waits_for(memory, owner, future, way);
+                    Kind::AsCompleted => {
+                        if let Some(queue) = self.attribute(memory, owner, "_done")? {
+                            self.follow_queue(memory, queue, way)?;
+                        }
+                    }
+                    _ => self.waits_for(memory, owner, future, way),
                 }
             }
             Kind::Function => {
@@ -177,7 +182,11 @@ impl TaskReader {
                 for cell in self.members(memory, closure)? {
                     self.step()?;
                     let content = memory.read_u64(cell.wrapping_add(u64::from(head)))?;
-                    self.follow_future(memory, content, way);
+                    if self.kind(memory, content) == Kind::Queue {
+                        self.follow_queue(memory, content, way)?;
+                    } else {
+                        self.follow_future(memory, content, way);
+                    }
                 }
             }
             Kind::Partial => {
@@ -186,6 +195,34 @@ impl TaskReader {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn attribute(&mut self, memory: &dyn Memory, owner: u64, name: &str) -> Result<Option<u64>, ReadError> {
+        self.step()?;
+        Objects::new(memory, &self.located).attribute(owner, name)
+    }
+
+    /// The futures of those that wait for something to come out of an `asyncio.Queue`.
+    fn follow_queue(&mut self, memory: &dyn Memory, queue: u64, way: &mut Way) -> Result<(), ReadError> {
+        let Some(getters) = self.attribute(memory, queue, "_getters")? else { return Ok(()) };
+        self.step()?;
+        // A `deque`: its count, its first and last block of 64, and where the first item is. More than what is left
+        // of the first block do not wait for one `as_completed`.
+        let place = getters.wrapping_add(u64::from(self.located.offsets.object.ob_size));
+        let mut words = [0; 32];
+        memory.read(place, &mut words)?;
+        let words = Copy(&words);
+        let (count, block, index) = (words.u64(0)?, words.u64(8)?, words.u64(24)?);
+        if index >= MEMBERS_MAX {
+            return Err(ReadError::Implausible("a queue"));
+        }
+        let shown = count.min(MEMBERS_MAX - index);
+        let mut items = vec![0; shown as usize * 8];
+        memory.read(block.wrapping_add(8 + 8 * index), &mut items)?;
+        for item in 0..shown as u32 {
+            self.follow_future(memory, Copy(&items).u64(item * 8)?, way);
         }
         Ok(())
     }

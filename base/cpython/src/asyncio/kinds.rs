@@ -29,6 +29,10 @@ pub(super) enum Kind {
     Partial,
     /// `asyncio.TaskGroup`.
     TaskGroup,
+    /// `asyncio.Queue`; a queue for threads is called so too.
+    Queue,
+    /// What `as_completed` gives from 3.13 on.
+    AsCompleted,
     Int,
     None,
     Other,
@@ -106,6 +110,8 @@ fn named(name: &str) -> Option<Kind> {
         "builtin_function_or_method" => Kind::BuiltinMethod,
         "functools.partial" => Kind::Partial,
         "TaskGroup" => Kind::TaskGroup,
+        "Queue" => Kind::Queue,
+        "_AsCompletedIterator" => Kind::AsCompleted,
         "int" => Kind::Int,
         "NoneType" => Kind::None,
         _ => return None,

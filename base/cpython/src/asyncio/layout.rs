@@ -51,9 +51,11 @@ pub(super) struct Layout {
     pub(super) task_node: u32,
 }
 
-/// The layout of an interpreter; `None` for a version that is not known.
-pub(super) fn layout(located: &Located) -> Option<Layout> {
-    of_version(located.version.minor, located.free_threaded)
+/// The layout of an interpreter, and whether it is its own version's: of a later one it is that of the last known
+/// version, until the process has stated its own. `None` for a version before the first.
+pub(super) fn layout(located: &Located) -> Option<(Layout, bool)> {
+    let minor = located.version.minor;
+    Some((of_version(minor.min(NEWEST), located.free_threaded)?, minor <= NEWEST))
 }
 
 /// The fields of a task by name, as `probe.py` prints them.
@@ -74,7 +76,10 @@ pub(super) fn task_fields(minor: u8, free_threaded: bool) -> Option<[(&'static s
     ])
 }
 
-fn of_version(minor: u8, free_threaded: bool) -> Option<Layout> {
+/// The newest minor version that there are tables of.
+const NEWEST: u8 = 15;
+
+pub(super) fn of_version(minor: u8, free_threaded: bool) -> Option<Layout> {
     match (minor, free_threaded) {
         (8, _) => Some(tables::V3_8),
         (9, _) => Some(tables::V3_9),

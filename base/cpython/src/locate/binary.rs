@@ -49,6 +49,13 @@ pub(super) fn runtime(file: File) -> Option<(u64, FoundBy)> {
     local_symbol(&elf, &cache, b"_PyRuntime\0").map(|address| (address, FoundBy::LocalSymbol))
 }
 
+/// Where a file has a section, as an address in the file.
+pub(super) fn section(file: File, name: &str) -> Option<u64> {
+    let cache = ReadCache::new(file);
+    let elf = ElfFile64::<LittleEndian, _>::parse(&cache).ok()?;
+    elf.section_by_name(name).map(|section| section.address())
+}
+
 /// Looks through `.symtab` for a name: first its places among the names, then the symbol that uses one.
 fn local_symbol<'data, R: ReadRef<'data>>(
     elf: &ElfFile64<'data, LittleEndian, R>,

@@ -156,6 +156,8 @@ pub struct Interpreter {
     /// Whether its collector was running in the last sample.
     pub collecting: bool,
     threads_head: u64,
+    /// The thread state that held its GIL in the last sample; 0 for none.
+    gil_holder: u64,
 }
 
 /// Why no thread could be read at all.
@@ -351,7 +353,14 @@ impl StackReader {
             let threads_head = field(offsets.interpreter.threads_head)?;
             let id = field(offsets.interpreter.id)?;
             let next = field(offsets.interpreter.next)?;
-            self.interpreters.push(Interpreter { address, id, gil, collecting: false, threads_head });
+            self.interpreters.push(Interpreter {
+                address,
+                id,
+                gil,
+                collecting: false,
+                threads_head,
+                gil_holder: 0,
+            });
             address = next;
         }
         if self.interpreters.is_empty() {

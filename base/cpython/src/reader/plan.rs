@@ -95,11 +95,31 @@ impl Copied {
 
     /// The copied bytes at `address`, out of the ranges of one thread.
     pub(super) fn thread_bytes(&self, thread: usize, address: u64, len: u64) -> Option<&[u8]> {
+        self.part(self.holder(thread, address, len)?, address, len)
+    }
+
+    /// The same, looked for first in the range `near`, which becomes the one that holds them.
+    pub(super) fn thread_bytes_near(
+        &self,
+        thread: usize,
+        address: u64,
+        len: u64,
+        near: &mut Option<usize>,
+    ) -> Option<&[u8]> {
+        if let Some(found) = near.and_then(|near| self.part(near, address, len)) {
+            return Some(found);
+        }
+        *near = self.holder(thread, address, len);
+        self.part((*near)?, address, len)
+    }
+
+    /// The range of one thread that holds the bytes at `address`.
+    fn holder(&self, thread: usize, address: u64, len: u64) -> Option<usize> {
         let ranges = self.threads.get(thread)?;
-        self.bytes_sorted(ranges.moving, address, len)
-            .or_else(|| self.bytes(ranges.first, ranges.moving.0, address, len))
-            .or_else(|| self.bytes_sorted(ranges.resting, address, len))
-            .or_else(|| self.bytes(ranges.resting.1, ranges.end, address, len))
+        self.holder_sorted(ranges.moving, address, len)
+            .or_else(|| self.holder_among(ranges.first, ranges.moving.0, address, len))
+            .or_else(|| self.holder_sorted(ranges.resting, address, len))
+            .or_else(|| self.holder_among(ranges.resting.1, ranges.end, address, len))
     }
 
     /// The word at `address` as it was before everything else of the thread was copied; `None` for what is not
@@ -123,19 +143,28 @@ impl Copied {
     }
 
     /// Likewise in ranges that are sorted by address.
-    fn bytes_sorted(&self, (first, end): (usize, usize), address: u64, len: u64) -> Option<&[u8]> {
+    fn holder_sorted(&self, (first, end): (usize, usize), address: u64, len: u64) -> Option<usize> {
         let ranges = self.ranges.get(first..end)?;
         let holder = first + ranges.partition_point(|range| range.address <= address).checked_sub(1)?;
-        self.bytes(holder, holder + 1, address, len)
+        self.part(holder, address, len).map(|_| holder)
+    }
+
+    fn holder_among(&self, first: usize, end: usize, address: u64, len: u64) -> Option<usize> {
+        (first..end.min(self.ranges.len())).find(|holder| self.part(*holder, address, len).is_some())
     }
 
     fn bytes(&self, first: usize, end: usize, address: u64, len: u64) -> Option<&[u8]> {
-        let ranges = self.ranges.get(first..end)?;
-        let (index, inside) = ranges.iter().enumerate().find_map(|(index, range)| {
-            let inside = address.wrapping_sub(range.address);
-            (inside.checked_add(len)? <= range.len as u64).then_some((first + index, inside))
-        })?;
-        let start = self.starts[index] + inside as usize;
+        self.part(self.holder_among(first, end, address, len)?, address, len)
+    }
+
+    /// The copied bytes at `address`, if this range holds them and was copied.
+    fn part(&self, holder: usize, address: u64, len: u64) -> Option<&[u8]> {
+        let range = self.ranges.get(holder)?;
+        let inside = address.wrapping_sub(range.address);
+        if inside.checked_add(len)? > range.len as u64 {
+            return None;
+        }
+        let start = self.starts[holder] + inside as usize;
         let end = start + len as usize;
         if end > self.good { None } else { self.buffer.get(start..end) }
     }
@@ -340,14 +369,13 @@ impl StackReader {
 
     /// Takes over what the copy says of the GIL, the collector and the threads' numbers.
     pub(super) fn read_states(&mut self) {
-        let offsets = self.layout.offsets.clone();
+        let offsets = &self.layout.offsets;
         let runtime_word = |offset: u32| match offset {
             ABSENT => None,
             offset => self.copied.interpreter_word(self.layout.runtime + u64::from(offset)),
         };
         let runtime_holder = runtime_word(offsets.runtime.gil_holder);
         let runtime_collecting = runtime_word(offsets.runtime.gc_collecting);
-        let mut holders = Vec::with_capacity(self.interpreters.len());
         for interpreter in &mut self.interpreters {
             let field = |base: u64, offset: u32| match offset {
                 ABSENT => None,
@@ -361,7 +389,7 @@ impl StackReader {
                 let holder = field(interpreter.gil, offsets.gil.last_holder)?;
                 locked().then_some(holder)
             });
-            holders.push(holder.unwrap_or(0));
+            interpreter.gil_holder = holder.unwrap_or(0);
         }
         for index in 0..self.threads.len() {
             let ident = self.state_field(index, offsets.thread.ident);
@@ -370,7 +398,8 @@ impl StackReader {
                 offset => self.state_field(index, offset).and_then(|number| u32::try_from(number).ok()),
             };
             let thread = &mut self.threads[index];
-            thread.holds_gil = self.layout.has_gil && holders[thread.interpreter] == thread.state;
+            let gil_holder = self.interpreters[thread.interpreter].gil_holder;
+            thread.holds_gil = self.layout.has_gil && gil_holder == thread.state;
             thread.ident = ident.unwrap_or(thread.ident);
             thread.native_id = native_id.unwrap_or(thread.native_id);
         }

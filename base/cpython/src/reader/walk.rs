@@ -80,7 +80,7 @@ impl StackReader {
         let mut visited = std::mem::take(&mut self.visited);
         stack.clear();
         visited.clear();
-        let first = self.innermost(index, Moment::First, &mut visited);
+        let first = self.innermost(index, Moment::First, &mut |place| visited.push(place));
         let mut walked = match first {
             Ok(innermost) => self.walk(index, innermost, &mut stack, &mut visited),
             Err(walked) => walked,
@@ -103,7 +103,7 @@ impl StackReader {
         // The record that names the innermost frame, or that frame, has been left while the rest was copied:
         // what took its place belongs to the same moment as the rest.
         if !matches!(walked, Walked::Rooted)
-            && let Ok(innermost) = self.innermost(index, Moment::Again, &mut visited)
+            && let Ok(innermost) = self.innermost(index, Moment::Again, &mut |place| visited.push(place))
             && innermost != 0
             && first.ok() != Some(innermost)
         {
@@ -177,6 +177,7 @@ impl StackReader {
             return Walked::Rooted;
         }
         let mut entered_by_interpreter = false;
+        let mut near = None;
         let depth_max = self.depth_max(index);
         for _ in 0..depth_max {
             if address == 0 {
@@ -186,7 +187,7 @@ impl StackReader {
                     None => Walked::Broken,
                 };
             }
-            let Some(copied) = self.copied_frame(index, address) else {
+            let Some(copied) = self.copied_frame_near(index, address, &mut near) else {
                 return Walked::Missing(address);
             };
             entered_by_interpreter = copied.is_entry;
@@ -210,8 +211,13 @@ impl StackReader {
 
     /// What was copied of the frame at an address.
     pub(super) fn copied_frame(&self, index: usize, address: u64) -> Option<CopiedFrame> {
+        self.copied_frame_near(index, address, &mut None)
+    }
+
+    /// The same, looked for first where the frame before it was found: a deep stack lies in one piece.
+    fn copied_frame_near(&self, index: usize, address: u64, near: &mut Option<usize>) -> Option<CopiedFrame> {
         let offsets = &self.layout.offsets.frame;
-        let bytes = self.copied.thread_bytes(index, address, u64::from(offsets.head_size))?;
+        let bytes = self.copied.thread_bytes_near(index, address, u64::from(offsets.head_size), near)?;
         let field =
             |offset: u32, len: usize| bytes.get(offset as usize..offset as usize + len).map_or(0, word);
         let owner = if offsets.owner == ABSENT { 0 } else { field(offsets.owner, 1) as u8 };
@@ -242,7 +248,7 @@ impl StackReader {
     }
 
     /// The innermost frame of a thread; 0 when it runs no Python code.
-    fn innermost(&self, index: usize, moment: Moment, visited: &mut Vec<u64>) -> Result<u64, Walked> {
+    fn innermost(&self, index: usize, moment: Moment, visit: &mut dyn FnMut(u64)) -> Result<u64, Walked> {
         let offsets = &self.layout.offsets.thread;
         let read = |address: u64| match moment {
             Moment::First => self.copied.thread_bytes(index, address, 8).map(word),
@@ -254,7 +260,7 @@ impl StackReader {
         }
         let record = read(field(offsets.cframe)).ok_or(Walked::Broken)?;
         let place = record.wrapping_add(u64::from(offsets.cframe_frame));
-        visited.push(place);
+        visit(place);
         let before = match moment {
             Moment::First => self.copied.record_before(index, place),
             Moment::Again => None,
@@ -270,7 +276,7 @@ impl StackReader {
             return false;
         }
         let [(innermost, _), (caller, _), ..] = stack else { return false };
-        let Ok(last) = self.innermost(index, Moment::Again, &mut Vec::new()) else { return false };
+        let Ok(last) = self.innermost(index, Moment::Again, &mut |_| ()) else { return false };
         let in_chunk = |chunk: &super::Chunk, address: u64| address.wrapping_sub(chunk.address) < chunk.size;
         let chunks = &self.threads[index].memory.chunks;
         last < *innermost

@@ -48,12 +48,17 @@ impl Describer<'_> {
                 let name = read_string(self.memory, self.located, name)?;
                 return Ok(Value::Other(format!("{} object {name}", class.full_name()), address));
             }
-            Atom::Deque => {
-                let count = self.word(address, self.located.offsets.object.ob_size)?;
-                let fields = vec![(Some("len".to_owned()), Value::Word(count.to_string()))];
-                return Ok(Value::Made { class: class.name.clone(), fields, more: 0 });
+            Atom::Date | Atom::DateTime | Atom::Time | Atom::TimeDelta => return self.date(address, atom),
+            Atom::Zone => return self.fixed_zone(address),
+            Atom::ZoneInfo => return self.zone_info(address),
+            Atom::Decimal => return self.decimal(address),
+            Atom::Pattern => return self.pattern(address),
+            Atom::WeakReference => return self.weak_reference(address),
+            Atom::TypedArray => return self.typed_array(address),
+            Atom::MemoryView => return self.memory_view(address),
+            Atom::CtypesArray | Atom::CtypesNumber => {
+                return self.ctypes(address, class, atom == Atom::CtypesArray);
             }
-            Atom::Date | Atom::DateTime | Atom::TimeDelta => return self.date(address, atom),
             Atom::Array | Atom::ArrayScalar | Atom::ArrayType => return self.numpy(address, atom, class),
         };
         Ok(derived(value, class))
@@ -78,6 +83,13 @@ impl Describer<'_> {
                     other => Ok(other),
                 };
             }
+            Kind::Deque => return self.deque(address, class),
+            Kind::Partial => return self.partial(address, class),
+            Kind::View => return self.view(address, class),
+            Kind::Uuid => return self.uuid(address, class),
+            Kind::Fraction => return self.fraction(address, class),
+            Kind::Path => return self.path(address, class),
+            Kind::Index => return self.index(address, class),
             Kind::DataFrame => return self.data_frame(address, class),
             Kind::Series => return self.series(address, class),
             Kind::Atom(_) | Kind::Other => return self.atom(address, class),
@@ -138,7 +150,7 @@ impl Describer<'_> {
         self.bytes_at(start, size, true)
     }
 
-    fn bytes_at(&self, start: u64, size: u64, mutable: bool) -> Result<Value, ReadError> {
+    pub(super) fn bytes_at(&self, start: u64, size: u64, mutable: bool) -> Result<Value, ReadError> {
         if size > COUNT_MAX {
             return Err(ReadError::Implausible("a bytes object"));
         }

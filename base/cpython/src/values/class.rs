@@ -49,8 +49,17 @@ pub(super) enum Kind {
     Range,
     Slice,
     Method,
+    Deque,
+    Partial,
+    /// A view of a dictionary, or a proxy of one.
+    View,
+    Uuid,
+    Fraction,
+    Path,
     DataFrame,
     Series,
+    /// pandas' labels.
+    Index,
     /// Of nothing is known where its parts lie.
     Other,
 }
@@ -73,10 +82,20 @@ pub(super) enum Atom {
     Function,
     CFunction,
     Generator,
-    Deque,
     Date,
     DateTime,
+    Time,
     TimeDelta,
+    /// `datetime.timezone`.
+    Zone,
+    ZoneInfo,
+    Decimal,
+    Pattern,
+    WeakReference,
+    TypedArray,
+    MemoryView,
+    CtypesArray,
+    CtypesNumber,
     Array,
     ArrayScalar,
     ArrayType,
@@ -131,7 +150,7 @@ impl Describer<'_> {
             let known = if is_heap && !stated.contains('.') { None } else { known(&stated) };
             if let Some(kind) = known {
                 class.kind = kind;
-                class.exact = depth == 0;
+                class.exact = depth == 0 && stated != "frozendict";
                 break;
             }
             if is_heap && let Some(kind) = self.library_kind(base, &stated) {
@@ -163,7 +182,7 @@ impl Describer<'_> {
         {
             class.kind = Kind::NamedTuple(names);
         }
-        if class.kind == Kind::Instance {
+        if matches!(class.kind, Kind::Instance | Kind::Uuid | Kind::Fraction | Kind::Path) {
             class.slots = self.slots(class.address)?;
         }
         Ok(())
@@ -260,7 +279,19 @@ fn known(name: &str) -> Option<Kind> {
         "function" => Kind::Atom(Atom::Function),
         "builtin_function_or_method" => Kind::Atom(Atom::CFunction),
         "generator" | "coroutine" | "async_generator" => Kind::Atom(Atom::Generator),
-        "collections.deque" => Kind::Atom(Atom::Deque),
+        "collections.deque" => Kind::Deque,
+        "functools.partial" => Kind::Partial,
+        "mappingproxy" | "dict_keys" | "dict_values" | "dict_items" => Kind::View,
+        "weakref" | "weakref.ReferenceType" => Kind::Atom(Atom::WeakReference),
+        "re.Pattern" => Kind::Atom(Atom::Pattern),
+        "decimal.Decimal" => Kind::Atom(Atom::Decimal),
+        "array.array" => Kind::Atom(Atom::TypedArray),
+        "memoryview" => Kind::Atom(Atom::MemoryView),
+        "_ctypes.Array" => Kind::Atom(Atom::CtypesArray),
+        "_ctypes._SimpleCData" => Kind::Atom(Atom::CtypesNumber),
+        "datetime.time" => Kind::Atom(Atom::Time),
+        "datetime.timezone" => Kind::Atom(Atom::Zone),
+        "zoneinfo.ZoneInfo" => Kind::Atom(Atom::ZoneInfo),
         "datetime.date" => Kind::Atom(Atom::Date),
         "datetime.datetime" => Kind::Atom(Atom::DateTime),
         "datetime.timedelta" => Kind::Atom(Atom::TimeDelta),
@@ -271,7 +302,7 @@ fn known(name: &str) -> Option<Kind> {
         "tuple" => Kind::Tuple,
         "set" => Kind::Set,
         "frozenset" => Kind::FrozenSet,
-        "dict" => Kind::Dict,
+        "dict" | "frozendict" => Kind::Dict,
         "BaseException" => Kind::Exception,
         "range" => Kind::Range,
         "slice" => Kind::Slice,

@@ -9,6 +9,10 @@ impl Describer<'_> {
     pub(super) fn instance(&self, address: u64, class: &Class) -> Result<Value, ReadError> {
         let mut fields = Vec::new();
         for (name, place) in &class.slots {
+            // What a library keeps for itself, such as pydantic's `__pydantic_fields_set__`.
+            if name.starts_with("__") && name.ends_with("__") {
+                continue;
+            }
             // An attribute without a value yet is none.
             let value = self.memory.read_u64(address.wrapping_add(*place))?;
             if value != 0 {

@@ -1,29 +1,33 @@
-//! Values of well-known libraries that are made in C: dates, numpy's arrays and numbers, pandas' frames.
+//! Dates, and numpy's arrays and numbers; and by which names classes of other libraries are known.
 //!
-//! Where their fields lie has not changed since numpy 1.7 and Python 3.8. pandas' frames are made in Python on top of
-//! them; what of one cannot be reached is left out.
+//! Where their fields lie has not changed since Python 3.8 and numpy 1.7, but for numpy's types, which 2.0 has
+//! rearranged.
 
+use super::buffer::{Element, Row};
 use super::class::{Atom, Class, Kind};
 use super::{Describer, Sequence, Value};
-use crate::objects::{ReadError, read_string};
+use crate::objects::ReadError;
 
 /// numpy allows 64 dimensions.
 const DIMENSIONS_MAX: u64 = 64;
-/// Fields of a wrapper that may hold the array: a table of methods, the array, its dtype.
-const WRAPPED_WORDS: usize = 3;
-/// Words of an object that are looked through for its axes.
-const WORDS_MAX: usize = 16;
+/// Units of dates and their differences, in numpy's order; the fourth is no more in use.
+const UNITS: [&str; 15] =
+    ["Y", "M", "W", "B", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", "generic"];
 
 impl Describer<'_> {
     /// Classes made in Python that are known by name and module.
     pub(super) fn library_kind(&self, class: u64, name: &str) -> Option<Kind> {
-        let kind = match name {
-            "DataFrame" => Kind::DataFrame,
-            "Series" => Kind::Series,
+        let (kind, package) = match name {
+            "DataFrame" => (Kind::DataFrame, "pandas"),
+            "Series" => (Kind::Series, "pandas"),
+            "Index" => (Kind::Index, "pandas"),
+            "UUID" => (Kind::Uuid, "uuid"),
+            "Fraction" => (Kind::Fraction, "fractions"),
+            "PurePath" => (Kind::Path, "pathlib"),
             _ => return None,
         };
         let (_, module) = self.class_names(class).ok()?;
-        (module == "pandas" || module.starts_with("pandas.")).then_some(kind)
+        (module.split('.').next() == Some(package)).then_some(kind)
     }
 
     pub(super) fn date(&self, address: u64, atom: Atom) -> Result<Value, ReadError> {
@@ -44,13 +48,22 @@ impl Describer<'_> {
             }
             return Ok(Value::Made { class: "datetime.timedelta".to_owned(), fields: parts, more: 0 });
         }
-        // One byte tells of a zone; then year (two bytes, the higher first), month, day and so on.
+        // One byte tells of a zone; then year (two bytes, the higher first), month, day and so on; of a time without
+        // what is a date's.
         let mut bytes = [0; 11];
-        let len = if atom == Atom::Date { 5 } else { 11 };
-        self.memory.read(fields, &mut bytes[..len])?;
+        let (from, len) = match atom {
+            Atom::Date => (0, 5),
+            Atom::Time => (4, 7),
+            _ => (0, 11),
+        };
+        self.memory.read(fields, &mut bytes[from..from + len])?;
+        let has_zone = atom != Atom::Date && bytes[from] != 0;
         let [_, high, low, month, day, hour, minute, second, micro @ ..] = bytes;
-        let mut numbers = vec![u32::from(high) << 8 | u32::from(low), u32::from(month), u32::from(day)];
-        if atom == Atom::DateTime {
+        let mut numbers = match atom {
+            Atom::Time => Vec::new(),
+            _ => vec![u32::from(high) << 8 | u32::from(low), u32::from(month), u32::from(day)],
+        };
+        if atom != Atom::Date {
             numbers.extend([u32::from(hour), u32::from(minute)]);
             let microsecond = micro.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
             if second != 0 || microsecond != 0 {
@@ -60,8 +73,19 @@ impl Describer<'_> {
                 numbers.push(microsecond);
             }
         }
-        let class = if atom == Atom::Date { "datetime.date" } else { "datetime.datetime" };
-        let parts = numbers.into_iter().map(|number| (None, Value::Word(number.to_string()))).collect();
+        let class = match atom {
+            Atom::Date => "datetime.date",
+            Atom::Time => "datetime.time",
+            _ => "datetime.datetime",
+        };
+        let mut parts: Vec<_> =
+            numbers.into_iter().map(|number| (None, Value::Word(number.to_string()))).collect();
+        if has_zone {
+            // Behind the numbers is a byte for the hour that is there twice, then the zone.
+            let place = if atom == Atom::Time { 8 } else { 16 };
+            let zone = self.memory.read_u64(fields.wrapping_add(place))?;
+            parts.push((Some("tzinfo".to_owned()), self.zone(zone)));
+        }
         Ok(Value::Made { class: class.to_owned(), fields: parts, more: 0 })
     }
 
@@ -75,26 +99,43 @@ impl Describer<'_> {
 
     fn array(&self, address: u64, class: &Class) -> Result<Value, ReadError> {
         let array = self.array_head(address)?;
+        let dtype = self.array_type(array.element)?;
         let shape = array.shape.iter().map(|size| Value::Word(size.to_string())).collect();
-        let fields = vec![
+        let mut fields = vec![
             (Some("shape".to_owned()), Value::Items { kind: Sequence::Tuple, items: shape, more: 0 }),
-            (Some("dtype".to_owned()), Value::Word(self.array_type(array.element)?)),
+            (Some("dtype".to_owned()), Value::Word(dtype.clone())),
         ];
+        if let ([count], [stride], Some(element)) =
+            (&array.shape[..], &array.strides[..], Element::of_name(&dtype))
+            && !self.is_swapped(array.element)?
+        {
+            let row = Row { start: array.data, stride: stride.cast_signed(), count: *count };
+            // An array over a file that was cut off has a shape and no more.
+            fields.extend(self.row(row, element).ok().map(|values| (Some("values".to_owned()), values)));
+        }
         Ok(Value::Made { class: class.name.clone(), fields, more: 0 })
     }
 
-    fn array_head(&self, address: u64) -> Result<ArrayHead, ReadError> {
+    pub(super) fn array_head(&self, address: u64) -> Result<ArrayHead, ReadError> {
         let words = self.words(address.wrapping_add(u64::from(self.head())), 6)?;
         let dimensions = words[1] & 0xffff_ffff;
         if dimensions > DIMENSIONS_MAX {
             return Err(ReadError::Implausible("an array"));
         }
-        let shape = if dimensions == 0 { Vec::new() } else { self.words(words[2], dimensions as usize)? };
-        Ok(ArrayHead { data: words[0], shape, element: words[5] })
+        let sizes = |at: u64| match dimensions {
+            0 => Ok(Vec::new()),
+            _ => self.words(at, dimensions as usize),
+        };
+        Ok(ArrayHead {
+            data: words[0],
+            shape: sizes(words[2])?,
+            strides: sizes(words[3])?,
+            element: words[5],
+        })
     }
 
     /// What an array calls the type of its elements.
-    fn array_type(&self, dtype: u64) -> Result<String, ReadError> {
+    pub(super) fn array_type(&self, dtype: u64) -> Result<String, ReadError> {
         let head = self.head();
         let scalar = self.word(dtype, head)?;
         let name = self.type_name(scalar)?;
@@ -106,163 +147,64 @@ impl Describer<'_> {
             "str_" => format!("<U{}", size / 4),
             "bytes_" => format!("|S{size}"),
             "void" => format!("void{}", size * 8),
+            "datetime64" | "timedelta64" => match self.unit(dtype) {
+                Some(unit) => format!("{name}[{unit}]"),
+                None => name.to_owned(),
+            },
             name => name.to_owned(),
         })
     }
 
-    /// numpy 1 has the size as an `int` behind the number of the type; numpy 2, after flags of eight bytes, as a word.
+    /// Size and alignment of numpy 1 lie behind the number of the type; numpy 2 has flags of eight bytes there.
+    fn is_numpy_1(&self, dtype: u64) -> Result<bool, ReadError> {
+        let word = self.word(dtype, self.head() + 16)?;
+        let (size, alignment) = (word & 0xffff_ffff, word >> 32);
+        Ok(matches!(alignment, 1 | 2 | 4 | 8 | 16) && size < 1 << 31)
+    }
+
     fn element_size(&self, dtype: u64) -> Result<u64, ReadError> {
-        let place = u64::from(self.head());
-        let words = self.words(dtype.wrapping_add(place + 16), 2)?;
-        let (size, alignment) = (words[0] & 0xffff_ffff, words[0] >> 32);
-        let is_first = matches!(alignment, 1 | 2 | 4 | 8 | 16) && size < 1 << 31;
-        Ok(if is_first { size } else { words[1] })
+        match self.is_numpy_1(dtype)? {
+            true => Ok(self.word(dtype, self.head() + 16)? & 0xffff_ffff),
+            false => self.word(dtype, self.head() + 24),
+        }
+    }
+
+    /// Whether its bytes are in the other order than this machine's.
+    fn is_swapped(&self, dtype: u64) -> Result<bool, ReadError> {
+        let letters = self.word(dtype, self.head() + 8)?.to_le_bytes();
+        Ok(letters[2] == b'>')
+    }
+
+    /// The unit of dates or of their differences, such as `ns` or `25s`.
+    fn unit(&self, dtype: u64) -> Option<String> {
+        let place = if self.is_numpy_1(dtype).ok()? { 64 } else { 96 };
+        let data = self.word(dtype, self.head() + place).ok()?;
+        // Four pointers, then which unit and how many of it.
+        let numbers = self.memory.read_u64(data.wrapping_add(32)).ok()?;
+        let (unit, count) = (numbers & 0xffff_ffff, numbers >> 32);
+        let unit = UNITS.get(unit as usize).filter(|_| data != 0)?;
+        match count {
+            1 => Some((*unit).to_owned()),
+            count => Some(format!("{count}{unit}")),
+        }
     }
 
     fn scalar(&self, address: u64, class: &Class) -> Result<Value, ReadError> {
+        let Some(element) = Element::of_name(&class.name) else {
+            return Ok(self.other(address, class));
+        };
         let mut bytes = [0; 8];
-        let size = match class.name.as_str() {
-            "bool_" | "bool" | "int8" | "uint8" => 1,
-            "int16" | "uint16" | "float16" => 2,
-            "int32" | "uint32" | "float32" | "intc" | "uintc" => 4,
-            "int64" | "uint64" | "float64" | "longlong" | "ulonglong" => 8,
-            _ => return Ok(Value::Other(format!("{} object", class.full_name()), address)),
-        };
-        self.memory.read(address.wrapping_add(u64::from(self.head())), &mut bytes[..size])?;
-        let raw = u64::from_le_bytes(bytes);
-        let shift = 64 - 8 * size as u32;
-        let signed = ((raw << shift) as i64) >> shift;
-        let value = match class.name.as_str() {
-            "bool_" | "bool" => Value::Word(if raw == 0 { "False" } else { "True" }.to_owned()),
-            "float64" => Value::Float(f64::from_bits(raw)),
-            "float32" => Value::Word(super::text::float32(f32::from_bits(raw as u32))),
-            "float16" => return Ok(Value::Other(format!("{} object", class.full_name()), address)),
-            name if name.starts_with('u') => Value::Word(raw.to_string()),
-            _ => Value::Word(signed.to_string()),
-        };
-        Ok(Value::Made { class: class.name.clone(), fields: vec![(None, value)], more: 0 })
-    }
-
-    pub(super) fn data_frame(&self, address: u64, class: &Class) -> Result<Value, ReadError> {
-        let mut fields = Vec::new();
-        if let Ok(Some([columns, index])) = self.axes(address).map(|axes| <[u64; 2]>::try_from(axes).ok())
-            && let (Some(width), Some(height)) = (self.index_length(columns), self.index_length(index))
-        {
-            let shape = [height, width].map(|size| Value::Word(size.to_string())).to_vec();
-            fields.push((
-                Some("shape".to_owned()),
-                Value::Items { kind: Sequence::Tuple, items: shape, more: 0 },
-            ));
-            if let Some(columns) = self.index_items(columns) {
-                fields.push((Some("columns".to_owned()), columns));
-            }
-        }
-        self.made_of_fields(address, class, fields)
-    }
-
-    pub(super) fn series(&self, address: u64, class: &Class) -> Result<Value, ReadError> {
-        let mut fields = Vec::new();
-        if let Ok(Some([index])) = self.axes(address).map(|axes| <[u64; 1]>::try_from(axes).ok())
-            && let Some(length) = self.index_length(index)
-        {
-            fields.push((Some("length".to_owned()), Value::Word(length.to_string())));
-        }
-        if let Ok(Some(name)) = self.attribute(address, "_name") {
-            let name = self.item(name);
-            if name != Value::Word("None".to_owned()) {
-                fields.push((Some("name".to_owned()), name));
-            }
-        }
-        self.made_of_fields(address, class, fields)
-    }
-
-    fn made_of_fields(
-        &self,
-        address: u64,
-        class: &Class,
-        fields: Vec<(Option<String>, Value)>,
-    ) -> Result<Value, ReadError> {
-        Ok(match fields.is_empty() {
-            true => Value::Other(format!("{} object", class.full_name()), address),
-            false => Value::Made { class: class.name.clone(), fields, more: 0 },
-        })
-    }
-
-    /// The axes of a frame or series: the one list that its manager holds, as an attribute or in itself.
-    fn axes(&self, address: u64) -> Result<Vec<u64>, ReadError> {
-        let missing = ReadError::Implausible("a frame");
-        let manager = self.attribute(address, "_mgr")?.ok_or(missing)?;
-        let list = match self.attribute(manager, "axes") {
-            Ok(Some(list)) => list,
-            _ => {
-                let words = self.words(manager.wrapping_add(u64::from(self.head())), WORDS_MAX)?;
-                let is_list = |word: &u64| self.class_of(*word).is_ok_and(|class| class.kind == Kind::List);
-                words.into_iter().find(|word| *word != 0 && word % 8 == 0 && is_list(word)).ok_or(missing)?
-            }
-        };
-        let count = self.word(list, self.located.offsets.object.ob_size)?;
-        if count > 2 {
-            return Err(missing);
-        }
-        self.words(self.word(list, self.located.offsets.value.list_items)?, count as usize)
-    }
-
-    fn index_length(&self, index: u64) -> Option<u64> {
-        if let Ok(Some(range)) = self.attribute(index, "_range") {
-            // A range keeps its length behind start, stop and step.
-            let length = self.word(range, self.head() + 24).ok()?;
-            return self.int(length).ok()?.parse().ok();
-        }
-        let data = self.index_data(index)?;
-        Some(self.array_head(data).ok()?.shape.first().copied().unwrap_or(0))
-    }
-
-    /// The array behind an index, behind a wrapper or two.
-    fn index_data(&self, index: u64) -> Option<u64> {
-        let mut data = self.attribute(index, "_data").ok()??;
-        for _ in 0..2 {
-            if self.class_of(data).ok()?.kind == Kind::Atom(Atom::Array) {
-                return Some(data);
-            }
-            data = match self.attribute(data, "_ndarray") {
-                Ok(Some(array)) => array,
-                _ => self.wrapped_array(data)?,
-            };
-        }
-        None
-    }
-
-    /// The array that an object made in C wraps (pandas 3's arrays of texts), in one of its first fields.
-    fn wrapped_array(&self, wrapper: u64) -> Option<u64> {
-        let words = self.words(wrapper.wrapping_add(u64::from(self.head())), WRAPPED_WORDS).ok()?;
-        let is_array =
-            |word: &u64| self.class_of(*word).is_ok_and(|class| class.kind == Kind::Atom(Atom::Array));
-        words.into_iter().find(|word| *word != 0 && word % 8 == 0 && is_array(word))
-    }
-
-    /// The labels of an index of objects.
-    fn index_items(&self, index: u64) -> Option<Value> {
-        let data = self.index_data(index)?;
-        let array = self.array_head(data).ok()?;
-        let count = array.shape.first().copied().unwrap_or(0);
-        if self.array_type(array.element).ok()? != "object" {
-            return None;
-        }
-        let shown = count.min(self.limits.items as u64);
-        let items = self.words(array.data, shown as usize).ok()?;
-        let label = |item: u64| match read_string(self.memory, self.located, item) {
-            Ok(text) => Value::Text(text, None),
-            Err(_) => self.item(item),
-        };
-        let items = items.into_iter().map(label).collect();
-        Some(Value::Items { kind: Sequence::List, items, more: count - shown })
+        let bytes = &mut bytes[..element.size()];
+        self.memory.read(address.wrapping_add(u64::from(self.head())), bytes)?;
+        Ok(Value::Made { class: class.name.clone(), fields: vec![(None, element.value(bytes))], more: 0 })
     }
 }
 
 /// What the head of an array says.
-struct ArrayHead {
-    data: u64,
-    shape: Vec<u64>,
+pub(super) struct ArrayHead {
+    pub(super) data: u64,
+    pub(super) shape: Vec<u64>,
+    strides: Vec<u64>,
     /// Its dtype.
-    element: u64,
+    pub(super) element: u64,
 }

@@ -146,6 +146,40 @@ pub(super) fn float32(number: f32) -> String {
     shortest(number.is_nan(), number.is_infinite(), number.is_sign_negative(), &format!("{:e}", number.abs()))
 }
 
+/// The same, of a float of 16 bits: the fewest digits that only this one is nearest to.
+pub(super) fn float16(bits: u16) -> String {
+    let number = float16_value(bits);
+    // Half of the way to its neighbours, of which the one below a power of two is nearer.
+    let magnitude = bits & 0x7fff;
+    let exponent = i32::from(magnitude >> 10).clamp(1, 0x1e);
+    let above = 2f64.powi(exponent - 26);
+    let below = if magnitude & 0x3ff == 0 && magnitude > 0x400 { above / 2.0 } else { above };
+    let scientific = (0..5)
+        .map(|digits| format!("{:.digits$e}", number.abs()))
+        .find(|text| {
+            let off = text.parse::<f64>().unwrap_or(f64::NAN) - number.abs();
+            off < above && off > -below
+        })
+        .unwrap_or_else(|| format!("{:e}", number.abs()));
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let scientific = format!("{digits}e{exponent}");
+    shortest(number.is_nan(), number.is_infinite(), number.is_sign_negative(), &scientific)
+}
+
+/// A float of 16 bits: a sign, five bits of exponent, ten of fraction.
+fn float16_value(bits: u16) -> f64 {
+    let sign = if bits & 0x8000 != 0 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        0x1f if fraction == 0.0 => f64::INFINITY,
+        0x1f => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    }
+}
+
 /// From Rust's shortest digits in scientific form to Python's choice of form.
 fn shortest(is_nan: bool, is_infinite: bool, is_negative: bool, scientific: &str) -> String {
     if is_nan {
@@ -201,6 +235,25 @@ mod tests {
         }
         assert_eq!(Value::Complex(0.0, 1.0).to_string(), "1j");
         assert_eq!(Value::Complex(1.0, -2.5).to_string(), "(1-2.5j)");
+    }
+
+    #[test]
+    fn halves_are_written_with_the_digits_that_tell_them_apart() {
+        let cases = [
+            (0x0000, "0.0"),
+            (0x8000, "-0.0"),
+            (0x3c00, "1.0"),
+            (0x2e66, "0.1"),
+            (0x3555, "0.3333"),
+            (0x7bff, "65500.0"),
+            (0xfc00, "-inf"),
+            (0x7e00, "nan"),
+            (0x0001, "6e-08"),
+            (0x5640, "100.0"),
+        ];
+        for (bits, text) in cases {
+            assert_eq!(float16(bits), text, "{bits:#x}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use naja_testkit::target::Target;
 use serde_json::{Value, json};
 
 use crate::find;
+use crate::finding::version_to_come;
 
 const PROGRAM: &str = include_str!("asyncio_target.py");
 
@@ -178,6 +179,48 @@ asyncio.run(main())
             assert!(tasks.tasks.len() < 1100, "{interpreter}: {}", tasks.tasks.len());
         }
         assert_eq!(most, 1000, "{interpreter}");
+    }
+}
+
+#[test]
+fn what_the_process_states_of_its_tasks_is_read_where_it_states_it() {
+    const PROGRAM: &str = r#"
+import asyncio, sys
+async def leaf(): await asyncio.sleep(1000)
+async def root(child): await child
+async def main():
+    child = asyncio.Task(leaf(), loop=asyncio.get_running_loop(), name="child")
+    parent = asyncio.Task(root(child), loop=asyncio.get_running_loop(), name="parent")
+    for _ in range(3): await asyncio.sleep(0)
+    print(1, flush=True)
+    sys.stdin.read()
+asyncio.run(main())
+"#;
+    let awaiters = |tasks: &Tasks| {
+        let named = |name: &str| tasks.tasks.iter().find(|task| task.name == name).cloned();
+        let (child, parent) = (named("child").expect("child"), named("parent").expect("parent"));
+        assert_eq!(child.awaiters, [parent.address]);
+        assert!(!child.frames.is_empty() && !parent.frames.is_empty());
+    };
+    for interpreter in interpreters() {
+        let target = Target::start(interpreter, PROGRAM);
+        let (memory, located) = find(&target);
+        let mut reader = TaskReader::new(&located).unwrap();
+        awaiters(&reader.all(&memory, &threads(&memory, &located)));
+        assert_eq!(reader.is_stated(), interpreter.minor() >= 14, "{interpreter}");
+        // Of a version to come that can be read at all, there is nothing but what it states.
+        if interpreter.minor() < 15 {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = version_to_come(interpreter, folder.path());
+        command.args(["-B", "-c", PROGRAM]);
+        let target = Target::spawn(command, folder);
+        let (memory, located) = find(&target);
+        assert_eq!(located.version.minor, 99, "{interpreter}");
+        let mut reader = TaskReader::new(&located).unwrap();
+        awaiters(&reader.all(&memory, &threads(&memory, &located)));
+        assert!(reader.is_stated(), "{interpreter}");
     }
 }
 

@@ -87,6 +87,15 @@ async def waiting_for(marks, child):
     marks.append(["waiting_for", here()]); await asyncio.wait_for(child, 1000)
 
 
+async def completing(marks, *children):
+    for first in asyncio.as_completed(children):
+        marks.append(["completing", here()]); await first
+
+
+async def both_ways(marks, child):
+    marks.append(["both_ways", here()]); await asyncio.wait_for(asyncio.shield(asyncio.gather(child)), 1000)
+
+
 async def consuming(marks, queue):
     marks.append(["consuming", here()]); await queue.get()
 
@@ -140,6 +149,9 @@ async def main(started, label):
     start("wait", waiting, waited)
     waited_for = start("waited for", sleeper)
     start("wait for", waiting_for, waited_for)
+    first, second = start("first", sleeper), start("second", sleeper)
+    start("as completed", completing, first, second)
+    start("both ways", both_ways, start("gathered and shielded", sleeper))
     start("python awaits", awaiting, start("awaited by python", sleeper), cls=asyncio.tasks._PyTask)
     start("пряжа 🐍", consuming, asyncio.Queue())
     lock = asyncio.Lock()
@@ -162,6 +174,7 @@ async def main(started, label):
     waits = {
         "sleep": ["awaits", "awaits too"], "a": ["gather"], "b": ["gather"], "python": ["gather"],
         "shielded": ["shield"], "waited": ["wait"], "waited for": ["wait for"],
+        "first": ["as completed"], "second": ["as completed"], "gathered and shielded": ["both ways"],
         "awaited by python": ["python awaits"], "member": ["group"],
     }
     for name, by in waits.items():

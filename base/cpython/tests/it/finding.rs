@@ -143,22 +143,27 @@ fn an_embedding_program_is_found_whatever_was_stripped_from_it() {
     }
 }
 
-/// Stands in for a version to come: an interpreter that says of itself that it is 3.99.
+/// Stands in for a version to come: a copy of the interpreter that says of itself that it is 3.99.
+pub(crate) fn version_to_come(interpreter: &Interpreter, folder: &Path) -> Command {
+    let copy = copy_of(interpreter, folder);
+    let (major, minor, patch) = interpreter.version;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let states = [&b"xdebugpy"[..], &[0xf0, patch, minor, major]].concat();
+        if let Some(place) = bytes.windows(states.len()).position(|window| window == states) {
+            bytes[place + 10] = 99;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    copy
+}
+
 #[test]
 fn an_unknown_version_is_read_if_it_kept_its_layout_and_refused_by_name_if_not() {
     for interpreter in interpreters().iter().filter(|one| one.minor() >= 13) {
         let folder = tempfile::tempdir().unwrap();
-        let copy = copy_of(interpreter, folder.path());
-        let (major, minor, patch) = interpreter.version;
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
-            let path = entry.unwrap().path();
-            let mut bytes = std::fs::read(&path).unwrap();
-            let states = [&b"xdebugpy"[..], &[0xf0, patch, minor, major]].concat();
-            if let Some(place) = bytes.windows(states.len()).position(|window| window == states) {
-                bytes[place + 10] = 99;
-                std::fs::write(&path, bytes).unwrap();
-            }
-        }
+        let copy = version_to_come(interpreter, folder.path());
         let target = target(copy, folder);
         let found = locate(target.pid(), &LiveProcess::new(target.pid()));
         match (interpreter.minor(), found) {

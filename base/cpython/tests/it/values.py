@@ -1,13 +1,22 @@
 """Some sixty kinds of values in one function's local variables, and what each should read as."""
 
+import array
 import collections
+import ctypes
 import dataclasses
 import datetime
+import decimal
 import enum
+import fractions
+import functools
 import json
+import pathlib
+import re
 import sys
 import threading
 import types
+import uuid
+import weakref
 
 
 @dataclasses.dataclass
@@ -116,6 +125,25 @@ def holds(argument, second=2, *rest, only="k", **named):
     made_in_c, module, generating = int, json, generator()
     day, moment = datetime.date(2024, 2, 29), datetime.datetime(2024, 1, 2, 3, 4, 5, 678)
     hours, nothing_left = datetime.timedelta(days=-1, microseconds=5), datetime.timedelta()
+    clock, clock_zone = datetime.time(1, 2), datetime.time(3, 4, 5, 6, tzinfo=datetime.timezone.utc)
+    utc = datetime.datetime(2024, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
+    east = datetime.datetime(2024, 1, 2, 3, 4, tzinfo=datetime.timezone(datetime.timedelta(hours=2), "E"))
+    no_queue, unbound_queue = collections.deque(), collections.deque(range(150))
+    unbound_queue.popleft()
+    price, tiny_price, big_price = decimal.Decimal("-1.50"), decimal.Decimal("1E-9"), decimal.Decimal(7) ** 90
+    not_price, no_price = decimal.Decimal("NaN"), decimal.Decimal("-Infinity")
+    third = fractions.Fraction(1, 3)
+    identity = uuid.UUID("12345678-1234-5678-1234-567812345678")
+    path, asked_path, root = pathlib.PurePosixPath("/srv", "a", "x.py"), pathlib.PurePosixPath("b/c"), pathlib.PurePosixPath("/")
+    str(asked_path)
+    here_path, relative = pathlib.PurePosixPath(), pathlib.Path("a") / "b"
+    shorts, doubles, no_array = array.array("h", [1, -2]), array.array("d", [0.5]), array.array("B")
+    looked_at, looked_at_shorts = memoryview(b"abc"), memoryview(array.array("h", [1, -2, 3]))[::2]
+    three, five, eight = (ctypes.c_int * 3)(1, 2, 3), ctypes.c_int(-5), ctypes.c_char_p(b"x")
+    letters = (ctypes.c_char * 2)(b"a", b"b")
+    part_of, proxy = functools.partial(len, [1], k=2), types.MappingProxyType({"a": 1})
+    keys, values_of, pairs = {"a": 1}.keys(), {"a": 1}.values(), {"a": 1}.items()
+    pattern, reference = re.compile("a+"), weakref.ref(plain)
     circle = [1]
     circle.append(circle)
     lock = threading.Lock()
@@ -131,7 +159,8 @@ def holds(argument, second=2, *rest, only="k", **named):
     expected = {
         name: repr(value)
         for name, value in locals().items()
-        if name not in ("expected", "name", "value", "thing", "lock", "uses")
+        # A path remembers its text once it was asked for it.
+        if name not in ("expected", "name", "value", "thing", "lock", "uses", "path", "relative")
     }
     expected.update(
         long_text="'" + "x" * 4000 + "'…<5000 characters>",
@@ -139,7 +168,20 @@ def holds(argument, second=2, *rest, only="k", **named):
         counter="Counter({'a': 1})",
         ordered="OrderedDict({'k': 1})",
         default="defaultdict({'d': [1]})",
-        queue="deque(len=3)",
+        unbound_queue="deque([" + ", ".join(map(str, range(1, 150))) + "])",
+        big_price="Decimal('" + str(big_price) + "')",
+        third="Fraction(1, 3)",
+        path="PurePosixPath('/srv/a/x.py')",
+        relative="PosixPath('a/b')",
+        looked_at="memoryview(b'abc')",
+        looked_at_shorts="memoryview(format='h', shape=(2,), values=[1, 3])",
+        three="c_int_Array_3([1, 2, 3])",
+        letters="c_char_Array_2(b'ab')",
+        five="c_int(-5)",
+        eight="<ctypes.c_char_p object" + where(eight),
+        part_of="functools.partial(<built-in function len>, [1], k=2)",
+        pattern="re.compile('a+')",
+        reference="<weakref to '__main__.Plain'" + where(reference),
         slotted="Slotted(a=1, b='two')",
         slots_and_more="Both(a=1, b='two', c=[3])",
         inner="<__main__.Outer.Inner object" + where(inner),

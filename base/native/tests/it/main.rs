@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
 mod hostile;
+mod moved;
 mod pausing;
 mod unwinding;
 

@@ -71,9 +71,10 @@ pub struct ProcessDump {
     pub stopped: bool,
     /// Its interpreters' numbers; 0 is the main one.
     pub interpreters: Vec<u64>,
-    /// Threads that run Python, the main one first, then from the oldest to the newest.
+    /// Threads that run Python, the main one first, then from the oldest to the newest; after them, where native
+    /// functions were asked for, those that run none.
     pub threads: Vec<ThreadDump>,
-    /// How many more threads it has, which run no Python.
+    /// How many more threads it has, which run no Python and are not shown.
     pub other_threads: usize,
     /// Its tasks of asyncio, if they were asked for and this version's are known.
     pub tasks: Option<TaskTree>,
@@ -82,7 +83,7 @@ pub struct ProcessDump {
 /// A thread as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct ThreadDump {
-    /// What `threading.get_ident()` says in it.
+    /// What `threading.get_ident()` says in it; 0 where it runs no Python.
     pub ident: u64,
     /// The system's number for it, as seen from here; 0 where it is not known.
     pub os_tid: u32,
@@ -108,6 +109,11 @@ impl ThreadDump {
     /// Whether it was on a processor, or ready for one.
     pub fn is_active(&self) -> bool {
         matches!(self.state, State::Python | State::Native)
+    }
+
+    /// Whether it runs no Python: a thread of a library of C, of numpy's for instance.
+    pub fn is_foreign(&self) -> bool {
+        self.ident == 0
     }
 }
 
@@ -185,7 +191,7 @@ pub fn of_process(attached: &Attached, options: &DumpOptions) -> Result<ProcessD
             .map_or_else(|_| String::new(), |folder| folder.display().to_string()),
         stopped: attached.stopped,
         interpreters,
-        other_threads: system.len().saturating_sub(threads.len()),
+        other_threads: others(&system, &threads),
         threads,
         tasks,
     })
@@ -273,10 +279,16 @@ pub fn of_core(core: &CoreFile, options: &DumpOptions) -> Result<ProcessDump> {
         folder: String::new(),
         stopped: false,
         interpreters,
-        other_threads: system.len().saturating_sub(threads.len()),
+        other_threads: others(&system, &threads),
         threads,
         tasks,
     })
+}
+
+/// How many of the system's threads are not among those of a dump.
+fn others(system: &[SystemThread], threads: &[ThreadDump]) -> usize {
+    let is_shown = |one: &&SystemThread| threads.iter().any(|thread| thread.os_tid == one.outer_tid);
+    system.len() - system.iter().filter(is_shown).count()
 }
 
 /// Interpreters and threads, of whatever has memory.
@@ -313,6 +325,9 @@ fn read(
     // The reader has the newest interpreter first, the system the main thread.
     let main = system.first().map_or(0, |thread| thread.outer_tid);
     threads.sort_by_key(|thread: &ThreadDump| (thread.os_tid != main || main == 0, thread.interpreter));
+    if let Some(native) = &mut dumper.native {
+        threads.extend(system.iter().filter_map(|one| foreign_thread(one, native.foreign(one.outer_tid)?)));
+    }
     let mut interpreters: Vec<u64> = reader.interpreters().iter().map(|one| one.id).collect();
     interpreters.sort_unstable();
     Ok((interpreters, threads, tasks))
@@ -326,18 +341,49 @@ fn read_native(
     reader: &mut StackReader,
     native: &mut NativeStacks,
 ) {
-    let states: Vec<(u64, u32)> =
-        reader.threads().iter().map(|thread| (thread.state, thread.native_id)).collect();
-    for (state, native_id) in states {
-        let tid = match native_id {
-            0 => os_thread_id(memory, located, state).unwrap_or(0),
+    // By thread; a thread may have a state in several interpreters, which are listed newest first.
+    let mut states: Vec<(usize, Vec<u64>)> = Vec::new();
+    for thread in reader.threads().iter().rev() {
+        let tid = match thread.native_id {
+            0 => os_thread_id(memory, located, thread.state).unwrap_or(0),
             tid => tid,
         };
-        let only = (system.len() == 1).then(|| &system[0]);
-        if let Some(thread) = system.iter().find(|one| tid != 0 && one.inner_tid == tid).or(only) {
-            native.read(reader, (state, thread.outer_tid), thread.activity);
+        let only = (system.len() == 1).then_some(0);
+        let place = system.iter().position(|one| tid != 0 && one.inner_tid == tid).or(only);
+        let Some(place) = place else { continue };
+        match states.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, states)) => states.push(thread.state),
+            None => states.push((place, vec![thread.state])),
         }
     }
+    for (place, thread) in system.iter().enumerate() {
+        let states = states.iter().find(|(other, _)| *other == place);
+        let states = states.map(|(_, states)| states.as_slice()).unwrap_or_default();
+        native.read(reader, (states, thread.outer_tid), thread.activity);
+    }
+}
+
+/// A thread that runs no Python, with its native functions.
+fn foreign_thread(system: &SystemThread, frames: Vec<Frame>) -> Option<ThreadDump> {
+    let state = match system.activity {
+        _ if system.stopped => State::Stopped,
+        Activity::Running => State::Native,
+        Activity::Unknown => State::Lost,
+        Activity::Ended => return None,
+        blocked => blocked.waiting_for((0, 0)),
+    };
+    Some(ThreadDump {
+        ident: 0,
+        os_tid: system.outer_tid,
+        name: system.name.clone(),
+        interpreter: 0,
+        state,
+        holds_gil: false,
+        collects: false,
+        signal: system.signal,
+        torn: false,
+        frames,
+    })
 }
 
 /// Samples until every stack is whole, all in one and the same sample. A stack that changes too fast for that stays
@@ -390,6 +436,9 @@ impl Dumper<'_> {
         let only = (system.len() == 1).then(|| &system[0]);
         let system = system.iter().find(|one| tid != 0 && one.inner_tid == tid).or(only);
         let frames = self.frames(thread);
+        // Without a GIL nothing says which thread collects; for most of that time all others are stopped.
+        let is_running = system.is_some_and(|one| matches!(one.activity, Activity::Running));
+        let may_collect = thread.holds_gil || (self.located.free_threaded && is_running);
         ThreadDump {
             ident: thread.ident,
             os_tid: system.map_or(tid, |one| one.outer_tid),
@@ -397,7 +446,7 @@ impl Dumper<'_> {
             interpreter: interpreter.id,
             state: self.state(thread, interpreter, system),
             holds_gil: thread.holds_gil,
-            collects: interpreter.collecting && thread.holds_gil,
+            collects: interpreter.collecting && may_collect,
             signal: system.and_then(|one| one.signal),
             torn: thread.outcome != Outcome::Valid,
             frames,
@@ -423,7 +472,7 @@ impl Dumper<'_> {
             // The system may keep to itself where a thread is; who holds the GIL still says who runs.
             Activity::Unknown if thread.holds_gil => self.running_state(thread),
             Activity::Unknown | Activity::Ended => State::Lost,
-            blocked => blocked.waiting_for(gil),
+            blocked => blocked.waiting_for_in(self.memory, gil),
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct NativeStacks {
     namer: Namer,
     /// By thread state: the merged stack, outermost first.
     stacks: FxHashMap<u64, Vec<Merged>>,
+    /// Likewise of threads that run no Python, by the system's number.
+    foreign: FxHashMap<u32, Vec<Merged>>,
 }
 
 impl NativeStacks {
@@ -24,23 +26,69 @@ impl NativeStacks {
     pub(super) fn new(memory: LiveProcess) -> Option<NativeStacks> {
         let mut shared = NativeShared::default();
         let process = NativeProcess::new(memory.pid(), &mut shared)?;
-        Some(NativeStacks { memory, process, shared, namer: Namer::default(), stacks: FxHashMap::default() })
+        Some(NativeStacks {
+            memory,
+            process,
+            shared,
+            namer: Namer::default(),
+            stacks: FxHashMap::default(),
+            foreign: FxHashMap::default(),
+        })
     }
 
     /// Reads a thread once more, Python's frames and the others together. Where that fails it keeps those that it has.
-    pub(super) fn read(&mut self, reader: &mut StackReader, (state, tid): (u64, u32), activity: Activity) {
-        let thread = (state, tid);
-        if let Some(merged) = self.process.sample(&self.memory, reader, thread, activity, &mut self.shared) {
-            self.stacks.insert(state, merged);
+    /// `states` are its thread states, outermost first; none where it runs no Python.
+    pub(super) fn read(
+        &mut self,
+        reader: &mut StackReader,
+        (states, tid): (&[u64], u32),
+        activity: Activity,
+    ) {
+        let thread = (states, tid);
+        let Some(merged) = self.process.sample(&self.memory, reader, thread, activity, &mut self.shared)
+        else {
+            return;
+        };
+        let Some((last, outer)) = states.split_last() else {
+            self.foreign.insert(tid, merged);
+            return;
+        };
+        // What is between two interpreters is what the outer one has called.
+        let mut rest = merged.as_slice();
+        for state in outer {
+            let read = reader.threads().iter().find(|thread| thread.state == *state);
+            let mut frames = read.map_or(0, |thread| thread.frames.len());
+            let is_inner = |step: &Merged| {
+                let is_python = matches!(step, Merged::Python(_));
+                let is_over = is_python && frames == 0;
+                frames = frames.saturating_sub(usize::from(is_python));
+                is_over
+            };
+            let end = rest.iter().position(is_inner).unwrap_or(rest.len());
+            self.stacks.insert(*state, rest[..end].to_vec());
+            rest = &rest[end..];
         }
+        self.stacks.insert(*last, rest.to_vec());
+    }
+
+    /// The frames of a thread that runs no Python, innermost first.
+    pub(super) fn foreign(&mut self, tid: u32) -> Option<Vec<Frame>> {
+        let merged = self.foreign.remove(&tid)?;
+        Some(self.frames(merged, &mut std::iter::empty()))
     }
 
     /// Puts machine code between the frames of a thread. `python` has one for each frame that the reader gave, innermost
     /// first, `None` for one that is not shown; the same comes back where there is no native stack.
     pub(super) fn merge(&mut self, state: u64, python: Vec<Option<Frame>>) -> Vec<Frame> {
         let python = python.into_iter();
-        let Some(merged) = self.stacks.remove(&state) else { return python.flatten().collect() };
-        let mut python = python.rev();
+        match self.stacks.remove(&state) {
+            Some(merged) => self.frames(merged, &mut python.rev()),
+            None => python.flatten().collect(),
+        }
+    }
+
+    /// `python` outermost first, the result innermost first.
+    fn frames(&mut self, merged: Vec<Merged>, python: &mut dyn Iterator<Item = Option<Frame>>) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::with_capacity(merged.len());
         for step in merged {
             match step {

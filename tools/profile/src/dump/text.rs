@@ -43,7 +43,7 @@ fn write_process(out: &mut String, process: &ProcessDump, options: TextOptions) 
         writeln!(out)?;
         write_thread(out, thread, process, options)?;
     }
-    if process.threads.is_empty() {
+    if process.threads.iter().all(ThreadDump::is_foreign) {
         writeln!(out, "\nNo thread runs Python")?;
     }
     match process.other_threads {
@@ -84,7 +84,9 @@ fn write_thread(
     if !state.is_empty() {
         write!(out, " {state}")?;
     }
-    if process.interpreters.len() > 1 {
+    if thread.is_foreign() {
+        write!(out, "{}runs no Python", if state.is_empty() { "" } else { ", " })?;
+    } else if process.interpreters.len() > 1 {
         write!(out, ", interpreter {}", thread.interpreter)?;
     }
     writeln!(out)?;
@@ -92,6 +94,7 @@ fn write_thread(
         write_frame(out, frame, &process.folder, options)?;
     }
     match (thread.frames.is_empty(), thread.torn) {
+        (true, false) if thread.is_foreign() => writeln!(out, "    (no native frame)"),
         (true, true) => writeln!(out, "    (its stack changes too fast to be read whole)"),
         (true, false) => writeln!(out, "    (no Python frame)"),
         (false, true) => {

@@ -70,33 +70,12 @@ impl Trace<'_> {
             };
             self.close(&mut open, common, pid, tid, now)?;
             for slice in &wanted[common..] {
-                self.open(*slice, pid, tid, segment.from)?;
+                self.border("B", *slice, pid, tid, segment.from)?;
             }
             open = wanted;
             now = segment.until;
         }
         self.close(&mut open, 0, pid, tid, now)
-    }
-
-    fn open(&mut self, slice: Slice, pid: u32, tid: u32, tick: Tick) -> io::Result<()> {
-        let ts = self.micros(tick);
-        let event = match slice {
-            Slice::Waiting(name) => {
-                json!({"ph": "B", "name": name, "cat": "waiting", "pid": pid, "tid": tid, "ts": ts})
-            }
-            Slice::Frame(frame) => {
-                let frame = &self.stacks.frames[frame as usize];
-                let args = match frame.file.is_empty() {
-                    true => json!({}),
-                    false => json!({"file": frame.file, "line": frame.line}),
-                };
-                json!({
-                    "ph": "B", "name": frame.name, "cat": category(frame),
-                    "pid": pid, "tid": tid, "ts": ts, "args": args,
-                })
-            }
-        };
-        self.event(&event)
     }
 
     /// Ends the innermost slices until only `left` are open.
@@ -108,12 +87,35 @@ impl Trace<'_> {
         tid: u32,
         tick: Tick,
     ) -> io::Result<()> {
-        let ts = self.micros(tick);
         while open.len() > left {
-            open.pop();
-            self.event(&json!({"ph": "E", "pid": pid, "tid": tid, "ts": ts}))?;
+            if let Some(slice) = open.pop() {
+                self.border("E", slice, pid, tid, tick)?;
+            }
         }
         Ok(())
+    }
+
+    /// A slice begins (`B`) or ends (`E`). Its end says again which one it is: speedscope matches ends by that.
+    fn border(&mut self, phase: &str, slice: Slice, pid: u32, tid: u32, tick: Tick) -> io::Result<()> {
+        let ts = self.micros(tick);
+        let mut event = match slice {
+            Slice::Waiting(name) => json!({"ph": phase, "name": name, "cat": "waiting"}),
+            Slice::Frame(frame) => {
+                let frame = &self.stacks.frames[frame as usize];
+                let mut event = json!({"ph": phase, "name": frame.name, "cat": category(frame)});
+                if !frame.file.is_empty() {
+                    event["args"] = match frame.line {
+                        0 => json!({"file": frame.file}),
+                        line => json!({"file": frame.file, "line": line}),
+                    };
+                }
+                event
+            }
+        };
+        event["pid"] = pid.into();
+        event["tid"] = tid.into();
+        event["ts"] = ts.into();
+        self.event(&event)
     }
 
     /// A counter of memory for each process.

@@ -31,7 +31,7 @@ use content::Content;
 
 /// Writes the recording to `out`.
 ///
-/// A page shows its own frames: of `options.stacks`, it takes mode, `idle` and `threads` for what it opens with.
+/// Mode, `idle` and `threads` are what a page opens with; its reader can choose others.
 ///
 /// Errors: those of the recording; `nothing-to-export` when the options leave out everything that there is;
 /// `cannot-write` when `out` fails.

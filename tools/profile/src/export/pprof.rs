@@ -18,6 +18,9 @@ use super::protobuf::Message;
 use super::stacks::{Shape, StackId, Stacks};
 use super::time_line::is_running;
 
+/// Number of the one mapping, which stands for the program.
+const PROGRAM: u64 = 1;
+
 /// Writes the file.
 pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let mut stacks = Stacks::new(content, Shape::Bare);
@@ -60,6 +63,14 @@ fn profile(
         sample.message(3, &text_label(&mut strings, "state", state.word()));
         profile.message(2, &sample);
     }
+    // Without it pprof complains that it does not know the program; it also says that nothing is left to look up.
+    let mut program = Message::default();
+    program.number(1, PROGRAM);
+    program.number(5, strings.of(header.command.first().map_or("", String::as_str)));
+    for has in [7, 8, 9, 10] {
+        program.number(has, 1);
+    }
+    profile.message(3, &program);
     locations(stacks, &mut strings, &mut profile);
     // The program starts at the recording's start; what was cut away shortens the time that is shown.
     profile.number(9, header.start_unix_ns.saturating_add(content.from.saturating_mul(header.interval_ns)));
@@ -83,7 +94,7 @@ fn locations(stacks: &Stacks<'_>, strings: &mut Strings, profile: &mut Message) 
             let mut function = Message::default();
             function.number(1, next);
             function.number(2, strings.of(&frame.name));
-            function.number(3, strings.of(&frame.name));
+            // No name of the system (3): pprof would take it for one of C++ and cut `<module>` out of it.
             function.number(4, strings.of(&frame.file));
             function.number(5, u64::from(stacks.first_line(index)));
             profile.message(5, &function);
@@ -94,6 +105,7 @@ fn locations(stacks: &Stacks<'_>, strings: &mut Strings, profile: &mut Message) 
         line.number(2, u64::from(frame.line));
         let mut location = Message::default();
         location.number(1, u64::from(index) + 1);
+        location.number(2, PROGRAM);
         location.message(4, &line);
         profile.message(4, &location);
     }

@@ -16,6 +16,9 @@ pub(super) type FrameId = u32;
 /// Number of a stack; 0 is the empty one.
 pub(super) type StackId = u32;
 
+/// Name of the frame that stands for the collector.
+pub(super) const COLLECTOR: &str = "<GC>";
+
 /// What a frame stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FrameKind {
@@ -110,7 +113,7 @@ impl<'c> Stacks<'c> {
             node => self.above(root, node),
         };
         if run.gc && (self.content.options.stacks.gc || self.shape == Shape::Calls) {
-            let name = "<GC>".to_owned();
+            let name = COLLECTOR.to_owned();
             let frame = self.frame(Frame { name, file: String::new(), line: 0, kind: FrameKind::Collector });
             stack = self.push(stack, frame);
         }

@@ -15,7 +15,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use naja_cpython::memory::LiveProcess;
-use naja_cpython::reader::StackReader;
+use naja_cpython::reader::{Frame, StackReader};
 use naja_native::modules::{ModuleFile, ModuleFiles};
 use naja_native::pause::Pauser;
 use naja_native::stack::{COPY_BYTES_FIRST, COPY_BYTES_MAX, Registers, StackCopy, UNKNOWN};
@@ -97,6 +97,14 @@ impl Loops {
                 list.push(range);
             }
         }
+        // The symbols of a stripped file name the part alone that begins the loop: in some builds (Debian's 3.14 and
+        // 3.15) that is one kilobyte, and all instructions are elsewhere.
+        let moved: Vec<_> = loops.whole.iter().flat_map(|range| file.moved_parts(range)).collect();
+        for range in moved {
+            if !loops.whole.contains(&range) {
+                loops.whole.push(range);
+            }
+        }
         loops
     }
 
@@ -167,14 +175,16 @@ impl NativeProcess {
         }
     }
 
-    /// Samples one thread: its Python frames through `reader`, where it has the thread state `state`, and its native
-    /// functions. Gives the merged stack, outermost first, to be [given back](NativeShared::take_back); `None` where the thread could neither be paused nor was
-    /// blocked, and nothing was read.
+    /// Samples one thread: its Python frames through `reader`, and its native functions. `states` are its thread states,
+    /// outermost first: none of a thread that runs no Python, several where it is in several interpreters.
+    ///
+    /// Gives the merged stack, outermost first, to be [given back](NativeShared::take_back); `None` where the thread
+    /// could neither be paused nor was blocked, and nothing was read.
     pub(crate) fn sample(
         &mut self,
         memory: &LiveProcess,
         reader: &mut StackReader,
-        (state, tid): (u64, u32),
+        (states, tid): (&[u64], u32),
         activity: Activity,
         shared: &mut NativeShared,
     ) -> Option<Vec<Merged>> {
@@ -192,7 +202,7 @@ impl NativeProcess {
             let mut is_read = false;
             let mut copy = |at: Registers, copy_bytes: usize| {
                 registers = Some(at).filter(|at| stack.fill(pid, at.sp, copy_bytes).is_ok());
-                is_read = reader.sample_thread(memory, state);
+                is_read = states.iter().all(|state| reader.sample_thread(memory, *state));
             };
             let read_blocked = is_blocked && thread.read_while_blocked(&mut copy);
             if !read_blocked && pauser.pause(tid, &mut |at| copy(at, thread.copy_bytes)).is_err() {
@@ -228,7 +238,7 @@ impl NativeProcess {
         shared.figures.stacks += 1;
         shared.figures.blocked += u64::from(was_blocked);
         self.refresh(shared);
-        self.merge(reader, state, end, shared);
+        self.merge(reader, states, end, shared);
         Some(std::mem::take(&mut shared.merged))
     }
 
@@ -239,13 +249,30 @@ impl NativeProcess {
         }
     }
 
-    fn merge(&self, reader: &StackReader, state: u64, end: End, shared: &mut NativeShared) {
+    fn merge(&self, reader: &StackReader, states: &[u64], end: End, shared: &mut NativeShared) {
         let kind = |address: u64| match &self.interpreter {
             Some((_, loops, bias)) => loops.kind(address.wrapping_sub(*bias)),
             None => Kind::Other,
         };
-        let python = reader.threads().iter().find(|thread| thread.state == state);
-        let python = python.map(|thread| thread.frames.as_slice()).unwrap_or_default();
+        let frames = |state: &u64| {
+            let thread = reader.threads().iter().find(|thread| thread.state == *state);
+            thread.map(|thread| thread.frames.as_slice()).unwrap_or_default()
+        };
+        let joined: Vec<Frame>;
+        let python: &[Frame] = match states {
+            [] => &[],
+            [only] => frames(only),
+            several => {
+                // Whatever an interpreter runs first was entered from C.
+                let mark = |(place, frame): (usize, &Frame)| Frame {
+                    entered: frame.entered || place == 0,
+                    ..*frame
+                };
+                joined =
+                    several.iter().flat_map(|state| frames(state).iter().enumerate().map(mark)).collect();
+                &joined
+            }
+        };
         shared.merged.clear();
         match merge(&shared.addresses, end, &kind, python, &mut shared.merged) {
             Fit::Whole => {}

@@ -57,13 +57,23 @@ pub struct PageInput {
     pub start: PageStart,
 }
 
-/// What a page opens with, where that is not what it would choose itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a page opens with and offers, where that is not what it would choose itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageStart {
     /// The flame graph has a part for each thread.
     pub by_thread: bool,
     /// States that are counted; empty for the page's own choice.
     pub states: Vec<State>,
+    /// Samples tell the lines of a function apart; where they do not, the page offers nothing that needs it.
+    pub lines: bool,
+    /// Files have their whole paths.
+    pub whole_paths: bool,
+}
+
+impl Default for PageStart {
+    fn default() -> PageStart {
+        PageStart { by_thread: false, states: Vec::new(), lines: true, whole_paths: false }
+    }
 }
 
 /// The page's data, not yet compressed.
@@ -120,6 +130,8 @@ pub fn encode(mut input: PageInput) -> Vec<u8> {
         "report": input.report,
         "start": {
             "by_thread": input.start.by_thread,
+            "lines": input.start.lines,
+            "whole_paths": input.start.whole_paths,
             "states": input.start.states.iter().map(|state| state.word()).collect::<Vec<_>>(),
         },
         "columns": columns.directory,

@@ -42,13 +42,16 @@ const KEY_HELP = [
   ]],
 ];
 
+/** Keys for what a page without lines does not have. */
+const KEYS_OF_LINES = ["l", "h"];
+
 function showKeys() {
   const dialog = byId("keys");
   dialog.replaceChildren(
     el("div", { class: "bar" }, el("h2", { id: "keys-title" }, "Keys"), el("span", { class: "spacer" }),
       el("button", { type: "button", onclick: () => dialog.close() }, "Close")),
     el("div", { class: "key-groups" }, KEY_HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
-      el("dl", {}, keys.map(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))))),
+      el("dl", {}, keys.filter(([key]) => naja.recording.hasLines || !KEYS_OF_LINES.includes(key)).map(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))))),
   );
   dialog.showModal();
 }
@@ -84,11 +87,11 @@ function listenToKeys(page) {
     g: next("group", "none", "process", "thread"),
     c: next("colour", "kind", "file", "function"),
     r: next("sort", "own", "total", "name"),
-    v: next("list", "functions", "lines", "files"),
-    l: toggle("lines"),
+    v: next("list", "functions", ...(recording.hasLines ? ["lines"] : []), "files"),
+    l: recording.hasLines ? toggle("lines") : null,
     i: toggle("invert"),
     o: toggle("flip"),
-    h: () => page.source.goToHottest(),
+    h: recording.hasLines ? () => page.source.goToHottest() : null,
     z: () => page.flame.showFunction(choices.values.selected),
     "0": () => page.clearFilters(),
     Escape: () => page.clearInnermost(),

@@ -152,6 +152,7 @@ class ProfilePage {
       if (event.key === "Enter") byId("flame-canvas").focus(), this.flame.nextMatch(1);
     });
     for (const name of ["lines", "invert", "flip"]) byId(`${name}-button`).addEventListener("click", () => choices.set({ [name]: !choices.values[name] }));
+    for (const id of ["lines-button", "list-lines", "hottest-button"]) byId(id).hidden = !this.recording.hasLines;
     for (const name of ["group", "colour"]) byId(`${name}-select`).addEventListener("change", (event) => choices.set({ [name]: event.target.value }));
     byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
     byId("theme-button").addEventListener("click", () => theme.toggle());

@@ -47,7 +47,9 @@ class Recording {
     this.functionLine = functions.line;
     this.functionCount = functions.name.length;
     this.fileKind = files.map(kindOfFile);
-    this.fileShort = files.map(shortFile);
+    this.fileShort = this.meta.start.whole_paths ? files : files.map(shortFile);
+    /** Whether samples tell the lines of a function apart. */
+    this.hasLines = this.meta.start.lines;
     this.functionKind = functions.file.map((file, code) => ({ native: 4, task: 5 })[functions.kind[code]] ?? this.fileKind[file]);
   }
 

@@ -121,8 +121,9 @@ class Choices {
       case "group": return word("none", "process", "thread");
       case "colour": return word("kind", "file", "function");
       case "sort": return word("own", "total", "name");
-      case "list": return word("functions", "lines", "files");
-      case "lines": case "invert": case "flip": return text === "true";
+      case "list": return text === "lines" && !recording.hasLines ? undefined : word("functions", "lines", "files");
+      case "lines": return recording.hasLines && text === "true";
+      case "invert": case "flip": return text === "true";
       case "zoom": return /^[-\d.:]*$/.test(text) ? text : undefined;
       case "search": return text;
       default: return undefined;

@@ -43,6 +43,9 @@ function facts(recording) {
   return list;
 }
 
+/** Of several processes so many are named. */
+const NAMES_MAX = 4;
+
 function warningsOf(recording) {
   const { meta } = recording;
   const list = [];
@@ -55,10 +58,22 @@ function warningsOf(recording) {
   if (meta.folded_below_ticks > 0) {
     list.push(`To keep this page small, stacks seen for less than ${formatTime(recording.seconds(meta.folded_below_ticks))} in all are counted at their callers.`);
   }
-  for (const process of meta.processes) {
-    if (process.unobserved) list.push(`Process ${process.pid} (${commandName(process.command)}) was not observed: ${process.unobserved}`);
+  return [...list, ...unobservedOf(meta.processes)];
+}
+
+/** One line for each reason: a program that starts shells would have hundreds otherwise. */
+function unobservedOf(processes) {
+  const byReason = new Map();
+  for (const process of processes) {
+    if (!process.unobserved) continue;
+    const name = `${process.pid} (${commandName(process.command)})`;
+    byReason.set(process.unobserved, [...(byReason.get(process.unobserved) ?? []), name]);
   }
-  return list;
+  return [...byReason].map(([reason, names]) => {
+    if (names.length === 1) return `Process ${names[0]} was not observed: ${reason}`;
+    const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : "";
+    return `${formatCount(names.length)} processes were not observed: ${reason}. They are ${names.slice(0, NAMES_MAX).join(", ")}${more}.`;
+  });
 }
 
 /** Advice lines of the report, which may be texts or objects with a `text`. */

@@ -119,7 +119,7 @@ class Table {
     }[values.list];
     const label = values.list === "files" ? recording.fileShort[file] || kind : recording.functionName[entry.code];
     const title = values.list === "files" ? recording.meta.files[file] : `${recording.functionName[entry.code]}\n${recording.meta.files[file]}`;
-    const beside = values.list === "files" ? `${entry.line ? `hottest line ${entry.line} · ` : ""}${recording.functionName[entry.code]}` : place;
+    const beside = values.list === "files" ? `${entry.line && recording.hasLines ? `hottest line ${entry.line} · ` : ""}${recording.functionName[entry.code]}` : place;
     return el("tr", {
       "data-code": entry.code, "data-line": entry.line, "data-key": `${entry.code}-${entry.line}`, tabindex: -1,
       class: chosen ? "chosen" : null, "aria-selected": chosen ? "true" : null,

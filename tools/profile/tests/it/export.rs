@@ -92,7 +92,7 @@ fn equal_stacks_of_several_generations_are_one() {
 #[test]
 fn a_picture_has_frames_as_wide_as_their_share_and_is_well_formed() {
     let picture = exported(ExportFormat::Svg, StackOptions { idle: true, ..StackOptions::default() });
-    let frames: Vec<&str> = picture.lines().filter(|line| line.starts_with("<g>")).collect();
+    let frames: Vec<&str> = picture.lines().filter(|line| line.starts_with("<g ")).collect();
     let frame = |title: &str, x: &str, y: u32, width: &str| {
         let found = frames.iter().find(|frame| frame.contains(&format!("<title>{title}: "))).expect(title);
         assert!(
@@ -115,6 +115,59 @@ fn a_picture_has_frames_as_wide_as_their_share_and_is_well_formed() {
     // What is not well-formed is shown up to the mistake only.
     assert_eq!(browser.run("return document.querySelectorAll('g > rect').length"), 4);
     assert_eq!(browser.run("return document.querySelector('parsererror') === null"), true);
+}
+
+#[test]
+fn a_picture_can_be_zoomed_and_searched() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.svg");
+    let picture = exported(ExportFormat::Svg, StackOptions { idle: true, ..StackOptions::default() });
+    std::fs::write(&file, picture).unwrap();
+    browser.open(&file);
+    let widths = || {
+        browser.run(
+            "const frames = [...document.querySelectorAll('g')];
+             const all = frames[0].querySelector('rect').getBoundingClientRect().width;
+             return frames.map((frame) => frame.style.display === 'none' ? 0
+               : Math.round(1000 * frame.querySelector('rect').getBoundingClientRect().width / all));",
+        )
+    };
+    let click = |selector: &str| {
+        let place = browser.run(&format!(
+            "const box = document.querySelector('{selector}').getBoundingClientRect();
+             return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]"
+        ));
+        browser.drag(&[(place[0].as_i64().unwrap(), place[1].as_i64().unwrap())]);
+    };
+    let text =
+        |selector: &str| browser.run(&format!("return document.querySelector('{selector}').textContent"));
+    // `all`, the task, `main`, and `memcpy` with 10 of 38 samples.
+    assert_eq!(widths(), serde_json::json!([1000, 1000, 1000, 263]));
+    click("g:last-of-type rect");
+    assert_eq!(widths(), serde_json::json!([1000, 1000, 1000, 1000]));
+    assert_eq!(text("g:last-of-type text"), "memcpy (/lib/libc.so.6:30)");
+    assert!(text(".note").as_str().unwrap().starts_with("memcpy (/lib/libc.so.6:30): 26 %"));
+    assert_eq!(browser.run("return location.hash"), "#zoom=3");
+    click(".link");
+    assert_eq!(widths(), serde_json::json!([1000, 1000, 1000, 263]));
+    browser.keys("/MEMcpy|fetch");
+    assert_eq!(text(".matched"), "100.0 % matched");
+    browser.keys(naja_testkit::browser::key::ESCAPE);
+    assert_eq!(text(".matched"), "");
+    browser.keys("memcpy");
+    assert_eq!(text(".matched"), "26.3 % matched");
+    assert_eq!(browser.run("return document.querySelectorAll('g.hit').length"), 1);
+    // The address holds the view.
+    browser.open_url(&format!("file://{}#zoom=3&search=nothing(", file.display()));
+    browser.run("location.reload()");
+    browser.wait_for("return document.querySelector('.matched')?.textContent === '0.0 % matched'");
+    assert_eq!(widths(), serde_json::json!([1000, 1000, 1000, 1000]));
+    let ground = || browser.run("return getComputedStyle(document.querySelector('.ground')).fill");
+    let light = ground();
+    browser.prefer("prefers-color-scheme", "dark");
+    assert_ne!(ground(), light);
+    assert_eq!(browser.console(), Vec::<String>::new());
 }
 
 #[test]
@@ -145,15 +198,15 @@ fn chrome_slices_go_on_over_a_missed_sample_and_have_the_kind_as_category() {
         "0.0 B task fetch;all",
         "0.0 B python main",
         "10000.0 B native memcpy",
-        "20000.0 E",
+        "20000.0 E native memcpy",
         "20000.0 B waiting waiting for a lock",
-        "40000.0 E",
+        "40000.0 E waiting waiting for a lock",
         "50000.0 B native memcpy",
-        "60000.0 E",
+        "60000.0 E native memcpy",
         "60000.0 B waiting waiting for a lock",
-        "80000.0 E",
-        "80000.0 E",
-        "80000.0 E",
+        "80000.0 E waiting waiting for a lock",
+        "80000.0 E python main",
+        "80000.0 E task fetch;all",
     ];
     assert_eq!(slices, expected);
 }

@@ -1,0 +1,309 @@
+//! `naja test`.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use naja_report::text::Style;
+use naja_system::{Failure, Interrupts, Result, find_upward};
+
+use crate::event::{Event, Order};
+use crate::history::{self, History};
+use crate::progress::Progress;
+use crate::pytest::{Message, Plan, Pytest};
+use crate::view::live::{self, Live, Screen};
+use crate::view::machine;
+
+/// How often a run is looked at when nothing happens in it.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Run the project's own pytest in parallel
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(
+    override_usage = "naja test [OPTIONS] [PATHS AND OPTIONS OF PYTEST]...",
+    before_long_help = "    naja test                    all tests, a worker for each core\n    \
+        naja test -n 4 tests/api     four workers; paths and options are pytest's own\n    \
+        naja test -k login -x        what pytest has works: -k -m --lf --sw --durations …",
+    after_help = "All options of pytest are passed on to it, and those of pytest-xdist are understood: -n --dist --tx \
+        --maxprocesses --max-worker-restart.\nEnds as pytest ends: 0 all passed, 1 some failed, 2 interrupted, \
+        3 internal error, 4 wrong usage, 5 no tests."
+)]
+pub struct TestArguments {
+    /// The interpreter of the project: a path, a version (3.12) or a name (python3.12)
+    #[arg(long, value_name = "PYTHON")]
+    pub python: Option<OsString>,
+
+    /// End a test that takes longer, show the stacks of its threads, and go on with the others
+    ///
+    /// Counts the whole test, with the set-up and tear-down of its fixtures.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+
+    /// What stands on standard output: pytest's own text, or JSON, a line for each test and one for the end
+    ///
+    /// With JSON, pytest writes to standard error. `--junitxml FILE` is pytest's own, and works.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
+
+    /// Leave the terminal to pytest; without it, a line for each worker stands below its output
+    #[arg(long)]
+    pub plain: bool,
+
+    /// What pytest is given: paths, and its own options
+    #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub pytest: Vec<OsString>,
+}
+
+/// What stands on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// What pytest prints
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// What this tool has done by others of the program.
+pub struct Services<'s> {
+    /// The Python stacks of all threads of a process, as text; why not, where they can't be read.
+    pub stacks: &'s dyn Fn(u32) -> String,
+}
+
+/// A length of time from the command line.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
+    Duration::try_from_secs_f64(number)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| format!("`{text}` is not a length of time"))
+}
+
+/// Runs the tests with this interpreter; pytest's exit code.
+///
+/// Errors: those of [`Pytest::start`].
+pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> Result<u8> {
+    // Held before the first thread starts. Ctrl-C reaches pytest by itself; this program waits for what it does then.
+    let interrupts = Interrupts::hold()
+        .map_err(|error| Failure::new("cannot-start", "cannot wait for signals").caused_by(&error))?;
+    let folder = std::env::current_dir().unwrap_or_default();
+    let mut history = warn_of(History::open(&project_of(&folder)));
+    let durations = history.as_ref().and_then(|history| warn_of(history.durations())).unwrap_or_default();
+    let plan = Plan {
+        python: python.to_path_buf(),
+        arguments: options.pytest.clone(),
+        default_workers: Some("auto".to_owned()),
+        is_live: wants_live_view(options),
+        leaves_stdout: options.format == OutputFormat::Json,
+        durations,
+    };
+    let began = Instant::now();
+    let mut run = Run {
+        pytest: Pytest::start(&plan)?,
+        progress: Progress::default(),
+        interrupts,
+        view: plan.is_live.then(|| Live::new(io::stdout())),
+        durations: plan.durations,
+        timeout: options.timeout,
+        format: options.format,
+        began,
+    };
+    let code = run.to_the_end(services)?;
+    let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    match options.format {
+        OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
+        OutputFormat::Text if is_github => say(machine::github_annotations(&run.progress).trim_end()),
+        OutputFormat::Text => {}
+    }
+    if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
+        let kept = history::Run { seconds: began.elapsed().as_secs_f64(), exit_code: code };
+        warn_of(history.keep(&run.progress, kept));
+    }
+    Ok(code)
+}
+
+/// Writes a line of data. A reader that has gone away has seen what it wanted.
+fn say(line: &str) {
+    if !line.is_empty() {
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+}
+
+/// A result that the tests can do without: its failure is told.
+fn warn_of<T>(result: Result<T>) -> Option<T> {
+    result.map_err(|failure| warn(&failure)).ok()
+}
+
+#[expect(clippy::print_stderr, reason = "a command may say what it goes on without")]
+fn warn(failure: &Failure) {
+    eprintln!("warning: {failure}");
+}
+
+/// The folder that holds the project: the nearest one upward with a file that pytest takes for its root, or `.git`.
+fn project_of(folder: &Path) -> PathBuf {
+    ["pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "setup.py", ".git"]
+        .iter()
+        .filter_map(|name| find_upward(folder, name))
+        .filter_map(|found| found.parent().map(Path::to_path_buf))
+        .max_by_key(|folder| folder.components().count())
+        .unwrap_or_else(|| folder.to_path_buf())
+}
+
+/// Whether this program draws below pytest's output. A debugger, or output that is not captured, has the terminal
+/// for itself.
+fn wants_live_view(options: &TestArguments) -> bool {
+    let has = |words: &[&str]| {
+        options.pytest.iter().any(|word| {
+            let word = word.to_string_lossy();
+            words
+                .iter()
+                .any(|one| *one == word || word.strip_prefix(one).is_some_and(|rest| rest.starts_with('=')))
+        })
+    };
+    let needs_the_terminal = [
+        "-s",
+        "--pdb",
+        "--trace",
+        "--pdbcls",
+        "--capture",
+        "--collect-only",
+        "--co",
+        "--help",
+        "--version",
+        "-n0",
+    ];
+    !options.plain
+        && options.format == OutputFormat::Text
+        && io::stdout().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        && !has(&needs_the_terminal)
+}
+
+/// A run of pytest that is being watched.
+struct Run {
+    pytest: Pytest,
+    progress: Progress,
+    interrupts: Interrupts,
+    view: Option<Live<Stdout>>,
+    durations: HashMap<String, f64>,
+    timeout: Option<Duration>,
+    format: OutputFormat,
+    began: Instant,
+}
+
+impl Run {
+    /// Watches pytest until it has ended; its exit code.
+    fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
+        let failed =
+            |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
+        let mut asked = 0;
+        let mut is_open = true;
+        let mut drawn = Instant::now();
+        while is_open {
+            match self.pytest.messages.recv_timeout(TICK) {
+                Ok(Message::Event(event)) => self.take(&event),
+                Ok(Message::Output(bytes)) => self.print(&bytes),
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => is_open = false,
+                Err(RecvTimeoutError::Timeout) => is_open = self.pytest.ended().map_err(failed)?.is_none(),
+            }
+            if let Some(limit) = self.timeout {
+                end_late_tests(&mut self.progress, limit, &mut self.pytest, services);
+            }
+            if asked < 2 && self.interrupts.wait(0) {
+                asked += 1;
+                self.pytest.order(&Order::Stop { count: asked });
+            }
+            if drawn.elapsed() >= TICK {
+                self.draw();
+                drawn = Instant::now();
+            }
+        }
+        let status = self.pytest.wait().map_err(failed)?;
+        // pytest has ended; what it wrote last may still be on its way.
+        while let Ok(message) = self.pytest.messages.recv_timeout(TICK) {
+            match message {
+                Message::Output(bytes) => self.print(&bytes),
+                Message::Event(event) => self.take(&event),
+                Message::End => {}
+            }
+        }
+        if let Some(view) = &mut self.view {
+            // A terminal that is gone shows nothing any more.
+            let _ = view.finish();
+        }
+        Ok(exit_code(status))
+    }
+
+    fn take(&mut self, event: &Event) {
+        self.progress.take(event, Instant::now());
+        if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)
+            && let Some(test) = self.progress.tests.get(*test)
+        {
+            say(&machine::test_line(test));
+        }
+        let (Event::Report { test, worker, .. }, Some(view)) = (event, &mut self.view) else { return };
+        let Some(test) = self.progress.tests.get_mut(*test) else { return };
+        if test.outcome.is_bad() && !std::mem::replace(&mut test.is_told, true) {
+            let lines = live::failure_lines(&test.id, test.outcome, worker, test.text.as_deref(), screen());
+            let _ = view.print((lines.join("\n") + "\n").as_bytes());
+        }
+    }
+
+    fn print(&mut self, bytes: &[u8]) {
+        if let Some(view) = &mut self.view {
+            let _ = view.print(bytes);
+        }
+    }
+
+    fn draw(&mut self) {
+        let left = self.time_left();
+        let Some(view) = &mut self.view else { return };
+        self.pytest.follow_size();
+        let lines = live::lines(&self.progress, screen(), self.began.elapsed(), left, Instant::now());
+        let _ = view.draw(&lines);
+    }
+
+    /// How long the rest should take, by earlier runs; `None` where too little is known.
+    fn time_left(&self) -> Option<Duration> {
+        let workers = self.progress.workers.values().filter(|worker| worker.is_alive).count();
+        let rest: Vec<_> = self.progress.tests.iter().filter(|test| !test.is_over).collect();
+        let known: Vec<f64> = rest.iter().filter_map(|test| self.durations.get(&test.id).copied()).collect();
+        if workers == 0 || known.is_empty() || known.len() * 2 < rest.len() {
+            return None;
+        }
+        // Of those never seen before, the mean of the others is the best guess.
+        let sum = known.iter().sum::<f64>() / known.len() as f64 * rest.len() as f64;
+        Duration::try_from_secs_f64(sum / workers as f64).ok()
+    }
+}
+
+/// The terminal as it is now.
+fn screen() -> Screen {
+    let size = terminal_size::terminal_size_of(io::stdout());
+    let (columns, rows) =
+        size.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
+    Screen { rows, columns, style: Style::of_stdout(Some(columns)) }
+}
+
+/// Ends the workers whose test has run for longer than `limit`, after a look at what they do.
+fn end_late_tests(progress: &mut Progress, limit: Duration, pytest: &mut Pytest, services: &Services<'_>) {
+    for (name, worker) in &mut progress.workers {
+        let is_late = worker.running.is_some_and(|(_, since)| since.elapsed() > limit);
+        // A worker on another host has no process here, and is ended without stacks.
+        if is_late && !std::mem::replace(&mut worker.is_ended, true) {
+            let text = if worker.process == 0 { String::new() } else { (services.stacks)(worker.process) };
+            let reason = format!("it took longer than {} s", limit.as_secs_f64());
+            pytest.order(&Order::Kill { worker: name.clone(), reason, text });
+        }
+    }
+}
+
+/// The exit code of a process as a shell would show it.
+fn exit_code(status: std::process::ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(3);
+    u8::try_from(code).unwrap_or(3)
+}

@@ -1,0 +1,94 @@
+//! What pytest tells this program and what it is told: JSON, one object a line. `front_end.py` is the other end.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that happened in pytest. `test` is an index into the list that [`Event::Collected`] brought.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Collection is over, and these tests are to be run.
+    Collected {
+        /// Node ids, in the order of collection.
+        tests: Vec<String>,
+        /// How many workers there will be.
+        workers: usize,
+        /// The distribution mode, by its name on the command line.
+        mode: String,
+    },
+    /// A worker has been started.
+    Worker {
+        /// Its name: `gw0` and so on.
+        worker: String,
+        /// Its process id; 0 where it runs on another host.
+        process: u32,
+    },
+    /// A worker begins a test.
+    Start {
+        /// The worker's name.
+        worker: String,
+        /// The test.
+        test: usize,
+    },
+    /// A phase of a test has an outcome.
+    Report {
+        /// The worker's name.
+        worker: String,
+        /// The test.
+        test: usize,
+        /// `setup`, `call`, `teardown`, or `???` where the worker died.
+        when: String,
+        /// `passed`, `failed`, `skipped` or `xfailed`.
+        outcome: String,
+        /// How long the phase took, in seconds.
+        seconds: f64,
+        /// What pytest shows of a failure.
+        text: Option<String>,
+        /// The file of the test, below the project's root.
+        #[serde(default)]
+        file: Option<String>,
+        /// The line at which the test begins, counted from 1.
+        #[serde(default)]
+        line: Option<u32>,
+    },
+    /// A test is over; `seconds` is missing where the worker died.
+    Done {
+        /// The worker's name.
+        worker: String,
+        /// The test.
+        test: usize,
+        /// How long the whole test took, in seconds.
+        seconds: Option<f64>,
+    },
+    /// A worker's process has ended.
+    WorkerEnd {
+        /// The worker's name.
+        worker: String,
+        /// Its process id.
+        process: u32,
+        /// Whether it died before its time.
+        crashed: bool,
+    },
+    /// An event of a newer or older package: nothing to do.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Something that pytest is to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum Order {
+    /// Hand out no more tests, as after `count` times Ctrl-C.
+    Stop {
+        /// How often the user has asked.
+        count: u32,
+    },
+    /// End a worker; its test is reported as failed for this reason.
+    Kill {
+        /// The worker's name.
+        worker: String,
+        /// A phrase: `it took longer than 5 s`.
+        reason: String,
+        /// What is shown below the reason: stacks.
+        text: String,
+    },
+}

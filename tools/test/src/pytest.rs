@@ -1,0 +1,166 @@
+//! Starts pytest with naja's plugin, and carries events and orders between the two.
+//!
+//! pytest keeps this program's terminal, process group and environment, but for the variables that name the
+//! line to it, which it removes before the first test. Start at [`Pytest::start`].
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use naja_system::{Failure, Result};
+
+use crate::bundle;
+use crate::event::{Event, Order};
+use crate::view::terminal::{self, Pseudoterminal};
+
+/// What to start.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The interpreter of the project's environment.
+    pub python: PathBuf,
+    /// The words for pytest.
+    pub arguments: Vec<OsString>,
+    /// How many workers there are where neither the command line nor the project's settings say.
+    pub default_workers: Option<String>,
+    /// Whether pytest's output comes as messages, from a terminal of its own, and leaves single tests to this program.
+    pub is_live: bool,
+    /// Whether pytest writes to standard error alone, since standard output is for data.
+    pub leaves_stdout: bool,
+    /// Expected durations of tests in seconds, by node id.
+    pub durations: HashMap<String, f64>,
+}
+
+/// What comes from a running pytest.
+#[derive(Debug)]
+pub enum Message {
+    /// An event.
+    Event(Event),
+    /// Bytes that pytest, or a program that it started, has written to its terminal.
+    Output(Vec<u8>),
+    /// Nothing more will come: pytest has closed its end, or has ended.
+    End,
+}
+
+/// A running pytest.
+pub struct Pytest {
+    child: std::process::Child,
+    orders: File,
+    outer: Option<File>,
+    /// What it tells.
+    pub messages: Receiver<Message>,
+}
+
+impl Pytest {
+    /// Starts pytest.
+    ///
+    /// Errors: those of [`bundle::lay_out`], and `cannot-start` with the system's reason.
+    pub fn start(plan: &Plan) -> Result<Pytest> {
+        let folder = bundle::lay_out()?;
+        let failed = |error: io::Error| {
+            Failure::new("cannot-start", format!("cannot start `{}`", plan.python.display()))
+                .caused_by(&error)
+        };
+        let (events, events_end) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
+        let (orders_end, orders) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
+        let durations = file_of(&plan.durations).map_err(failed)?;
+        let mut command = Command::new(&plan.python);
+        command
+            .arg(folder.join("run_pytest.py"))
+            .args(&plan.arguments)
+            .env("NAJA_TEST_EVENTS", events_end.as_raw_fd().to_string())
+            .env("NAJA_TEST_ORDERS", orders_end.as_raw_fd().to_string())
+            .env("NAJA_TEST_DURATIONS", durations.as_raw_fd().to_string());
+        if let Some(workers) = &plan.default_workers {
+            command.env("NAJA_TEST_WORKERS", workers);
+        }
+        let terminal = plan.is_live.then(Pseudoterminal::new).transpose().map_err(failed)?;
+        if let Some(terminal) = &terminal {
+            let output = || terminal.inner.try_clone().map(Stdio::from).map_err(failed);
+            command.stdout(output()?).stderr(output()?).env("NAJA_TEST_VIEW", "live");
+        }
+        if plan.leaves_stdout {
+            let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(failed)?;
+            command.stdout(Stdio::from(stderr));
+        }
+        let child = command.spawn().map_err(failed)?;
+        // What the command holds of the terminal must be closed: its end is the end of pytest's output.
+        drop((command, events_end, orders_end));
+        let (sender, messages) = channel();
+        let outer = terminal.map(|terminal| terminal.outer);
+        if let Some(outer) = &outer {
+            let outer = outer.try_clone().map_err(failed)?;
+            let sender = sender.clone();
+            std::thread::spawn(move || read_output(outer, &sender));
+        }
+        std::thread::spawn(move || read_events(events, &sender));
+        Ok(Pytest { child, orders: File::from(orders), messages, outer })
+    }
+
+    /// Gives pytest's terminal the size of this program's.
+    pub fn follow_size(&self) {
+        if let Some(outer) = &self.outer {
+            // A size that can't be asked for or set stays as it is.
+            let _ = terminal::follow_size(outer);
+        }
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it what to do. One that has ended is told nothing.
+    pub fn order(&mut self, order: &Order) {
+        let mut line = serde_json::to_vec(order).expect("an order is plain data");
+        line.push(b'\n');
+        // A pytest that has ended has no use for it, and its end is noticed elsewhere.
+        let _ = self.orders.write_all(&line);
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+}
+
+/// Passes on events until there are no more.
+fn read_events(events: OwnedFd, sender: &Sender<Message>) {
+    for line in BufReader::new(File::from(events)).split(b'\n') {
+        let Ok(line) = line else { break };
+        let event = serde_json::from_slice(&line).unwrap_or(Event::Unknown);
+        if sender.send(Message::Event(event)).is_err() {
+            return;
+        }
+    }
+    // Whoever received the messages may be gone, and needs no end then.
+    let _ = sender.send(Message::End);
+}
+
+/// Passes on what is written to the terminal until nobody has it open any more.
+fn read_output(mut outer: File, sender: &Sender<Message>) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = outer.read(&mut bytes) {
+        if sender.send(Message::Output(bytes[..count].to_vec())).is_err() {
+            return;
+        }
+    }
+}
+
+/// The durations as JSON in a file without a name that the child inherits.
+fn file_of(durations: &HashMap<String, f64>) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    serde_json::to_writer(&mut file, durations)?;
+    file.rewind()?;
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
+    Ok(file)
+}
