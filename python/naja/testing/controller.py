@@ -384,7 +384,7 @@ class Controller:
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
-            worker=node.gateway.id if node is not None else None,
+            worker=node.gateway.id if node is not None else "main",
             test=test,
             when=report.when,
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,

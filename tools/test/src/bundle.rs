@@ -21,10 +21,12 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
+    "evidence.py",
     "front_end.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "session_fixtures.py",
     "work_queue.py",
     "worker.py",
 );
