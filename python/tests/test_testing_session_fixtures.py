@@ -579,7 +579,7 @@ def test_what_a_set_up_prints_logs_and_warns_of_belongs_to_the_first_test(projec
 
 
 def test_output_of_an_unsafe_trial_is_not_seen(project):
-    body = "print('printed'); import logging, warnings; logging.error('logged'); warnings.warn('warned')\nyield os.pipe()"
+    body = "import logging, warnings\nprint('printed')\nlogging.error('logged')\nwarnings.warn('warned')\nyield os.pipe()"
     project.write(conftest=with_thing(body), test_it=TESTS.replace("pass", "assert number != 0"))
     project.run("-s", code=1)
     printed = project.output.count("printed")
