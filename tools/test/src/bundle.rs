@@ -21,6 +21,7 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
+    "evidence.py",
     "fork_safety.py",
     "fresh.py",
     "front_end.py",
@@ -29,6 +30,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "run_pytest.py",
     "scheduling.py",
     "sent_tree.py",
+    "session_fixtures.py",
     "work_queue.py",
     "worker.py",
     "xdist_hooks.py",
