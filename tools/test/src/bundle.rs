@@ -21,15 +21,22 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
+    "evidence.py",
+    "fork_safety.py",
+    "fresh.py",
     "front_end.py",
+    "hosts.py",
     "per_thread.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "sent_tree.py",
+    "session_fixtures.py",
     "thread_safety.py",
     "threads.py",
     "work_queue.py",
     "worker.py",
+    "xdist_hooks.py",
 );
 
 /// The folder that holds the package's files, made where it is not there yet.
