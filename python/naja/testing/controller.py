@@ -71,7 +71,7 @@ class Controller:
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
         self.verbose = getattr(config.option, "verbose", 0)
-        self.nodes, self.failures, self.crashes = [], 0, 0
+        self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
         self.interrupts = 0
 
@@ -121,7 +121,7 @@ class Controller:
         if self.raised is not None:
             raise self.raised
         if self.stop_reason:
-            raise session.Failed(self.stop_reason)
+            raise (session.Interrupted if session.shouldstop else session.Failed)(self.stop_reason)
         return True
 
     def _plan(self, items):
@@ -386,12 +386,11 @@ class Controller:
             file=report.location[0],
             line=None if report.location[1] is None else report.location[1] + 1,
         )
-        if report.failed:
-            self.failures += 1
-            most = self.config.getvalue("maxfail")
-            if most and self.failures >= most and not self.stop_reason:
-                self.stop_reason = f"stopping after {self.failures} failures"
-                self._stop_handing_out()
+        # pytest itself counts failures for `--maxfail`, and `--stepwise` and plugins stop a session in this way.
+        session = self.session
+        if (session.shouldfail or session.shouldstop) and not self.stop_reason:
+            self.stop_reason = str(session.shouldfail or session.shouldstop)
+            self._stop_handing_out()
 
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
