@@ -387,7 +387,9 @@ class Controller:
                 self.summary = f"maximum crashed workers reached: {most}"
             self._line("\n" + self.summary)
             self._stop_handing_out()
-        elif not self._is_stopping() and node.queue.has_pending():
+        # A fork costs milliseconds. So that what is said does not depend on who was first, it is made even where the
+        # others have begun all that is left.
+        elif not self._is_stopping() and (self.fresh is None or node.queue.has_pending()):
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
             self._start(node.slot)
 

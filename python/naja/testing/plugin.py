@@ -1,14 +1,17 @@
-"""The pytest plugin: its options, fixtures and marks, under the names that pytest's users have from xdist."""
+"""The pytest plugin: its options, fixtures and marks, under the names that pytest's users have from xdist.
+
+Where naja is installed, every pytest loads this file (`entry.py`): what only a run with workers needs is imported then.
+"""
 
 import os
 from types import SimpleNamespace
 
 import pytest
 
-from . import fresh, hosts, scheduling, xdist_hooks
-from .controller import Controller
+from . import xdist_hooks
 from .front_end import FrontEnd
-from .worker import testrun_uid, worker_id  # noqa: F401, pytest finds fixtures here
+
+MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
 
 
 def _worker_count(text):
@@ -40,7 +43,7 @@ def pytest_addoption(parser):
     group.addoption(
         "--dist",
         dest="naja_mode",
-        choices=scheduling.MODES,
+        choices=MODES,
         default="no",
         help="Which tests go together: load (any to any worker), loadscope, loadfile, loadgroup, worksteal, each, no.",
     )
@@ -78,6 +81,8 @@ def pytest_configure(config):
         config.option.naja_workers = _worker_count(front_end.default_workers)
     settings = _settings(config, front_end)
     if settings is not None:
+        from .controller import Controller
+
         config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
@@ -106,6 +111,8 @@ def _settings(config, front_end):
     if option.usepdb:
         raise pytest.UsageError("--pdb is incompatible with distributing tests; try using -n0 or -nno.")
     if specs is not None:
+        from . import hosts
+
         hosts.check(config, specs)
     restarts = option.naja_most_restarts
     return SimpleNamespace(
@@ -133,7 +140,25 @@ def cores():
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     if config.option.naja_mode == "loadgroup" and not hasattr(config, "workerinput"):
+        from .worker import group_name
+
         for item in items:
-            name = scheduling.group_name(item)
+            name = group_name(item)
             if name is not None:
                 item._nodeid = f"{item.nodeid}@{name}"
+
+
+@pytest.fixture(scope="session")
+def worker_id(request):
+    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
+    from . import worker
+
+    return worker.name_of_worker(request.config)
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request):
+    """A text that all workers of this run share, and no other run."""
+    from . import worker
+
+    return worker.name_of_run(request.config)

@@ -2,8 +2,6 @@
 
 from .worker import group_name
 
-MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
-
 # A worker takes about this part of what would be its share of the rest at a time: large at first, so that fixtures of
 # a module are set up in few workers; single tests at last, so that all workers end together.
 _PARTS = 6
