@@ -17,6 +17,7 @@ import uuid
 import pytest
 
 from . import scheduling
+from .session_fixtures import SessionFixtures
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
@@ -186,9 +187,11 @@ class Controller:
         factory = getattr(self.config, "_tmp_path_factory", None)
         if factory is not None:
             factory.getbasetemp()  # workers make theirs below it
-        gc.collect()
-        gc.freeze()
+        self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            self.session_fixtures.set_up(self.queues[0].units, self.workers)
+            gc.collect()
+            gc.freeze()
             for slot in range(self.workers):
                 self._start(slot)
             while any(node.is_open for node in self.nodes):
@@ -200,6 +203,9 @@ class Controller:
             gc.unfreeze()
             self._kill_all()
             self.selector.close()
+            report = self.session_fixtures.tear_down()
+            if report is not None:
+                self._give_report(None, len(self.session.items) - 1, report)
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
@@ -278,6 +284,7 @@ class Controller:
             try:
                 self._forget_siblings()
                 reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
+                self.session_fixtures.inherit()
                 Worker(self.session, node.queue, place, reporter).run()
                 status = 0
             except KeyboardInterrupt:
@@ -436,7 +443,7 @@ class Controller:
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
-            worker=node.gateway.id,
+            worker=node.gateway.id if node is not None else "main",
             test=test,
             when=report.when,
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
@@ -538,6 +545,10 @@ class Controller:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
         for line in self.fresh.summary_lines() if self.fresh is not None else ():
             terminalreporter.write_line(line)
+
+    def _tell(self, text):
+        if self.verbose > 0:
+            self._line(text)
 
     def _line(self, text):
         if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
