@@ -169,9 +169,8 @@ class Controller:
         else:
             # Hosts are all tried, since one that cannot be reached leaves its tests to another.
             workers = workers if self.settings.specs else max(1, min(workers, len(units)))
-            times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
-            self.queues = [WorkQueue(units, len(items), workers, times)]
-        self.workers = workers
+            self.queues = [self._queue(units, workers, seconds)]
+        self.workers, self.seconds = workers, seconds
         self._line(f"created: {workers}/{workers} worker{'' if workers == 1 else 's'}")
         count = len(items)
         self._line(f"{workers} worker{'' if workers == 1 else 's'} [{count} item{'' if count == 1 else 's'}]")
@@ -179,6 +178,21 @@ class Controller:
             self._line("")
             self._line(f"scheduling tests via {_scheduler_name(mode)}")
         self.front_end.send("collected", tests=[item.nodeid for item in items], workers=workers, mode=mode)
+
+    def _queue(self, units, workers, seconds):
+        times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
+        return WorkQueue(units, len(self.session.items), workers, times)
+
+    def _set_up_fixtures(self):
+        """Sets up what workers can inherit, and keeps together what needs a fixture that one worker alone can have."""
+        if self.fresh is not None:  # nothing is inherited there
+            return
+        units = self.queues[0].units
+        self.session_fixtures.set_up(units, self.workers)
+        groups = self.session_fixtures.of_one_worker()
+        if groups and self.settings.mode != "each":
+            units = scheduling.with_one_worker(units, groups, self.settings.mode)
+            self.queues = [self._queue(units, self.workers, self.seconds)]
 
     def _run(self):
         self.selector = selectors.DefaultSelector()
@@ -189,7 +203,7 @@ class Controller:
             factory.getbasetemp()  # workers make theirs below it
         self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
-            self.session_fixtures.set_up(self.queues[0].units, self.workers)
+            self._set_up_fixtures()
             gc.collect()
             gc.freeze()
             for slot in range(self.workers):
