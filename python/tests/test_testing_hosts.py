@@ -111,6 +111,13 @@ def test_a_variable_and_a_folder_of_a_local_worker_are_its_own(newest, tmp_path)
     assert counts(done) == {"passed": 1}
 
 
+def test_a_python_that_is_not_there_leaves_its_tests_to_the_others(newest, tmp_path):
+    project(tmp_path, test_it=TWENTY)
+    done = newest.run(tmp_path, "--dist=load", "--tx=popen//python=/no/such/python", "--tx=popen")
+    assert "gw0 did not take part: popen//python=/no/such/python cannot be reached" in done.stdout, done.stdout
+    assert counts(done) == {"passed": 20}
+
+
 def test_a_host_gets_the_tree_and_runs_the_tests_with_its_own_python(middle, oldest, sshd, tmp_path):
     python = oldest.as_one_command(tmp_path)
     folder = tmp_path / "project"

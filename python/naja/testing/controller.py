@@ -185,8 +185,6 @@ class Controller:
 
     def _set_up_fixtures(self):
         """Sets up what workers can inherit, and keeps together what needs a fixture that one worker alone can have."""
-        if self.fresh is not None:  # nothing is inherited there
-            return
         units = self.queues[0].units
         self.session_fixtures.set_up(units, self.workers)
         groups = self.session_fixtures.of_one_worker()
@@ -203,7 +201,8 @@ class Controller:
             factory.getbasetemp()  # workers make theirs below it
         self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
-            self._set_up_fixtures()
+            if self.fresh is None:  # only a fork can inherit them
+                self._set_up_fixtures()
             gc.collect()
             gc.freeze()
             for slot in range(self.workers):

@@ -107,8 +107,8 @@ class _Replies:
 class FreshWorkers:
     """Starts workers in new interpreters for a `Controller`, and answers what they ask."""
 
-    def __init__(self, controller, specs, hosts=None):
-        self.controller, self.config, self.hosts = controller, controller.config, hosts
+    def __init__(self, controller, specs, hosts=None, reason=None):
+        self.controller, self.config, self.hosts, self.reason = controller, controller.config, hosts, reason
         self.specs = [Spec(text) for text in specs]
         self.ids = None
         self.told, self.left, self.unreached = set(), [], []
@@ -326,8 +326,9 @@ class FreshWorkers:
         _call(self.config, "pytest_testnodedown", node=node, error=error)
 
     def summary_lines(self):
-        """A line for each worker that did not take part."""
-        return [f"{node.gateway.id} did not take part: {reason}" for node, reason in self.unreached]
+        """A line for each worker that did not take part, and why none was forked where nothing has told that yet."""
+        told = [f"workers were new interpreters: {self.reason}"] if self.reason and self.controller.front_end.is_live else []
+        return told + [f"{node.gateway.id} did not take part: {reason}" for node, reason in self.unreached]
 
 
 def plan(controller):
@@ -342,7 +343,7 @@ def plan(controller):
         return None
     controller._line(f"workers are new interpreters, which takes longer to start: {reason}")
     controller.front_end.send("fresh", reason=reason)
-    return FreshWorkers(controller, ["popen"] * settings.workers)
+    return FreshWorkers(controller, ["popen"] * settings.workers, reason=reason)
 
 
 def _start_process(node, spec, is_this_interpreter):
