@@ -217,7 +217,7 @@ mod tests {
         let (dropins, programs) = (tools(&checkout), program_tools(&checkout));
         let (dropins, programs) = (dropins.expect("they are there"), programs.expect("they are there"));
         assert!(dropins.contains(&"dates".to_owned()) && !dropins.contains(&"profile".to_owned()));
-        assert_eq!(programs, ["profile"]);
+        assert_eq!(programs, ["profile", "test"]);
         let budget = budget_minutes(&checkout.at("tools/profile")).expect("it has one");
         assert!(budget > 0.0);
     }

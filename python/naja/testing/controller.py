@@ -172,9 +172,8 @@ class Controller:
         else:
             # Hosts are all tried, since one that cannot be reached leaves its tests to another.
             workers = workers if self.settings.specs else max(1, min(workers, len(units)))
-            times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
-            self.queues = [WorkQueue(units, len(items), workers, times)]
-        self.workers = workers
+            self.queues = [self._queue(units, workers, seconds)]
+        self.workers, self.seconds = workers, seconds
         self._line(f"created: {workers}/{workers} worker{'' if workers == 1 else 's'}")
         count = len(items)
         self._line(f"{workers} worker{'' if workers == 1 else 's'} [{count} item{'' if count == 1 else 's'}]")
@@ -184,6 +183,19 @@ class Controller:
         for line in self.threads.lines(self.verbose) if self.threads else ():
             self._line(line)
         self.front_end.send("collected", tests=[item.nodeid for item in items], workers=workers, mode=mode)
+
+    def _queue(self, units, workers, seconds):
+        times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
+        return WorkQueue(units, len(self.session.items), workers, times)
+
+    def _set_up_fixtures(self):
+        """Sets up what workers can inherit, and keeps together what needs a fixture that one worker alone can have."""
+        units = self.queues[0].units
+        self.session_fixtures.set_up(units, self.workers)
+        groups = self.session_fixtures.of_one_worker()
+        if groups and self.settings.mode != "each":
+            units = scheduling.with_one_worker(units, groups, self.settings.mode)
+            self.queues = [self._queue(units, self.workers, self.seconds)]
 
     def _run(self):
         self.selector = selectors.DefaultSelector()
@@ -195,7 +207,7 @@ class Controller:
         self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
             if self.fresh is None:  # only a fork can inherit them
-                self.session_fixtures.set_up(self.queues[0].units, self.workers)
+                self._set_up_fixtures()
             gc.collect()
             gc.freeze()
             for slot in range(self.workers):
@@ -407,7 +419,9 @@ class Controller:
                 self.summary = f"maximum crashed workers reached: {most}"
             self._line("\n" + self.summary)
             self._stop_handing_out()
-        elif not self._is_stopping() and (node.queue.has_pending() or (self.threads and self.threads.again[node.slot])):
+        # A fork costs milliseconds. So that what is said does not depend on who was first, it is made even where the
+        # others have begun all that is left.
+        elif not self._is_stopping() and (self.fresh is None or node.queue.has_pending()):
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
             self._start(node.slot)
 

@@ -19,6 +19,8 @@ _THREAD_ENDS_S = 0.2
 # Devices without a position or an end: a fixture may keep them open.
 _HARMLESS_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 _WATCHED_SIGNALS = ("SIGINT", "SIGTERM", "SIGCHLD", "SIGALRM")
+# What stands in a reason when two processes cannot do the same at one time, whether forked or not.
+ONE_AT_A_TIME = "which one process at a time can have"
 _WORKER_NAMES = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
 
 
@@ -226,12 +228,19 @@ def _temporary(arguments):
     return f"it made {path}, to which tests of all workers would write", path
 
 
+def _bind(arguments):
+    address = arguments[1]
+    if isinstance(address, tuple) and len(address) > 1 and address[1]:
+        return f"it takes port {address[1]}, {ONE_AT_A_TIME}", None
+    return "it bound a socket to an address", None
+
+
 def _always(sentence):
     return lambda arguments: (sentence, None)
 
 
 _EVENTS = {
-    "socket.bind": _always("it bound a socket to an address"),
+    "socket.bind": _bind,
     "socket.connect": _always("it connected to another process"),
     "subprocess.Popen": _process,
     "os.posix_spawn": _process,

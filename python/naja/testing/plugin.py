@@ -1,15 +1,17 @@
-"""The pytest plugin: its options, fixtures and marks, under the names that pytest's users have from xdist."""
+"""The pytest plugin: its options, fixtures and marks, under the names that pytest's users have from xdist.
+
+Where naja is installed, every pytest loads this file (`entry.py`): what only a run with workers needs is imported then.
+"""
 
 import os
 from types import SimpleNamespace
 
 import pytest
 
-from . import fresh, hosts, scheduling, xdist_hooks
-from .controller import Controller
+from . import xdist_hooks
 from .front_end import FrontEnd
-from .worker import testrun_uid, worker_id  # noqa: F401, pytest finds fixtures here
-from .threads import count_of
+
+MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
 
 
 def _worker_count(text):
@@ -21,6 +23,8 @@ def _worker_count(text):
 
 def _thread_count(text):
     """The value of `--tests-per-worker`: a number from 1 on, or `auto`."""
+    from .threads import count_of
+
     return count_of(text)
 
 
@@ -46,7 +50,7 @@ def pytest_addoption(parser):
     group.addoption(
         "--dist",
         dest="naja_mode",
-        choices=scheduling.MODES,
+        choices=MODES,
         default="no",
         help="Which tests go together: load (any to any worker), loadscope, loadfile, loadgroup, worksteal, each, no.",
     )
@@ -90,6 +94,8 @@ def pytest_configure(config):
         config.option.naja_workers = _worker_count(front_end.default_workers)
     settings = _settings(config, front_end)
     if settings is not None:
+        from .controller import Controller
+
         config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
@@ -122,6 +128,8 @@ def _settings(config, front_end):
     if specs is not None:
         if (option.naja_tests_per_worker or 1) > 1:
             raise pytest.UsageError("--tests-per-worker is for forked workers; hosts of --tx run one test at a time.")
+        from . import hosts
+
         hosts.check(config, specs)
     restarts = option.naja_most_restarts
     return SimpleNamespace(
@@ -150,7 +158,25 @@ def cores():
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     if config.option.naja_mode == "loadgroup" and not hasattr(config, "workerinput"):
+        from .worker import group_name
+
         for item in items:
-            name = scheduling.group_name(item)
+            name = group_name(item)
             if name is not None:
                 item._nodeid = f"{item.nodeid}@{name}"
+
+
+@pytest.fixture(scope="session")
+def worker_id(request):
+    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
+    from . import worker
+
+    return worker.name_of_worker(request.config)
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request):
+    """A text that all workers of this run share, and no other run."""
+    from . import worker
+
+    return worker.name_of_run(request.config)

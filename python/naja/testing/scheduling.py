@@ -2,8 +2,6 @@
 
 from .worker import group_name
 
-MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
-
 # A worker takes about this part of what would be its share of the rest at a time: large at first, so that fixtures of
 # a module are set up in few workers; single tests at last, so that all workers end together.
 _PARTS = 6
@@ -56,3 +54,24 @@ def _chunks(count, workers, seconds):
         chunks.append(rest[begin : begin + size])
         begin += size
     return first + chunks
+
+
+def joined(groups):
+    """Lists of tests, of which those that have a test in common have become one; each is in order."""
+    found = []
+    for group in map(set, groups):
+        apart = [one for one in found if not one & group]
+        found = apart + [group.union(*(one for one in found if one & group))]
+    return [sorted(group) for group in found]
+
+
+def with_one_worker(units, groups, mode):
+    """The units again, with each of the `groups` of tests in one of them, which comes first.
+
+    Where the mode keeps the tests of a unit together, they go along.
+    """
+    if mode in ("loadscope", "loadfile", "loadgroup"):
+        groups = joined(groups + [unit for unit in units if any(set(unit) & set(group) for group in groups)])
+    taken = {test for group in groups for test in group}
+    rest = ([test for test in unit if test not in taken] for unit in units)
+    return groups + [unit for unit in rest if unit]

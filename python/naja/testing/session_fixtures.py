@@ -27,7 +27,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from . import evidence
+from . import evidence, scheduling
 
 _CACHE_KEY = "naja/session_fixtures"
 # Verdicts of fixtures that this run did not meet are kept up to this number.
@@ -54,6 +54,7 @@ class _Fixture:
         self.name, self.definition, self.item, self.identity = name, definition, item, identity
         self.unit = None
         self.is_shared = False
+        self.tests = []
         self.needs = []
         self.reason = None
         self.is_judged = False
@@ -74,6 +75,7 @@ class SessionFixtures:
         self._session, self._config = session, session.config
         self._tell, self._send = tell, send
         self._set_up = []  # definitions whose values workers inherit
+        self._alone = []  # lists of tests, each for one worker alone
         self._kept = []  # in a worker: what must not be collected as garbage, since that would run teardown
 
     # In the collecting process
@@ -98,8 +100,16 @@ class SessionFixtures:
             _leave_with_what_it_needs(fixture)
             if fixture.reason is None:
                 self._set_up_here(fixture)
+        self._alone = [one.tests for one in fixtures if evidence.ONE_AT_A_TIME in (one.reason or "")]
         self._remember(fixtures, remembered)
         self._say(fixtures)
+
+    def of_one_worker(self):
+        """Lists of tests that one worker must run, since they need a fixture that two workers cannot have at one time.
+
+        A server on a fixed port is one: a second worker would fail to start it, or wait for it without end.
+        """
+        return scheduling.joined(self._alone)
 
     def inherit(self):
         """In a worker that was just forked: the values stay, their teardown is the collecting process's."""
@@ -150,6 +160,7 @@ class SessionFixtures:
             if known is None:
                 known = by_info[id(info)] = self._of_item(item, info, found, order)
             for fixture in known:
+                fixture.tests.append(test)
                 if fixture.unit is None:
                     fixture.unit = unit_of[test]
                 elif fixture.unit != unit_of[test]:
@@ -231,7 +242,8 @@ class SessionFixtures:
         for fixture in fixtures:
             self._send("fixture", fixture=fixture.identity, source=fixture.source, reason=fixture.reason)
             if fixture.reason is not None:
-                self._tell(f"session fixture {fixture.name}: once per worker, since {fixture.reason}")
+                where = "in one worker alone" if evidence.ONE_AT_A_TIME in fixture.reason else "once per worker"
+                self._tell(f"session fixture {fixture.name}: {where}, since {fixture.reason}")
         if once:
             self._tell(f"session fixtures set up once for all workers: {', '.join(once)}")
 

@@ -504,19 +504,29 @@ def group_name(item):
     return "_".join(sorted(names)) if names else None
 
 
+def name_of_worker(config):
+    """The value of the fixture `worker_id`."""
+    return getattr(config, "workerinput", {}).get("workerid", "master")
+
+
+def name_of_run(config):
+    """The value of the fixture `testrun_uid`."""
+    import uuid
+
+    given = getattr(config, "workerinput", {}).get("testrunuid")
+    return given or config.option.naja_run_id or uuid.uuid4().hex
+
+
 @pytest.fixture(scope="session")
 def worker_id(request):
     """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
-    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+    return name_of_worker(request.config)
 
 
 @pytest.fixture(scope="session")
 def testrun_uid(request):
     """A text that all workers of this run share, and no other run."""
-    import uuid
-
-    given = getattr(request.config, "workerinput", {}).get("testrunuid")
-    return given or request.config.option.naja_run_id or uuid.uuid4().hex
+    return name_of_run(request.config)
 
 
 class FreshWorker:

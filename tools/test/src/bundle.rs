@@ -21,6 +21,7 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
+    "entry.py",
     "evidence.py",
     "fork_safety.py",
     "fresh.py",
