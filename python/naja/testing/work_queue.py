@@ -106,6 +106,11 @@ class WorkQueue:
         self._memory[self._states_at + test] = STARTED
         return True
 
+    def begun(self, worker, test):
+        """A worker elsewhere has begun this test, also where the queue has been stopped meanwhile."""
+        self._set(self._running_at + worker, test + 1)
+        self._memory[self._states_at + test] = STARTED
+
     def finish(self, worker, test):
         """The test has been reported to its end."""
         self._memory[self._states_at + test] = FINISHED

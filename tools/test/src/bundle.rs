@@ -21,12 +21,17 @@ macro_rules! files {
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "controller.py",
+    "fork_safety.py",
+    "fresh.py",
     "front_end.py",
+    "hosts.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "sent_tree.py",
     "work_queue.py",
     "worker.py",
+    "xdist_hooks.py",
 );
 
 /// The folder that holds the package's files, made where it is not there yet.
