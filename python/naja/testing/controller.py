@@ -16,6 +16,7 @@ import uuid
 import pytest
 
 from . import debugger, ending, isolation, scheduling
+from .session_fixtures import SessionFixtures
 from .stop_signals import StopSignals
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
@@ -104,7 +105,7 @@ class Controller:
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
         self.verbose = getattr(config.option, "verbose", 0)
-        self.nodes, self.failures, self.crashes = [], 0, 0
+        self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
         self.interrupts = self.stillborn = 0
         self.signals, self.orders_to_stop = StopSignals(), 0
@@ -151,18 +152,14 @@ class Controller:
         self.session = session
         self.fresh = fresh.plan(self)
         self._plan(session.items)
-        self.signals.hold()
-        try:
-            self._run()
-        finally:
-            self.signals.release()
+        self._run()
         if self.fresh is not None:
             self.fresh.tell_unrun()
         self._check_the_sum()
         if self.raised is not None:
             raise self.raised
         if self.stop_reason:
-            raise session.Failed(self.stop_reason)
+            raise (session.Interrupted if session.shouldstop else session.Failed)(self.stop_reason)
         return True
 
     def _plan(self, items):
@@ -189,15 +186,20 @@ class Controller:
     def _run(self):
         self.selector = selectors.DefaultSelector()
         self.loan = debugger.Loan()
-        self.selector.register(self.signals.descriptor, selectors.EVENT_READ, self.signals)
         if self.front_end.orders is not None:
             self.selector.register(self.front_end.orders, selectors.EVENT_READ, self.front_end)
         factory = getattr(self.config, "_tmp_path_factory", None)
         if factory is not None:
             factory.getbasetemp()  # workers make theirs below it
-        gc.collect()
-        gc.freeze()
+        self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            self.front_end.send("setting-up", is_over=False)
+            self.session_fixtures.set_up(self.queues[0].units, self.workers)
+            self.front_end.send("setting-up", is_over=True)
+            self.signals.hold()
+            self.selector.register(self.signals.descriptor, selectors.EVENT_READ, self.signals)
+            gc.collect()
+            gc.freeze()
             for slot in range(self.workers):
                 self._start(slot)
             while any(node.is_open for node in self.nodes):
@@ -206,6 +208,10 @@ class Controller:
             gc.unfreeze()
             self._kill_all()
             self.selector.close()
+            self.signals.release()
+            report = self.session_fixtures.tear_down()
+            if report is not None:
+                self._give_report(None, len(self.session.items) - 1, report)
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
@@ -310,6 +316,7 @@ class Controller:
             ending.capture_module(),
             lambda: become_worker(session, channel, node.workerinput, node.crash_file),
         )
+        self.session_fixtures.inherit()
         ending.end_with(life)
         witness = ending.Witness(node.crash_file)
         for plugin in (witness, debugger.Terminal(self.config, channel, self.loan)):
@@ -488,11 +495,11 @@ class Controller:
 
     def _give_report(self, node, test, report):
         if report.when != "setup" or report.outcome != "passed":
-            self.with_outcome.add((id(node.queue), test))
+            self.with_outcome.add((id(node.queue) if node is not None else None, test))
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
-            worker=node.gateway.id,
+            worker=node.gateway.id if node is not None else "main",
             test=test,
             when=report.when,
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
@@ -501,12 +508,11 @@ class Controller:
             file=report.location[0],
             line=None if report.location[1] is None else report.location[1] + 1,
         )
-        if report.failed:
-            self.failures += 1
-            most = self.config.getvalue("maxfail")
-            if most and self.failures >= most and not self.stop_reason:
-                self.stop_reason = f"stopping after {self.failures} failures"
-                self._stop_handing_out()
+        # pytest itself counts failures for `--maxfail`, and `--stepwise` and plugins stop a session in this way.
+        session = self.session
+        if (session.shouldfail or session.shouldstop) and not self.stop_reason:
+            self.stop_reason = str(session.shouldfail or session.shouldstop)
+            self._stop_handing_out()
 
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
@@ -647,6 +653,10 @@ class Controller:
             )
         for line in self.fresh.summary_lines() if self.fresh is not None else ():
             terminalreporter.write_line(line)
+
+    def _tell(self, text):
+        if self.verbose > 0:
+            self._line(text)
 
     def _line(self, text):
         if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:

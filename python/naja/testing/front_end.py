@@ -5,6 +5,7 @@ Both are JSON, one object a line, over the descriptors that the environment name
 | event | fields | |
 |---|---|---|
 | collecting | file | pytest begins to collect this file or folder; `null`: collection is over |
+| setting-up | is_over | session fixtures are set up for all workers |
 | collected | tests, workers, mode | the node ids that are to be run; `test` below is an index into them |
 | worker, worker-end | worker, process, crashed | a worker has been started, has ended |
 | start, done | worker, test, seconds | a worker begins a test, has ended it |

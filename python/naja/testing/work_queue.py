@@ -89,11 +89,17 @@ class WorkQueue:
             return unit
 
     def announce(self, worker):
-        """The number of the unit that this worker is to run next, or `None`; `take` may give another one."""
+        """The number of the unit that this worker is to run next, or `None`; `take` may give another one.
+
+        `None` makes pytest tear down everything, session fixtures included: so one that could still be stolen after
+        that is stolen now. Its former owner takes it back when it gets there first.
+        """
         with self._locked():
             if self._get(self._STOPPED):
                 return None
             unit = self._pop()
+            if unit is None:
+                unit = self._steal(worker)
             if unit is not None:
                 self._set(self._announced_at + worker, unit + 1)
             return unit

@@ -240,7 +240,7 @@ impl Run {
             }
             if let Some(limit) = self.timeout {
                 end_late_tests(&mut self.progress, limit, &mut self.pytest, services);
-                self.check_collection(limit * COLLECTION_TIMES, services)?;
+                self.check_hang(limit * COLLECTION_TIMES, services)?;
             }
             self.heed_interrupts();
             if drawn.elapsed() >= TICK {
@@ -281,12 +281,11 @@ impl Run {
         }
     }
 
-    /// Ends a pytest that has been collecting one file for longer than `limit`.
+    /// Ends a pytest that has been collecting one file, or setting up fixtures, for longer than `limit`.
     ///
-    /// Errors: `collection-hangs`, with the stacks of all threads.
-    fn check_collection(&mut self, limit: Duration, services: &Services<'_>) -> Result<()> {
-        let Some((file, since)) =
-            self.progress.collecting.as_ref().filter(|(_, since)| since.elapsed() > limit)
+    /// Errors: `pytest-hangs`, with the stacks of all threads.
+    fn check_hang(&mut self, limit: Duration, services: &Services<'_>) -> Result<()> {
+        let Some((doing, since)) = self.progress.doing.as_ref().filter(|(_, since)| since.elapsed() > limit)
         else {
             return Ok(());
         };
@@ -296,13 +295,13 @@ impl Run {
         // Its end is all that is waited for; how it ended is known.
         let _ = self.pytest.wait();
         Err(Failure::new(
-            "collection-hangs",
+            "pytest-hangs",
             format!(
-                "pytest was ended, since it was still collecting `{file}` after {after:.0} s\n\n{stacks}"
+                "pytest was ended, since it was still {doing} after {after:.0} s\n\n{stacks}"
             ),
         )
         .hint(
-            "a file may take five times `--timeout`; the stack shows which import or call of it does not end",
+            "a file may take five times `--timeout`, as may the session fixtures; the stack shows what does not end",
         ))
     }
 
@@ -319,10 +318,10 @@ impl Run {
             None => format!("left with exit code {}", status.code().unwrap_or(-1)),
         };
         let over = self.progress.tests.iter().filter(|test| test.is_over).count();
-        let (place, hint) = match &self.progress.collecting {
-            Some((file, _)) => (
-                format!("while it collected `{file}`"),
-                "a file that is collected must not end the process: look for `os._exit` and for C code that crashes",
+        let (place, hint) = match &self.progress.doing {
+            Some((doing, _)) => (
+                format!("while it was {doing}"),
+                "what is imported or set up must not end the process: look for `os._exit` and for C code that crashes",
             ),
             None if self.progress.is_collected => (
                 format!("when {over} of {} tests were over", self.progress.tests.len()),

@@ -11,6 +11,11 @@ pub enum Event {
         /// Its path below the project's root.
         file: Option<String>,
     },
+    /// Fixtures of the session are set up, before there are workers.
+    SettingUp {
+        /// Whether it is over.
+        is_over: bool,
+    },
     /// Collection is over, and these tests are to be run.
     Collected {
         /// Node ids, in the order of collection.

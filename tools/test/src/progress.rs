@@ -96,8 +96,8 @@ pub struct Progress {
     pub workers: BTreeMap<String, Worker>,
     /// Whether collection is over, and the tests are known.
     pub is_collected: bool,
-    /// The file that is being collected, and since when.
-    pub collecting: Option<(String, Instant)>,
+    /// What pytest does itself, such as "collecting `tests/test_a.py`", and since when.
+    pub doing: Option<(String, Instant)>,
     /// The worker that has the terminal for a debugger.
     pub has_terminal: Option<String>,
     /// The exit code that pytest has told at its end.
@@ -108,10 +108,15 @@ impl Progress {
     /// Brings the state up to date with an event that came in at `now`.
     pub fn take(&mut self, event: &Event, now: Instant) {
         match event {
-            Event::Collecting { file } => self.collecting = file.clone().map(|file| (file, now)),
+            Event::Collecting { file } => {
+                self.doing = file.as_ref().map(|file| (format!("collecting `{file}`"), now));
+            }
+            Event::SettingUp { is_over } => {
+                self.doing = (!is_over).then(|| ("setting up the session fixtures".to_owned(), now));
+            }
             Event::Collected { tests, .. } => {
                 self.is_collected = true;
-                self.collecting = None;
+                self.doing = None;
                 self.tests = tests.iter().map(|id| Test::planned(id)).collect();
             }
             Event::Worker { worker, process } => {
