@@ -20,7 +20,14 @@ from .worker import above_usual, load_plain
 _PATH = list(sys.path)
 # What of the environment says how pytest runs; the rest of it stays on this host.
 _SENT_TO_HOSTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-_ACTIONS = ("store", "store_true", "store_false", "append", "count")
+# What an option does, by the class that argparse has for it.
+_ACTIONS = {
+    "_StoreAction": "store",
+    "_StoreTrueAction": "store_true",
+    "_StoreFalseAction": "store_false",
+    "_AppendAction": "append",
+    "_CountAction": "count",
+}
 
 
 class Spec:
@@ -100,8 +107,8 @@ class _Replies:
 class FreshWorkers:
     """Starts workers in new interpreters for a `Controller`, and answers what they ask."""
 
-    def __init__(self, controller, specs, hosts=None):
-        self.controller, self.config, self.hosts = controller, controller.config, hosts
+    def __init__(self, controller, specs, hosts=None, reason=None):
+        self.controller, self.config, self.hosts, self.reason = controller, controller.config, hosts, reason
         self.specs = [Spec(text) for text in specs]
         self.ids = None
         self.told, self.left, self.unreached = set(), [], []
@@ -319,8 +326,9 @@ class FreshWorkers:
         _call(self.config, "pytest_testnodedown", node=node, error=error)
 
     def summary_lines(self):
-        """A line for each worker that did not take part."""
-        return [f"{node.gateway.id} did not take part: {reason}" for node, reason in self.unreached]
+        """A line for each worker that did not take part, and why none was forked where nothing has told that yet."""
+        told = [f"workers were new interpreters: {self.reason}"] if self.reason and self.controller.front_end.is_live else []
+        return told + [f"{node.gateway.id} did not take part: {reason}" for node, reason in self.unreached]
 
 
 def plan(controller):
@@ -335,7 +343,7 @@ def plan(controller):
         return None
     controller._line(f"workers are new interpreters, which takes longer to start: {reason}")
     controller.front_end.send("fresh", reason=reason)
-    return FreshWorkers(controller, ["popen"] * settings.workers)
+    return FreshWorkers(controller, ["popen"] * settings.workers, reason=reason)
 
 
 def _start_process(node, spec, is_this_interpreter):
@@ -381,10 +389,12 @@ def _options(config):
             continue
         for option in group.options:
             attributes = option.attrs()
-            action = attributes.get("action", "store")
-            settings = {"action": action if action in _ACTIONS else "store", "dest": attributes["dest"]}
+            # Since pytest 9 these are the attributes of argparse's own action, whose class says what it does.
+            own = getattr(option, "_action", None)
+            action = attributes.get("action", "store") if own is None else _ACTIONS.get(type(own).__name__, "store")
+            settings = {"action": action if action in _ACTIONS.values() else "store", "dest": attributes["dest"]}
             for name in ("default", "nargs", "choices"):
-                if attributes.get(name) is not None:
+                if attributes.get(name) is not None and (name == "default" or settings["action"] in ("store", "append")):
                     settings[name] = worker.plain(attributes[name])
             found.append((list(option.names()), settings))
     return found
@@ -409,6 +419,8 @@ def _arguments(config, arguments):
             kept.pop()
         elif not (isinstance(one, str) and one.startswith("-p") and one[2:] in own):
             kept.append(one)
+    if _coverage_plugin(config) is not None:
+        kept.append("--cov-append")  # else a worker that starts late deletes what a quick one has measured
     # Of two arguments that block and load a plugin, the last one counts.
     return [part for name in sorted(own) for part in ("-p", f"no:{name}")] + kept + ["-p", "no:xdist", "-p", "no:xdist.looponfail"]
 

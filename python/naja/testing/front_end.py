@@ -16,6 +16,10 @@ Both are JSON, one object a line, over the descriptors that the environment name
 
 Orders: stop{count}, kill{worker, reason, text}. Where the descriptor `NAJA_TEST_LIFE` is closed by the death of the
 program, the kernel sends this process SIGTERM.
+
+Of workers that are not forked two events tell more: `fresh` (`reason`: why this process may not be forked) and
+`worker-refused` (`worker`, `reason`: a host that cannot be reached, or a worker that collected something else). The
+`process` of a worker on another host is 0.
 """
 
 import fcntl

@@ -9,6 +9,7 @@ from . import fresh, hosts, scheduling, xdist_hooks
 from .collecting import Collecting
 from .controller import Controller
 from . import front_end as front_ends
+from .worker import testrun_uid, worker_id  # noqa: F401, pytest finds fixtures here
 
 
 def _worker_count(text):
@@ -143,18 +144,3 @@ def pytest_collection_modifyitems(config, items):
             name = scheduling.group_name(item)
             if name is not None:
                 item._nodeid = f"{item.nodeid}@{name}"
-
-
-@pytest.fixture(scope="session")
-def worker_id(request):
-    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
-    return getattr(request.config, "workerinput", {}).get("workerid", "master")
-
-
-@pytest.fixture(scope="session")
-def testrun_uid(request):
-    """A text that all workers of this run share, and no other run."""
-    import uuid
-
-    given = getattr(request.config, "workerinput", {}).get("testrunuid")
-    return given or request.config.option.naja_run_id or uuid.uuid4().hex

@@ -75,6 +75,10 @@ class Places:
             for root in self._roots
         ]
         self.arguments = [self._argument(str(one)) for one in config.invocation_params.args]
+        source = getattr(config, "args_source", None)
+        if (moves or self._roots) and self.folder is None and getattr(source, "name", "ARGS") != "ARGS":
+            # Nothing was named, so that pytest took its folder or the settings' `testpaths`: those of here.
+            self.arguments += [self._argument(os.path.join(self._start, str(one))) for one in config.args]
         if self._place(rootdir) is not None:
             self.arguments.insert(0, ("--rootdir=", self._place(rootdir), ""))
         elif moves and not self._roots:

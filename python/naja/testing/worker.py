@@ -8,7 +8,9 @@ in an interpreter of its own starts at `work`.
 import atexit
 import faulthandler
 import fcntl
+import hashlib
 import io
+import json
 import os
 import pickle
 import queue as queues
@@ -497,6 +499,21 @@ def group_name(item):
     return "_".join(sorted(names)) if names else None
 
 
+@pytest.fixture(scope="session")
+def worker_id(request):
+    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "master")
+
+
+@pytest.fixture(scope="session")
+def testrun_uid(request):
+    """A text that all workers of this run share, and no other run."""
+    import uuid
+
+    given = getattr(request.config, "workerinput", {}).get("testrunuid")
+    return given or request.config.option.naja_run_id or uuid.uuid4().hex
+
+
 class FreshWorker:
     """The pytest plugin that makes a worker of a new interpreter, which has collected by itself.
 
@@ -545,6 +562,9 @@ class FreshWorker:
         if crash_file is not None and faulthandler.is_enabled():
             faulthandler.enable(crash_file, all_threads=True)
         _silence(config)
+        fixtures = types.ModuleType("naja_fixtures")
+        fixtures.worker_id, fixtures.testrun_uid = worker_id, testrun_uid
+        config.pluginmanager.register(fixtures, "naja-fixtures")
 
     @pytest.hookimpl
     def pytest_sessionstart(self, session):
@@ -596,6 +616,7 @@ class FreshWorker:
         items = session.items if answer[1] is None else [None if at is None else session.items[at] for at in answer[1]]
         self.reporter = Reporter(session.config, self.channel, self.input["workerid"], self.input["testrunuid"])
         session.config.pluginmanager.register(self.reporter, "naja-worker")
+        self.reporter.is_heard = True  # what was warned of before, the controller knows from its own collection
         Worker(session, RemoteQueue(self.channel, self.replies), 0, self.reporter, items).run()
         return True
 
@@ -617,16 +638,6 @@ class FreshWorker:
             exitstatus=int(exitstatus), shouldfail=session.shouldfail, shouldstop=session.shouldstop
         )
         yield
-
-    @pytest.fixture(scope="session")
-    def worker_id(self):
-        """The name of the worker that runs the test."""
-        return self.input["workerid"]
-
-    @pytest.fixture(scope="session")
-    def testrun_uid(self):
-        """A text that all workers of this run share, and no other run."""
-        return self.input["testrunuid"]
 
 
 def work(channel, replies, crash_file=None):

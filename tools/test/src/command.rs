@@ -131,7 +131,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         asked: 0,
         kept_back: Vec::new(),
     };
-    let code = run.to_the_end(services)?;
+    let code = run.watch(services)?;
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     match options.format {
         OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
@@ -226,7 +226,7 @@ struct Run {
 
 impl Run {
     /// Watches pytest until it has ended; its exit code.
-    fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
+    fn watch(&mut self, services: &Services<'_>) -> Result<u8> {
         let failed =
             |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
         let mut is_open = true;
