@@ -58,6 +58,10 @@ class Channel:
         self._descriptor, self._plain = descriptor, plain
         self._process = os.getpid()
 
+    def adopt(self):
+        """This process, forked from the one that has sent so far, sends from now on."""
+        self._process = os.getpid()
+
     def send(self, *message):
         """Sends one message. A process that a test has forked sends nothing: its reports are not ours."""
         if os.getpid() != self._process:
@@ -255,6 +259,7 @@ class Worker:
         item = self.items[last[0]]
         nextitem = None if following is None else self.items[following]
         self.reporter.test = last[0]
+        self.reporter.channel.send("cleanup", last[0], False)
         call = pytest.CallInfo.from_call(
             lambda: self.session._setupstate.teardown_exact(nextitem),
             when="teardown",
@@ -263,6 +268,7 @@ class Worker:
         if call.excinfo is not None:
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
+        self.reporter.channel.send("cleanup", last[0], True)
 
 
 # What only a forked worker needs
