@@ -418,7 +418,7 @@ class Controller:
     def _ended(self, node, how):
         test = node.queue.running(node.place)
         if self.threads and (node.running or node.again):
-            test = self.threads.blame(node, _crash_text(node.crash_file))
+            test = self.threads.blame(node, node.remains.stacks_text())
         crashed = test is not None or node.told_end is None
         self.front_end.send("worker-end", worker=node.gateway.id, process=node.process or 0, crashed=crashed)
         self._tell_node_down(node, "Not properly terminated" if crashed else None)
