@@ -25,6 +25,7 @@ mod signals;
 mod stress;
 mod targets;
 mod terminals;
+mod testing;
 mod threads;
 mod top;
 mod wheel;

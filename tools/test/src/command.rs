@@ -370,7 +370,10 @@ impl Run {
         }
         self.pytest.follow_size();
         let _ = view.print(&std::mem::take(&mut self.kept_back));
-        let lines = live::lines(&self.progress, screen(), self.began.elapsed(), left, Instant::now());
+        let mut lines = live::lines(&self.progress, screen(), self.began.elapsed(), left, Instant::now());
+        if self.asked == 1 && self.progress.is_collected {
+            lines.push("stopping: the tests that run are waited for; Ctrl-C again ends them".to_owned());
+        }
         let _ = view.draw(&lines);
     }
 
