@@ -55,7 +55,12 @@ def main():
     outcomes = run("naja", suite, counted, lambda test: not about(test))
     # What pytest-xdist itself marks as failing, or leaves out here, does not count.
     outcomes = {test: one for test, one in outcomes.items() if one[0] in ("passed", "failed", "crashed")}
-    sys.exit(conclude(original, outcomes, is_whole))
+    code = conclude(original, outcomes, is_whole)
+    if not chosen.tests:
+        # Whether real projects' tests come to the same as without workers: a script of its own, since it is used alone too.
+        compare = [sys.executable, HERE.parent / "bench/outcomes.py", *(["--quick"] if chosen.quick else [])]
+        code = subprocess.run(compare).returncode or code
+    sys.exit(code)
 
 
 def run(side, suite, tests, is_to_pass):
