@@ -6,9 +6,19 @@ use crate::signals::Signals;
 
 /// The wish to end: Ctrl-C, `kill`, a terminal that was closed.
 ///
-/// Held back once; whoever asks a second time means it, so that from the first on these signals act as usual.
+/// With [`Interrupts::wait`] it is held back once; whoever asks a second time means it, so that from the first on these
+/// signals act as usual. With [`Interrupts::next`] every one of them is handed out.
 pub struct Interrupts {
     signals: Option<Signals>,
+}
+
+/// One wish to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interruption {
+    /// Ctrl-C, or SIGINT of another program; else SIGTERM or SIGHUP.
+    pub is_ctrl_c: bool,
+    /// It came from the terminal, and so to the other programs of this process group as well.
+    pub is_of_terminal: bool,
 }
 
 impl Interrupts {
@@ -33,5 +43,16 @@ impl Interrupts {
             signals.inherited_mask.apply();
         }
         true
+    }
+
+    /// The next wish that has come in, if any; never waits, and goes on holding back later ones.
+    ///
+    /// The kernel merges signals of one kind that come faster than they are asked for.
+    pub fn next(&self) -> Option<Interruption> {
+        let received = self.signals.as_ref()?.next()?;
+        Some(Interruption {
+            is_ctrl_c: received.signal == libc::SIGINT,
+            is_of_terminal: received.code == libc::SI_KERNEL,
+        })
     }
 }

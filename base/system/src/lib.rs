@@ -30,7 +30,7 @@ pub use background::Background;
 pub use config::Settings;
 pub use failure::{Failure, Result};
 pub use files::{Replacement, replace_file};
-pub use interrupts::Interrupts;
+pub use interrupts::{Interruption, Interrupts};
 pub use notes::Notes;
 pub use package::python_package;
 pub use process::{Child, Launch, ask_to_end, is_executable, make_end, release_descriptors, take_descriptor};

@@ -10,19 +10,22 @@ import pickle
 import selectors
 import signal
 import sys
-import tempfile
 import time
 import uuid
 
 import pytest
 
-from . import scheduling
+from . import debugger, ending, isolation, scheduling
 from .session_fixtures import SessionFixtures
+from .stop_signals import StopSignals
+from .threads import ThreadedWorker, Threads
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
 # A worker that has told its end is given this long to end, in seconds.
 _ENDING_S = 10.0
+# So many workers one after the other may die before they have begun a test.
+_MOST_STILLBORN = 3
 # How often to look whether workers live where the system has no descriptor for that, in seconds.
 _LOOK_S = 0.05
 
@@ -60,6 +63,9 @@ class Node:
         self.killed_for = None
         self.stacks = ""
         self.ended_at = None
+        self.life = self.remains = None  # a pipe that ends the worker with this process; what it left when it died
+        self.cleaning = None  # the test whose fixtures it tears down out of turn
+        self.has_begun = False
 
     def __repr__(self):
         return f"<WorkerController {self.gateway.id}>"
@@ -102,7 +108,10 @@ class Controller:
         self.verbose = getattr(config.option, "verbose", 0)
         self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
-        self.interrupts = 0
+        self.interrupts = self.stillborn = 0
+        self.signals, self.orders_to_stop = StopSignals(), 0
+        self.loan = self.holder = None  # the terminal, and the worker that has it for a debugger
+        self.with_outcome, self.lost = set(), []
         self.fresh = None  # what starts workers where they are not forked
 
     # The session
@@ -144,12 +153,7 @@ class Controller:
         self.session = session
         self.fresh = fresh.plan(self)
         self._plan(session.items)
-        before = signal.getsignal(signal.SIGINT)
-        try:
-            # SIGINT stays Python's own, so that the loop below sees a KeyboardInterrupt.
-            self._run()
-        finally:
-            signal.signal(signal.SIGINT, before)
+        self._run()
         if self.fresh is not None:
             self.fresh.tell_unrun()
         self._check_the_sum()
@@ -163,7 +167,9 @@ class Controller:
         mode = self.settings.mode
         seconds = self.settings.expected_seconds(items)
         workers = self.settings.workers
-        units = scheduling.units(items, mode, workers, seconds, self.settings.reorder)
+        count = self.settings.tests_per_worker
+        self.threads = Threads(items, count) if count > 1 else None
+        units = scheduling.units(items, mode, workers * count, seconds, self.settings.reorder)
         if mode == "each":
             self.queues = [WorkQueue(units, len(items), 1) for _ in range(workers)]
         else:
@@ -177,6 +183,8 @@ class Controller:
         if self.verbose > 0:
             self._line("")
             self._line(f"scheduling tests via {_scheduler_name(mode)}")
+        for line in self.threads.lines(self.verbose) if self.threads else ():
+            self._line(line)
         self.front_end.send("collected", tests=[item.nodeid for item in items], workers=workers, mode=mode)
 
     def _queue(self, units, workers, seconds):
@@ -194,6 +202,7 @@ class Controller:
 
     def _run(self):
         self.selector = selectors.DefaultSelector()
+        self.loan = debugger.Loan()
         if self.front_end.orders is not None:
             self.selector.register(self.front_end.orders, selectors.EVENT_READ, self.front_end)
         factory = getattr(self.config, "_tmp_path_factory", None)
@@ -201,21 +210,23 @@ class Controller:
             factory.getbasetemp()  # workers make theirs below it
         self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            self.front_end.send("setting-up", is_over=False)
             if self.fresh is None:  # only a fork can inherit them
                 self._set_up_fixtures()
+            self.front_end.send("setting-up", is_over=True)
+            self.signals.hold()
+            self.selector.register(self.signals.descriptor, selectors.EVENT_READ, self.signals)
             gc.collect()
             gc.freeze()
             for slot in range(self.workers):
                 self._start(slot)
             while any(node.is_open for node in self.nodes):
-                try:
-                    self._turn()
-                except KeyboardInterrupt:
-                    self._interrupted()
+                self._turn()
         finally:
             gc.unfreeze()
             self._kill_all()
             self.selector.close()
+            self.signals.release()
             report = self.session_fixtures.tear_down()
             if report is not None:
                 self._give_report(None, len(self.session.items) - 1, report)
@@ -228,13 +239,18 @@ class Controller:
             if key.data is self.front_end:
                 self._orders()
                 continue
+            if key.data is self.signals:
+                self._count_interrupts()
+                continue
             kind, node = key.data
+            if self.holder not in (None, node):
+                continue  # it was heard in this very turn that another has the terminal
             if kind == "messages":
                 self._hear(node)
             else:
                 self._look_at(node)
         for node in self.nodes:
-            if node.is_open and (not node.is_watched or node.told_end is not None):
+            if self.holder in (None, node) and node.is_open and (not node.is_watched or node.told_end is not None):
                 self._look_at(node)
 
     # Workers
@@ -242,7 +258,10 @@ class Controller:
     def _start(self, slot):
         """Starts a worker for the place `slot` in the plan."""
         if self.fresh is None:
-            self._fork(slot)
+            try:
+                self._fork(slot)
+            except OSError as error:  # no more processes, memory or descriptors
+                self._cannot_fork(slot, error)
         else:
             self.fresh.start(slot)
 
@@ -258,7 +277,10 @@ class Controller:
         node = kind(self.config, number, slot, worker_input)
         node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
         node.place = 0 if self.settings.mode == "each" else slot
-        node.crash_file = tempfile.TemporaryFile()
+        if self.threads:
+            self.threads.prepare(node)
+        node.remains = ending.Remains()
+        node.crash_file = node.remains.stacks
         return node
 
     def watch(self, node):
@@ -276,46 +298,63 @@ class Controller:
 
     def _fork(self, slot):
         node = self.new_node(slot)
-        reading, writing = os.pipe()
-        reading, writing = above_usual(reading), above_usual(writing)
+        reading, writing = map(above_usual, os.pipe())
+        life, node.life = map(above_usual, os.pipe())
         self._flush()
         process = os.fork()
         if process == 0:
-            self._be_worker(node, node.place, writing, [reading])
+            self._be_worker(node, life, writing, [reading, node.life])
+        os.close(life)
         os.close(writing)
         node.process, node.descriptor = process, reading
         self.watch(node)
 
-    def _be_worker(self, node, place, writing, to_close):
+    def _cannot_fork(self, slot, error):
+        self._line(f"cannot start worker {slot + 1} of {self.workers}: {error}")
+        queue, place = (self.queues[slot], 0) if self.settings.mode == "each" else (self.queues[0], slot)
+        queue.give_back(place)
+        if not any(node.is_open for node in self.nodes):
+            self.raised = pytest.exit.Exception(f"no worker can be started: {error}; `-n0` runs without workers", 3)
+
+    def _be_worker(self, node, life, writing, to_close):
         """The rest of the life of a forked process; never returns."""
         status = 1
         try:
             channel = Channel(writing)
             for descriptor in to_close:
                 os.close(descriptor)
-            reporter = None
-            try:
-                self._forget_siblings()
-                reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
-                self.session_fixtures.inherit()
-                Worker(self.session, node.queue, place, reporter).run()
+            if isolation.tell_end(channel, lambda: self._work(node, life, channel)):
                 status = 0
-            except KeyboardInterrupt:
-                channel.send("interrupted", reporter and reporter.test)
-            except pytest.exit.Exception as exit:
-                channel.send("exit", str(exit.msg), exit.returncode)
-            except BaseException:
-                excinfo = pytest.ExceptionInfo.from_current()
-                channel.send("internal-error", str(excinfo.getrepr(style="long")))
             channel.send("end", dict(self.config.workeroutput))
         finally:
             leave(status)
 
+    def _work(self, node, life, channel):
+        self._forget_siblings()
+        session = self.session
+        reporter = node.remains.capture_here(
+            ending.capture_module(),
+            lambda: become_worker(session, channel, node.workerinput, node.crash_file),
+        )
+        self.session_fixtures.inherit()
+        ending.end_with(life)
+        witness = ending.Witness(node.crash_file)
+        for plugin in (witness, debugger.Terminal(self.config, channel, self.loan)):
+            self.config.pluginmanager.register(plugin)
+        if self.settings.isolate:
+            worker = isolation.IsolatingWorker(session, node.queue, node.place, reporter, witness=witness)
+        elif self.threads:
+            worker = ThreadedWorker(session, node.queue, node.place, reporter, self.threads, node.again)
+        else:
+            worker = Worker(session, node.queue, node.place, reporter)
+        worker.run()
+
     def _forget_siblings(self):
+        self.signals.release()
         self.selector.close()
         self.front_end.close_in_worker()
         for sibling in self.nodes:
-            for descriptor in (sibling.descriptor, sibling.process_descriptor):
+            for descriptor in (sibling.descriptor, sibling.process_descriptor, sibling.life):
                 if descriptor is not None and sibling.is_open:
                     os.close(descriptor)
 
@@ -372,24 +411,47 @@ class Controller:
             if descriptor in self.selector.get_map():
                 self.selector.unregister(descriptor)
             os.close(descriptor)
+        if node.life is not None:
+            os.close(node.life)
         node.close()
 
     def _ended(self, node, how):
         test = node.queue.running(node.place)
+        if self.threads and (node.running or node.again):
+            test = self.threads.blame(node, node.remains.stacks_text())
         crashed = test is not None or node.told_end is None
         self.front_end.send("worker-end", worker=node.gateway.id, process=node.process or 0, crashed=crashed)
         self._tell_node_down(node, "Not properly terminated" if crashed else None)
         if self.fresh is not None and test is None and self.fresh.take_leave(node, how):
             crashed = False
-        if not crashed:
-            node.crash_file.close()
-            return
+        if self.holder is node:
+            debugger.take_back()
+            self.loan.reset()
+            self._on_terminal(node, False)
+        if crashed:
+            self._crashed(node, test, how)
+        node.remains.close()
+
+    def _crashed(self, node, test, how):
         node.queue.give_back(node.place)
+        if self.interrupts > 1 and not node.killed_for:
+            # Ended because the user wanted no more of it: its test counts as not run.
+            if test is not None:
+                node.queue.forget(node.place, test)
+            return
         self._line(f"[{node.gateway.id}] node down: {node.killed_for or how}")
         if test is not None:
+            node.queue.finish(node.place, test)
             self._report_crash(node, test, how)
-        node.crash_file.close()
+        elif node.cleaning is not None:
+            self._report_crash(node, node.cleaning, how, "teardown")
         self.crashes += 1
+        self.stillborn = 0 if node.has_begun else self.stillborn + 1
+        if self.stillborn >= _MOST_STILLBORN:
+            self.raised = pytest.exit.Exception(
+                f"{self.stillborn} workers in a row died before their first test, the last one: {how}", 3
+            )
+            self._stop_handing_out()
         self._replace(node)
 
     def _tell_node_down(self, node, error):
@@ -413,13 +475,16 @@ class Controller:
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
             self._start(node.slot)
 
-    def _report_crash(self, node, test, how):
+    def _report_crash(self, node, test, how, when="???"):
         item = self.session.items[test]
+        doing = "running" if when == "???" else "tearing down what was set up for"
         if node.killed_for:
-            text = f"worker {node.gateway.id!r} was ended while running {item.nodeid!r}: {node.killed_for}"
+            text = f"worker {node.gateway.id!r} was ended while {doing} {item.nodeid!r}: {node.killed_for}"
         else:
-            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {how}"
-        stacks = node.stacks or _crash_text(node.crash_file)
+            text = f"worker {node.gateway.id!r} crashed while {doing} {item.nodeid!r}: {how}"
+        stacks = node.stacks or node.remains.stacks_text()
+        if not (stacks or node.killed_for) and "SIGKILL" in how:
+            text += "\n(SIGKILL leaves no stacks; the kernel sends it when memory is short)"
         if not self.config.getoption("fulltrace", False):
             stacks = without_pytest(stacks)
         report = pytest.TestReport(
@@ -428,24 +493,35 @@ class Controller:
             keywords={},
             outcome="failed",
             longrepr=text + ("\n\n" + stacks if stacks else ""),
-            when="???",
+            when=when,
+            sections=node.remains.sections(),
         )
         report.node = node
         hook = getattr(self.config.hook, "pytest_handlecrashitem", None)
         if hook is not None:
             hook(crashitem=item.nodeid, report=report, sched=self)
-        node.queue.finish(node.place, test)
         self._give_report(node, test, report)
-        self.front_end.send("done", worker=node.gateway.id, test=test, seconds=None)
+        if when == "???":
+            self.front_end.send("done", worker=node.gateway.id, test=test, seconds=None)
 
     # Messages
 
     def _on_start(self, node, test, nodeid, location):
+        node.has_begun = True
         self.front_end.send("start", worker=node.gateway.id, test=test)
         self.config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
 
     def _on_finish(self, node, test, nodeid, location):
         self.config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+    def _on_threads(self, node, *message):
+        self.threads.hear(node, *message)
+
+    def _on_together(self, node, test, told):
+        for message in told:
+            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+        self.threads.over(node, test)
+        node.queue.finish(node.place, test)
 
     def _on_report(self, node, test, data):
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
@@ -453,6 +529,8 @@ class Controller:
         self._give_report(node, test, report)
 
     def _give_report(self, node, test, report):
+        if report.when != "setup" or report.outcome != "passed":
+            self.with_outcome.add((id(node.queue) if node is not None else None, test))
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
@@ -474,6 +552,28 @@ class Controller:
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
 
+    def _on_cleanup(self, node, test, is_over):
+        node.cleaning = None if is_over else test
+        self.front_end.send("cleanup", worker=node.gateway.id, test=test, is_over=is_over)
+
+    def _on_terminal(self, node, is_taken):
+        """A worker has taken the terminal for a debugger, or has given it back: the others are not heard meanwhile."""
+        self.holder = node if is_taken else None
+        for other in self.nodes:
+            if other is node or not other.is_open:
+                continue
+            for kind, descriptor in (("messages", other.descriptor), ("end", other.process_descriptor)):
+                if descriptor is None or (kind == "messages" and other.ended_at is not None):
+                    continue
+                if is_taken and descriptor in self.selector.get_map():
+                    self.selector.unregister(descriptor)
+                elif not is_taken and descriptor not in self.selector.get_map():
+                    self.selector.register(descriptor, selectors.EVENT_READ, (kind, other))
+        self._flush()
+        self.front_end.send("terminal", worker=node.gateway.id, is_taken=is_taken)
+        if is_taken:
+            self.loan.grant()
+
     def _on_warning(self, node, data, when, nodeid, location):
         self.config.hook.pytest_warning_recorded.call_historic(
             kwargs={"warning_message": warning_of(data), "when": when, "nodeid": nodeid, "location": location}
@@ -485,17 +585,25 @@ class Controller:
 
     def _on_interrupted(self, node, test):
         where = f" in {self.session.items[test].nodeid}" if test is not None else ""
-        node.queue.finish(node.place, test) if test is not None else None
+        self._forget(node)
         self.raised = self.session.Interrupted(f"{node.gateway.id} received a KeyboardInterrupt{where}")
         self._stop_handing_out()
 
     def _on_exit(self, node, reason, code):
+        self._forget(node)
         self.raised = pytest.exit.Exception(reason, code)
         self._stop_handing_out()
 
     def _on_internal_error(self, node, text):
+        self._forget(node)
         self.raised = RuntimeError(f"pytest failed in worker {node.gateway.id}:\n{text}")
         self._stop_handing_out()
+
+    def _forget(self, node):
+        """The test that a worker was in has ended the run, and has no outcome."""
+        test = node.queue.running(node.place)
+        if test is not None:
+            node.queue.forget(node.place, test)
 
     def _on_end(self, node, output):
         node.workeroutput = output
@@ -506,28 +614,36 @@ class Controller:
     def _orders(self):
         orders = self.front_end.read_orders()
         if orders is None:
+            # `naja test` is gone without having waited: nobody wants to know any more.
             self.selector.unregister(self.front_end.orders)
+            self.orders_to_stop = 2
+            self._count_interrupts()
             return
         for order in orders:
             if order.get("order") == "stop":
-                # Ctrl-C in a terminal has reached this process as well.
-                while self.interrupts < order["count"]:
-                    self._interrupted()
+                self.orders_to_stop = order["count"]
+                self._count_interrupts()
             elif order.get("order") == "kill":
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
                         node.killed_for, node.stacks = order["reason"], order.get("text", "")
+                        node.killed_test = order.get("test")
                         node.kill()
+
+    def _count_interrupts(self):
+        # Ctrl-C in a terminal reaches both this process and the program that orders, so that each is a count of its own.
+        while self.interrupts < max(self.signals.take(), self.orders_to_stop):
+            self._interrupted()
 
     def _interrupted(self):
         """The first time: no more tests are handed out. The second time: the workers are killed."""
         self.interrupts += 1
         self.raised = self.raised or KeyboardInterrupt()
         self._stop_handing_out()
-        if self.interrupts == 1:
-            self._line("\nstopping: the tests that run are waited for; once more kills them")
-        else:
+        if self.interrupts > 1:
             self._kill_all()
+        elif max(self.signals.count, self.orders_to_stop) == 1:
+            self._line("\nstopping: the tests that run are waited for; once more kills them")
 
     def _stop_handing_out(self):
         for queue in self.queues:
@@ -545,17 +661,36 @@ class Controller:
 
     def _check_the_sum(self):
         """Planned tests are finished, or were never begun because the run was stopped."""
+        hidden = self.threads.settle(self.queues) if self.threads else []
+        if hidden:
+            self.summary = "\n".join(hidden)
+            self.session.testsfailed += len(hidden)
         for queue in self.queues:
             states = [queue.state(test) for test in range(len(self.session.items))]
-            lost = [self.session.items[test].nodeid for test, state in enumerate(states) if state not in (PENDING, FINISHED)]
-            pending = states.count(PENDING)
-            if lost or (pending and not self._is_stopping()):
-                raise RuntimeError(f"tests were lost: {len(lost)} begun and not reported, {pending} never begun: {lost[:5]}")
+            for test, state in enumerate(states):
+                is_fine = (id(queue), test) in self.with_outcome if state == FINISHED else state == PENDING and self._is_stopping()
+                if not is_fine:
+                    self.lost.append(self.session.items[test].nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session):
+        if self.lost:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter):
         if self.verbose >= 0 and self.summary:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
+        if self.lost:
+            terminalreporter.write_sep("=", "tests without an outcome", red=True, bold=True)
+            for nodeid in self.lost[:20]:
+                terminalreporter.write_line(nodeid)
+            if len(self.lost) > 20:
+                terminalreporter.write_line(f"... and {len(self.lost) - 20} more")
+            terminalreporter.write_line(
+                f"{len(self.lost)} of the planned tests ended without a report, so that this run counts as failed;"
+                " a plugin that runs tests by itself, or drops reports, does so"
+            )
         for line in self.fresh.summary_lines() if self.fresh is not None else ():
             terminalreporter.write_line(line)
 
@@ -580,20 +715,18 @@ def _how_it_ended(status):
     return f"it ended with exit code {os.WEXITSTATUS(status)}"
 
 
-def _crash_text(file):
-    """What faulthandler wrote when the worker died: the Python stacks of all threads."""
-    file.seek(0)
-    return file.read().decode("utf-8", "replace").strip()
-
-
 def without_pytest(stacks):
     """Stacks, innermost frames first, without what called the test: pytest and this package, as in pytest's own tracebacks."""
-    lines, is_pytest = [], False
+    lines, is_above_test, is_pytest = [], False, False
     for line in stacks.splitlines():
         if not line.startswith("  "):
-            is_pytest = False
-        elif any(part in line for part in ("_pytest/", "pluggy/", "naja_testing/")):
+            is_above_test = is_pytest = False
+        elif any(part in line for part in ("_pytest/", "pluggy/", "naja_testing/", "naja/testing/")):
             is_pytest = True
+        else:
+            # The innermost frame may be this package's, which has written the stacks.
+            is_pytest = is_pytest and is_above_test
+            is_above_test = True
         if not is_pytest:
             lines.append(line)
     return "\n".join(lines)

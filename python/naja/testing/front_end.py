@@ -2,6 +2,21 @@
 
 Both are JSON, one object a line, over the descriptors that the environment names. Without them nothing is sent.
 
+| event | fields | |
+|---|---|---|
+| collecting | file | pytest begins to collect this file or folder; `null`: collection is over |
+| setting-up | is_over | session fixtures are set up for all workers |
+| collected | tests, workers, mode | the node ids that are to be run; `test` below is an index into them |
+| worker, worker-end | worker, process, crashed | a worker has been started, has ended |
+| start, done | worker, test, seconds | a worker begins a test, has ended it |
+| report | worker, test, when, outcome, seconds, text, file, line | a phase of a test has an outcome |
+| cleanup | worker, test, is_over | a worker tears down fixtures between two tests |
+| terminal | worker, is_taken | a worker has the terminal for a debugger |
+| end | code | pytest ends by itself |
+
+Orders: stop{count}, kill{worker, reason, text}. Where the descriptor `NAJA_TEST_LIFE` is closed by the death of the
+program, the kernel sends this process SIGTERM.
+
 Of workers that are not forked two events tell more: `fresh` (`reason`: why this process may not be forked) and
 `worker-refused` (`worker`, `reason`: a host that cannot be reached, or a worker that collected something else). The
 `process` of a worker on another host is 0.
@@ -10,9 +25,31 @@ Of workers that are not forked two events tell more: `fresh` (`reason`: why this
 import fcntl
 import json
 import os
+import signal
+
+from .ending import end_with
 
 EVENTS, ORDERS, WORKERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS", "NAJA_TEST_WORKERS"
 DURATIONS, VIEW = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW"
+LIFE, TIMEOUT = "NAJA_TEST_LIFE", "NAJA_TEST_TIMEOUT"
+
+_first = None
+
+
+def of_process():
+    """The line of this process, made at the first call."""
+    global _first
+    _first = _first or FrontEnd()
+    return _first
+
+
+def take():
+    """The line for a session of pytest: the first one gets it, and another in the same process one to nobody."""
+    front_end = of_process()
+    if front_end.is_given:
+        return FrontEnd()
+    front_end.is_given = True
+    return front_end
 
 
 class FrontEnd:
@@ -22,11 +59,17 @@ class FrontEnd:
         self._events = _inherited(EVENTS)
         self.orders = _inherited(ORDERS)
         self._buffer = b""
+        self.is_given = False
         self.default_workers = os.environ.get(WORKERS)
         self.is_live = os.environ.get(VIEW) == "live"
         self._durations = _inherited(DURATIONS)
+        # The longest that a test may take, in seconds, which the program watches; `None` for no limit.
+        self.timeout = float(os.environ.get(TIMEOUT) or 0) or None
+        self._life = _inherited(LIFE)
+        if self._life is not None:
+            end_with(self._life, signal.SIGTERM, group=False)
         # Whatever the tests start must not think that it was started by `naja test` as well.
-        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW):
+        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW, LIFE, TIMEOUT):
             os.environ.pop(name, None)
 
     @property
@@ -72,10 +115,10 @@ class FrontEnd:
 
     def close_in_worker(self):
         """A worker has no line of its own."""
-        for descriptor in (self._events, self.orders):
+        for descriptor in (self._events, self.orders, self._life):
             if descriptor is not None:
                 os.close(descriptor)
-        self._events = self.orders = None
+        self._events = self.orders = self._life = None
 
 
 def _inherited(name):

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from . import front_end as front_ends
 from . import xdist_hooks
-from .front_end import FrontEnd
 
 MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
 
@@ -19,6 +19,13 @@ def _worker_count(text):
     if text in ("auto", "logical"):
         return text
     return int(text)
+
+
+def _thread_count(text):
+    """The value of `--tests-per-worker`: a number from 1 on, or `auto`."""
+    from .threads import count_of
+
+    return count_of(text)
 
 
 def pytest_addoption(parser):
@@ -47,6 +54,10 @@ def pytest_addoption(parser):
         default="no",
         help="Which tests go together: load (any to any worker), loadscope, loadfile, loadgroup, worksteal, each, no.",
     )
+    group.addoption(
+        "--tests-per-worker", dest="naja_tests_per_worker", type=_thread_count, metavar="N",
+        help="Run tests in N threads in each worker; `auto` asks the machine. Tests that are not safe then run alone.",
+    )
     group._addoption("-d", action="store_true", dest="naja_load", help="Short for --dist=load.")
     group.addoption(
         "--no-loadscope-reorder", dest="naja_reorder", action="store_false", default=True,
@@ -60,6 +71,9 @@ def pytest_addoption(parser):
     parser.addini("rsyncdirs", "Folders to send to hosts.", type="paths")
     parser.addini("rsyncignore", "Patterns of what is not sent to hosts.", type="paths")
     group.addoption("--testrunuid", dest="naja_run_id", metavar="TEXT", help="The value of the fixture testrun_uid.")
+    group.addoption(
+        "--isolate", dest="naja_isolate", action="store_true", help="Run each test in a process of its own, forked for it."
+    )
     group.addoption("--maxschedchunk", dest="naja_most_tests", type=int, metavar="N", help="Accepted; workers take what they need.")
 
 
@@ -71,10 +85,16 @@ def pytest_addhooks(pluginmanager):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    config.addinivalue_line("markers", "serial: the test runs alone in its worker under --tests-per-worker.")
+    config.addinivalue_line("markers", "thread_unsafe: the same.")
     config.addinivalue_line("markers", "xdist_group(name): tests of one name run in the same worker under --dist=loadgroup.")
     if hasattr(config, "workerinput"):
         return
-    front_end = FrontEnd()
+    front_end = front_ends.take()
+    if front_end.is_there:
+        from .collecting import Collecting
+
+        config.pluginmanager.register(Collecting(front_end), "naja-collecting")
     if config.option.naja_workers is None and front_end.default_workers and config.option.naja_hosts:
         config.option.naja_load = True
     elif config.option.naja_workers is None and front_end.default_workers:
@@ -95,7 +115,9 @@ def _settings(config, front_end):
     mode = "load" if option.naja_load and option.naja_mode == "no" else option.naja_mode
     workers = option.naja_workers
     if workers in ("auto", "logical"):
-        workers = 0 if option.usepdb else config.hook.pytest_xdist_auto_num_workers(config=config) or cores()
+        workers = 0 if option.usepdb or option.trace else config.hook.pytest_xdist_auto_num_workers(config=config) or cores()
+    if workers is None and mode == "no" and option.naja_tests_per_worker:
+        workers, mode = 1, "load"
     specs = None
     if workers is None:
         specs = [spec.split("*", 1)[-1] for spec in option.naja_hosts for _ in range(_times(spec))]
@@ -104,13 +126,18 @@ def _settings(config, front_end):
             specs = None
     elif workers and mode == "no":
         mode = "load"
+    if (option.naja_isolate or front_end.timeout) and not workers and not (option.usepdb or option.trace):
+        # A test that is to be ended, or to have a process of its own, needs a worker.
+        mode, workers, specs = "load", 1, None
     if option.naja_most_workers:
         workers = min(workers, option.naja_most_workers)
     if option.collectonly or mode == "no" or not workers:
         return None
-    if option.usepdb:
-        raise pytest.UsageError("--pdb is incompatible with distributing tests; try using -n0 or -nno.")
+    if option.naja_isolate and (option.naja_tests_per_worker or 1) > 1:
+        raise pytest.UsageError("--isolate gives each test a process of its own, which --tests-per-worker shares: choose one.")
     if specs is not None:
+        if (option.naja_tests_per_worker or 1) > 1:
+            raise pytest.UsageError("--tests-per-worker is for forked workers; hosts of --tx run one test at a time.")
         from . import hosts
 
         hosts.check(config, specs)
@@ -119,9 +146,11 @@ def _settings(config, front_end):
         mode=mode,
         workers=workers,
         specs=specs,
+        tests_per_worker=option.naja_tests_per_worker or 1,
         reorder=option.naja_reorder,
         run_id=option.naja_run_id,
         most_restarts=None if restarts is None else int(restarts),
+        isolate=option.naja_isolate,
         expected_seconds=front_end.expected_seconds,
     )
 

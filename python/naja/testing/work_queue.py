@@ -23,8 +23,8 @@ _NONE = 0  # in a slot; a unit's number is stored plus one
 PENDING, STARTED, FINISHED = 0, 1, 2
 
 
-def _shared_file():
-    """A file without a name, for the lock."""
+def shared_file():
+    """A file without a name, for a lock."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("naja-test-queue", os.MFD_CLOEXEC)
     handle = tempfile.TemporaryFile()
@@ -52,7 +52,7 @@ class WorkQueue:
         self._taken_at = self._running_at + workers
         self._states_at = (self._taken_at + workers) * _WORD.size
         self._memory = mmap.mmap(-1, self._states_at + max(tests, 1))
-        self._lock_file = above_usual(_shared_file())
+        self._lock_file = above_usual(shared_file())
         # The first unit of each worker is its own: else the one that starts first takes them all.
         for worker in range(min(workers, len(units))):
             self._set(self._announced_at + worker, worker + 1)
@@ -122,6 +122,11 @@ class WorkQueue:
         self._memory[self._states_at + test] = FINISHED
         self._set(self._running_at + worker, _NONE)
 
+    def forget(self, worker, test):
+        """The test was broken off and has no outcome: the run ends, and it counts as not run."""
+        self._memory[self._states_at + test] = PENDING
+        self._set(self._running_at + worker, _NONE)
+
     def _pop(self):
         count = self._get(self._RETURNED)
         if count:
@@ -155,6 +160,10 @@ class WorkQueue:
         """No more tests are begun."""
         with self._locked():
             self._set(self._STOPPED, 1)
+
+    def put_back(self, test):
+        """The test counts as never begun."""
+        self._memory[self._states_at + test] = PENDING
 
     def running(self, worker):
         """The test that this worker has begun and not finished, or `None`."""

@@ -18,6 +18,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 import time
 import types
 import warnings
@@ -55,6 +56,10 @@ class Channel:
 
     def __init__(self, descriptor, plain=False):
         self._descriptor, self._plain = descriptor, plain
+        self._process = os.getpid()
+
+    def adopt(self):
+        """This process, forked from the one that has sent so far, sends from now on."""
         self._process = os.getpid()
 
     def send(self, *message):
@@ -167,9 +172,19 @@ class Reporter:
     def __init__(self, config, channel, worker_id, run_id):
         self.config, self.channel = config, channel
         self.worker_id, self.run_id = worker_id, run_id
-        self.test = None
+        # With tests in several threads, each has one.
+        self._of_thread = threading.local()
         # pytest tells a new plugin all warnings of the past; the controller knows them already.
         self.is_heard = False
+
+    @property
+    def test(self):
+        """The test that the calling thread runs, or has run last."""
+        return getattr(self._of_thread, "test", None)
+
+    @test.setter
+    def test(self, test):
+        self._of_thread.test = test
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):
@@ -244,6 +259,7 @@ class Worker:
         item = self.items[last[0]]
         nextitem = None if following is None else self.items[following]
         self.reporter.test = last[0]
+        self.reporter.channel.send("cleanup", last[0], False)
         call = pytest.CallInfo.from_call(
             lambda: self.session._setupstate.teardown_exact(nextitem),
             when="teardown",
@@ -252,6 +268,7 @@ class Worker:
         if call.excinfo is not None:
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
+        self.reporter.channel.send("cleanup", last[0], True)
 
 
 # What only a forked worker needs

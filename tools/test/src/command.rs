@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use naja_report::text::Style;
 use naja_system::{Failure, Interrupts, Result, find_upward};
+use rustix::process::Signal;
 
 use crate::event::{Event, Order};
 use crate::history::{self, History};
@@ -19,6 +21,13 @@ use crate::view::machine;
 
 /// How often a run is looked at when nothing happens in it.
 const TICK: Duration = Duration::from_millis(100);
+
+/// One file may take this many times as long to be collected as a test may to run: it is often the first to import
+/// what the others have imported already.
+const COLLECTION_TIMES: u32 = 5;
+
+/// What this program ends with where pytest died: pytest's own code for an error inside it.
+const DIED: u8 = 3;
 
 /// Run the project's own pytest in parallel
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -41,6 +50,13 @@ pub struct TestArguments {
     /// Counts the whole test, with the set-up and tear-down of its fixtures.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+
+    /// Run each test in a process of its own, forked for it
+    ///
+    /// What a test changes in its process (modules, environment, working folder) no other test sees; fixtures of
+    /// modules and classes are set up for each test.
+    #[arg(long)]
+    pub isolate: bool,
 
     /// What stands on standard output: pytest's own text, or JSON, a line for each test and one for the end
     ///
@@ -92,12 +108,14 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     let folder = std::env::current_dir().unwrap_or_default();
     let mut history = warn_of(History::open(&project_of(&folder)));
     let durations = history.as_ref().and_then(|history| warn_of(history.durations())).unwrap_or_default();
+    let own = options.isolate.then(|| "--isolate".into());
     let plan = Plan {
         python: python.to_path_buf(),
-        arguments: options.pytest.clone(),
+        arguments: own.into_iter().chain(options.pytest.iter().cloned()).collect(),
         default_workers: Some("auto".to_owned()),
         is_live: wants_live_view(options),
         leaves_stdout: options.format == OutputFormat::Json,
+        timeout: options.timeout,
         durations,
     };
     let began = Instant::now();
@@ -110,8 +128,10 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         timeout: options.timeout,
         format: options.format,
         began,
+        asked: 0,
+        kept_back: Vec::new(),
     };
-    let code = run.to_the_end(services)?;
+    let code = run.watch(services)?;
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     match options.format {
         OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
@@ -135,6 +155,12 @@ fn say(line: &str) {
 /// A result that the tests can do without: its failure is told.
 fn warn_of<T>(result: Result<T>) -> Option<T> {
     result.map_err(|failure| warn(&failure)).ok()
+}
+
+/// Says what went wrong, where there is still an outcome to give.
+#[expect(clippy::print_stderr, reason = "a command may say what went wrong")]
+fn tell(failure: &Failure) {
+    eprintln!("{failure}");
 }
 
 #[expect(clippy::print_stderr, reason = "a command may say what it goes on without")]
@@ -192,14 +218,17 @@ struct Run {
     timeout: Option<Duration>,
     format: OutputFormat,
     began: Instant,
+    /// How often the user has asked for the end.
+    asked: u32,
+    /// What pytest has written while a debugger has the terminal.
+    kept_back: Vec<u8>,
 }
 
 impl Run {
     /// Watches pytest until it has ended; its exit code.
-    fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
+    fn watch(&mut self, services: &Services<'_>) -> Result<u8> {
         let failed =
             |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
-        let mut asked = 0;
         let mut is_open = true;
         let mut drawn = Instant::now();
         while is_open {
@@ -211,11 +240,9 @@ impl Run {
             }
             if let Some(limit) = self.timeout {
                 end_late_tests(&mut self.progress, limit, &mut self.pytest, services);
+                self.check_hang(limit * COLLECTION_TIMES, services)?;
             }
-            if asked < 2 && self.interrupts.wait(0) {
-                asked += 1;
-                self.pytest.order(&Order::Stop { count: asked });
-            }
+            self.heed_interrupts();
             if drawn.elapsed() >= TICK {
                 self.draw();
                 drawn = Instant::now();
@@ -232,9 +259,81 @@ impl Run {
         }
         if let Some(view) = &mut self.view {
             // A terminal that is gone shows nothing any more.
+            let _ = view.print(&std::mem::take(&mut self.kept_back));
             let _ = view.finish();
         }
-        Ok(exit_code(status))
+        Ok(self.exit_code(status))
+    }
+
+    /// Passes on every wish to end: the first stops handing out tests, the second ends those that run, and the third
+    /// ends pytest itself.
+    fn heed_interrupts(&mut self) {
+        while let Some(wish) = self.interrupts.next() {
+            // Whoever sends SIGTERM or closes the terminal does not wait for tests to end.
+            self.asked = if wish.is_ctrl_c { self.asked + 1 } else { (self.asked + 1).max(2) };
+            if self.asked > 2 {
+                self.pytest.send_signal(Signal::KILL);
+            } else if self.progress.is_collected {
+                self.pytest.order(&Order::Stop { count: self.asked });
+            } else if !wish.is_of_terminal {
+                self.pytest.send_signal(if wish.is_ctrl_c { Signal::INT } else { Signal::TERM });
+            }
+        }
+    }
+
+    /// Ends a pytest that has been collecting one file, or setting up fixtures, for longer than `limit`.
+    ///
+    /// Errors: `pytest-hangs`, with the stacks of all threads.
+    fn check_hang(&mut self, limit: Duration, services: &Services<'_>) -> Result<()> {
+        let Some((doing, since)) = self.progress.doing.as_ref().filter(|(_, since)| since.elapsed() > limit)
+        else {
+            return Ok(());
+        };
+        let after = since.elapsed().as_secs_f64();
+        let stacks = (services.stacks)(self.pytest.process());
+        self.pytest.send_signal(Signal::KILL);
+        // Its end is all that is waited for; how it ended is known.
+        let _ = self.pytest.wait();
+        Err(Failure::new(
+            "pytest-hangs",
+            format!(
+                "pytest was ended, since it was still {doing} after {after:.0} s\n\n{stacks}"
+            ),
+        )
+        .hint(
+            "a file may take five times `--timeout`, as may the session fixtures; the stack shows what does not end",
+        ))
+    }
+
+    /// What to end with. A pytest that died before its end is told, and is never taken for a success.
+    fn exit_code(&self, status: ExitStatus) -> u8 {
+        if let Some(code) = self.progress.exit_code {
+            return u8::try_from(code).unwrap_or(DIED);
+        }
+        if self.asked > 0 {
+            return 2;
+        }
+        let how = match std::os::unix::process::ExitStatusExt::signal(&status) {
+            Some(signal) => format!("was killed by signal {signal}"),
+            None => format!("left with exit code {}", status.code().unwrap_or(-1)),
+        };
+        let over = self.progress.tests.iter().filter(|test| test.is_over).count();
+        let (place, hint) = match &self.progress.doing {
+            Some((doing, _)) => (
+                format!("while it was {doing}"),
+                "what is imported or set up must not end the process: look for `os._exit` and for C code that crashes",
+            ),
+            None if self.progress.is_collected => (
+                format!("when {over} of {} tests were over", self.progress.tests.len()),
+                "the kernel does so when memory is short (see `dmesg`), and so does a plugin that calls `os._exit`",
+            ),
+            None => (
+                "before it collected tests".to_owned(),
+                "look for `os._exit`, and for C code that crashes, in plugins and in conftest.py",
+            ),
+        };
+        tell(&Failure::new("pytest-died", format!("pytest {how} {place}")).hint(hint));
+        DIED
     }
 
     fn take(&mut self, event: &Event) {
@@ -253,7 +352,10 @@ impl Run {
     }
 
     fn print(&mut self, bytes: &[u8]) {
-        if let Some(view) = &mut self.view {
+        if self.progress.has_terminal.is_some() {
+            self.kept_back.extend_from_slice(bytes);
+        } else if let Some(view) = &mut self.view {
+            let _ = view.print(&std::mem::take(&mut self.kept_back));
             let _ = view.print(bytes);
         }
     }
@@ -261,7 +363,13 @@ impl Run {
     fn draw(&mut self) {
         let left = self.time_left();
         let Some(view) = &mut self.view else { return };
+        if self.progress.has_terminal.is_some() {
+            // A debugger has the terminal for itself.
+            let _ = view.draw(&[]);
+            return;
+        }
         self.pytest.follow_size();
+        let _ = view.print(&std::mem::take(&mut self.kept_back));
         let lines = live::lines(&self.progress, screen(), self.began.elapsed(), left, Instant::now());
         let _ = view.draw(&lines);
     }
@@ -291,19 +399,13 @@ fn screen() -> Screen {
 /// Ends the workers whose test has run for longer than `limit`, after a look at what they do.
 fn end_late_tests(progress: &mut Progress, limit: Duration, pytest: &mut Pytest, services: &Services<'_>) {
     for (name, worker) in &mut progress.workers {
-        let is_late = worker.running.is_some_and(|(_, since)| since.elapsed() > limit);
+        let late = worker.running.iter().find(|(_, since)| since.elapsed() > limit);
+        let Some(&(test, _)) = late.filter(|_| !worker.is_debugged) else { continue };
         // A worker on another host has no process here, and is ended without stacks.
-        if is_late && !std::mem::replace(&mut worker.is_ended, true) {
+        if !std::mem::replace(&mut worker.is_ended, true) {
             let text = if worker.process == 0 { String::new() } else { (services.stacks)(worker.process) };
             let reason = format!("it took longer than {} s", limit.as_secs_f64());
-            pytest.order(&Order::Kill { worker: name.clone(), reason, text });
+            pytest.order(&Order::Kill { worker: name.clone(), reason, text, test });
         }
     }
-}
-
-/// The exit code of a process as a shell would show it.
-fn exit_code(status: std::process::ExitStatus) -> u8 {
-    use std::os::unix::process::ExitStatusExt;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(3);
-    u8::try_from(code).unwrap_or(3)
 }

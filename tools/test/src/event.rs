@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// pytest begins to collect this file, which may import it; `None` once collection is over.
+    Collecting {
+        /// Its path below the project's root.
+        file: Option<String>,
+    },
+    /// Fixtures of the session are set up, before there are workers.
+    SettingUp {
+        /// Whether it is over.
+        is_over: bool,
+    },
     /// Collection is over, and these tests are to be run.
     Collected {
         /// Node ids, in the order of collection.
@@ -68,6 +78,27 @@ pub enum Event {
         /// Whether it died before its time.
         crashed: bool,
     },
+    /// A worker tears down what its last test had left set up, since another test follows than was foreseen.
+    Cleanup {
+        /// The worker's name.
+        worker: String,
+        /// The test that fixtures had been set up for.
+        test: usize,
+        /// Whether it is over.
+        is_over: bool,
+    },
+    /// A worker has taken the terminal for a debugger, or has given it back.
+    Terminal {
+        /// The worker's name.
+        worker: String,
+        /// Whether it has it.
+        is_taken: bool,
+    },
+    /// pytest ends by itself, with this exit code: nothing but its process's end follows.
+    End {
+        /// Its exit code.
+        code: i32,
+    },
     /// An event of a newer or older package: nothing to do.
     #[serde(other)]
     Unknown,
@@ -90,5 +121,7 @@ pub enum Order {
         reason: String,
         /// What is shown below the reason: stacks.
         text: String,
+        /// The test that it is ended for; others that it runs in threads are run again.
+        test: usize,
     },
 }

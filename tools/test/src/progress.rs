@@ -75,14 +75,16 @@ pub struct Test {
 pub struct Worker {
     /// Its process id; 0 where it runs on another host.
     pub process: u32,
-    /// The test that it runs, and since when.
-    pub running: Option<(usize, Instant)>,
+    /// The tests that it runs, and since when, in the order of their beginning: one, or one for each of its threads.
+    pub running: Vec<(usize, Instant)>,
     /// How many tests it has ended.
     pub ended: usize,
     /// Whether its process is there.
     pub is_alive: bool,
     /// Whether this program has ended it, or is about to.
     pub is_ended: bool,
+    /// Whether a person has looked into its test with a debugger, so that the time it takes says nothing.
+    pub is_debugged: bool,
 }
 
 /// The state of a run.
@@ -92,26 +94,46 @@ pub struct Progress {
     pub tests: Vec<Test>,
     /// The workers by name, those that have ended too.
     pub workers: BTreeMap<String, Worker>,
-    /// Whether collection is over.
+    /// Whether collection is over, and the tests are known.
     pub is_collected: bool,
+    /// What pytest does itself, such as "collecting `tests/test_a.py`", and since when.
+    pub doing: Option<(String, Instant)>,
+    /// The worker that has the terminal for a debugger.
+    pub has_terminal: Option<String>,
+    /// The exit code that pytest has told at its end.
+    pub exit_code: Option<i32>,
 }
 
 impl Progress {
     /// Brings the state up to date with an event that came in at `now`.
     pub fn take(&mut self, event: &Event, now: Instant) {
         match event {
+            Event::Collecting { file } => {
+                self.doing = file.as_ref().map(|file| (format!("collecting `{file}`"), now));
+            }
+            Event::SettingUp { is_over } => {
+                self.doing = (!is_over).then(|| ("setting up the session fixtures".to_owned(), now));
+            }
             Event::Collected { tests, .. } => {
                 self.is_collected = true;
+                self.doing = None;
                 self.tests = tests.iter().map(|id| Test::planned(id)).collect();
             }
             Event::Worker { worker, process } => {
-                let new =
-                    Worker { process: *process, running: None, ended: 0, is_alive: true, is_ended: false };
+                let new = Worker {
+                    process: *process,
+                    running: Vec::new(),
+                    ended: 0,
+                    is_alive: true,
+                    is_ended: false,
+                    is_debugged: false,
+                };
                 self.workers.insert(worker.clone(), new);
             }
             Event::Start { worker, test } => {
                 if let Some(worker) = self.workers.get_mut(worker) {
-                    worker.running = Some((*test, now));
+                    worker.running.push((*test, now));
+                    worker.is_debugged = false;
                 }
                 if let Some(test) = self.tests.get_mut(*test) {
                     test.worker = Some(worker.clone());
@@ -129,7 +151,7 @@ impl Progress {
             }
             Event::Done { worker, test, seconds } => {
                 if let Some(worker) = self.workers.get_mut(worker) {
-                    worker.running = None;
+                    worker.running.retain(|(running, _)| running != test);
                     worker.ended += 1;
                 }
                 if let Some(test) = self.tests.get_mut(*test) {
@@ -137,12 +159,26 @@ impl Progress {
                     test.is_over = true;
                 }
             }
-            Event::WorkerEnd { worker, .. } => {
-                if let Some(worker) = self.workers.get_mut(worker) {
+            Event::WorkerEnd { worker: name, .. } => {
+                if let Some(worker) = self.workers.get_mut(name) {
                     worker.is_alive = false;
-                    worker.running = None;
+                    worker.running.clear();
+                }
+                self.has_terminal.take_if(|holder| holder == name);
+            }
+            Event::Cleanup { worker, test, is_over } => {
+                if let Some(worker) = self.workers.get_mut(worker) {
+                    worker.running.retain(|(running, _)| running != test);
+                    worker.running.extend((!is_over).then_some((*test, now)));
                 }
             }
+            Event::Terminal { worker: name, is_taken } => {
+                if let Some(worker) = self.workers.get_mut(name) {
+                    worker.is_debugged = true;
+                }
+                self.has_terminal = is_taken.then(|| name.clone());
+            }
+            Event::End { code } => self.exit_code = Some(*code),
             Event::Unknown => {}
         }
     }

@@ -11,8 +11,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use naja_system::{Failure, Result};
+use rustix::process::Signal;
 
 use crate::bundle;
 use crate::event::{Event, Order};
@@ -31,6 +33,8 @@ pub struct Plan {
     pub is_live: bool,
     /// Whether pytest writes to standard error alone, since standard output is for data.
     pub leaves_stdout: bool,
+    /// The longest that a test may take, so that it must run where it can be ended.
+    pub timeout: Option<Duration>,
     /// Expected durations of tests in seconds, by node id.
     pub durations: HashMap<String, f64>,
 }
@@ -50,6 +54,8 @@ pub enum Message {
 pub struct Pytest {
     child: std::process::Child,
     orders: File,
+    /// Held open for as long as this program lives: the kernel tells pytest when it is closed.
+    _life: OwnedFd,
     outer: Option<File>,
     /// What it tells.
     pub messages: Receiver<Message>,
@@ -67,6 +73,12 @@ impl Pytest {
         };
         let (events, events_end) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
         let (orders_end, orders) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
+        let (life_end, life) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
+        // A child that held this program's ends too would never learn that this program has gone.
+        for ours in [&events, &orders, &life] {
+            rustix::io::fcntl_setfd(ours, rustix::io::FdFlags::CLOEXEC)
+                .map_err(|error| failed(error.into()))?;
+        }
         let durations = file_of(&plan.durations).map_err(failed)?;
         let mut command = Command::new(&plan.python);
         command
@@ -74,9 +86,13 @@ impl Pytest {
             .args(&plan.arguments)
             .env("NAJA_TEST_EVENTS", events_end.as_raw_fd().to_string())
             .env("NAJA_TEST_ORDERS", orders_end.as_raw_fd().to_string())
+            .env("NAJA_TEST_LIFE", life_end.as_raw_fd().to_string())
             .env("NAJA_TEST_DURATIONS", durations.as_raw_fd().to_string());
         if let Some(workers) = &plan.default_workers {
             command.env("NAJA_TEST_WORKERS", workers);
+        }
+        if let Some(timeout) = plan.timeout {
+            command.env("NAJA_TEST_TIMEOUT", timeout.as_secs_f64().to_string());
         }
         let terminal = plan.is_live.then(Pseudoterminal::new).transpose().map_err(failed)?;
         if let Some(terminal) = &terminal {
@@ -89,7 +105,7 @@ impl Pytest {
         }
         let child = command.spawn().map_err(failed)?;
         // What the command holds of the terminal must be closed: its end is the end of pytest's output.
-        drop((command, events_end, orders_end));
+        drop((command, events_end, orders_end, life_end));
         let (sender, messages) = channel();
         let outer = terminal.map(|terminal| terminal.outer);
         if let Some(outer) = &outer {
@@ -98,7 +114,7 @@ impl Pytest {
             std::thread::spawn(move || read_output(outer, &sender));
         }
         std::thread::spawn(move || read_events(events, &sender));
-        Ok(Pytest { child, orders: File::from(orders), messages, outer })
+        Ok(Pytest { child, orders: File::from(orders), _life: life, messages, outer })
     }
 
     /// Gives pytest's terminal the size of this program's.
@@ -120,6 +136,16 @@ impl Pytest {
         line.push(b'\n');
         // A pytest that has ended has no use for it, and its end is noticed elsewhere.
         let _ = self.orders.write_all(&line);
+    }
+
+    /// Sends it a signal. One that has ended gets none.
+    pub fn send_signal(&self, signal: Signal) {
+        if let Ok(process) = i32::try_from(self.child.id())
+            && let Some(process) = rustix::process::Pid::from_raw(process)
+        {
+            // Not waited for yet, so that the number is still its own.
+            let _ = rustix::process::kill_process(process, signal);
+        }
     }
 
     /// How it ended, once it has.

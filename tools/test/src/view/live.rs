@@ -47,12 +47,17 @@ pub fn lines(
     let mut by_number = alive.clone();
     by_number.sort_by_key(|(name, _)| (name.len(), (*name).clone()));
     for (name, worker) in by_number.iter().take(room) {
-        let line = match worker.running {
+        // Of several tests in threads, the one that has run longest is shown, and how many there are.
+        let line = match worker.running.first() {
             None => format!("{name:>5}"),
-            Some((test, since)) => {
+            Some(&(test, since)) => {
                 let time = now.saturating_duration_since(since);
                 let id = progress.tests.get(test).map_or("", |test| &test.id);
-                let line = format!("{name:>5} {:>8}  {id}", seconds(time));
+                let more = match worker.running.len() {
+                    1 => String::new(),
+                    count => format!("(+{}) ", count - 1),
+                };
+                let line = format!("{name:>5} {:>8}  {more}{id}", seconds(time));
                 let line = cut(&line, screen.columns);
                 if time >= SLOW { screen.style.warning(&line) } else { line }
             }
@@ -69,7 +74,7 @@ pub fn lines(
 fn total(progress: &Progress, screen: Screen, elapsed: Duration, left: Option<Duration>) -> String {
     let planned = progress.tests.len();
     let over = progress.tests.iter().filter(|test| test.is_over).count();
-    let filled = if planned == 0 { 0 } else { over * BAR / planned };
+    let filled = (over * BAR).checked_div(planned).unwrap_or(0);
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled));
     let mut text = format!("{bar} {over}/{planned}");
     let counts = progress.counts();
