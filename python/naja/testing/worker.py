@@ -56,15 +56,15 @@ class Channel:
 
     def __init__(self, descriptor, plain=False):
         self._descriptor, self._plain = descriptor, plain
-        self._process = os.getpid()
+        self.process = os.getpid()
 
     def adopt(self):
         """This process, forked from the one that has sent so far, sends from now on."""
-        self._process = os.getpid()
+        self.process = os.getpid()
 
     def send(self, *message):
         """Sends one message. A process that a test has forked sends nothing: its reports are not ours."""
-        if os.getpid() != self._process:
+        if os.getpid() != self.process:
             return
         if self._plain:
             data = packed(message)
@@ -185,6 +185,28 @@ class Reporter:
     @test.setter
     def test(self, test):
         self._of_thread.test = test
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self):
+        yield from self._in_this_process()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_call(self):
+        yield from self._in_this_process()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self):
+        yield from self._in_this_process()
+
+    def _in_this_process(self):
+        """A child that a test has forked ends where the test's code does: fixtures and other tests are not its to run."""
+        outcome = yield
+        if os.getpid() != self.channel.process:
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(0 if outcome.excinfo is None else 1)
 
     @pytest.hookimpl
     def pytest_runtest_logstart(self, nodeid, location):
@@ -412,11 +434,11 @@ class HostChannel:
 
     def __init__(self, channel):
         self._channel = channel
-        self._process = os.getpid()
+        self.process = os.getpid()
 
     def send(self, *message):
         """Sends one message, as `Channel.send` does."""
-        if os.getpid() != self._process:
+        if os.getpid() != self.process:
             return
         try:
             self._channel.send(pickle.dumps(plain(message), protocol=4))
