@@ -393,6 +393,9 @@ class Controller:
                 self.stop_reason = f"stopping after {self.failures} failures"
                 self._stop_handing_out()
 
+    def _on_loaded(self, node, file, modules):
+        self.front_end.send("loaded", file=file, modules=modules)
+
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
 

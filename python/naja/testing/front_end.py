@@ -8,7 +8,7 @@ import json
 import os
 
 EVENTS, ORDERS, WORKERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS", "NAJA_TEST_WORKERS"
-DURATIONS, VIEW = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW"
+DURATIONS, VIEW, PROJECT = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW", "NAJA_TEST_PROJECT"
 
 
 class FrontEnd:
@@ -21,8 +21,9 @@ class FrontEnd:
         self.default_workers = os.environ.get(WORKERS)
         self.is_live = os.environ.get(VIEW) == "live"
         self._durations = _inherited(DURATIONS)
+        self.project = os.environ.get(PROJECT)
         # Whatever the tests start must not think that it was started by `naja test` as well.
-        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW):
+        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW, PROJECT):
             os.environ.pop(name, None)
 
     @property

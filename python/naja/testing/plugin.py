@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from . import scheduling
+from . import choosing, scheduling
 from .controller import Controller
 from .front_end import FrontEnd
+from .loaded import LoadedModules
 
 
 def _worker_count(text):
@@ -60,9 +61,14 @@ def pytest_configure(config):
     front_end = FrontEnd()
     if config.option.naja_workers is None and front_end.default_workers:
         config.option.naja_workers = _worker_count(front_end.default_workers)
+    chosen = choosing.from_program()
+    if chosen is not None:
+        config.pluginmanager.register(chosen, "naja-choosing")
     settings = _settings(config, front_end)
     if settings is not None:
         config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
+        if front_end.is_there and front_end.project:
+            config.pluginmanager.register(LoadedModules(front_end.project, front_end), "naja-loaded")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
             terminal.showfspath = False

@@ -20,8 +20,10 @@ macro_rules! files {
 /// Every file of the package, by its name.
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
+    "choosing.py",
     "controller.py",
     "front_end.py",
+    "loaded.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",

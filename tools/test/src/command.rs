@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use naja_report::text::Style;
 use naja_system::{Failure, Interrupts, Result, find_upward};
 
+use crate::affected::sight::Sight;
+use crate::command_choose;
 use crate::event::{Event, Order};
 use crate::history::{self, History};
 use crate::progress::Progress;
@@ -52,6 +54,17 @@ pub struct TestArguments {
     #[arg(long)]
     pub plain: bool,
 
+    /// Run the tests whose imports reach a changed file; `-v` says why each
+    ///
+    /// Compares with the last commit; without git, with the last run in which all tests passed. Where nothing tells
+    /// which tests a changed file concerns, all run.
+    #[arg(long)]
+    pub affected: bool,
+
+    /// The same, for what has changed since this commit or branch was left
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
+
     /// What pytest is given: paths, and its own options
     #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub pytest: Vec<OsString>,
@@ -90,7 +103,15 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     let interrupts = Interrupts::hold()
         .map_err(|error| Failure::new("cannot-start", "cannot wait for signals").caused_by(&error))?;
     let folder = std::env::current_dir().unwrap_or_default();
-    let mut history = warn_of(History::open(&project_of(&folder)));
+    let project = project_of(&folder);
+    let mut history = warn_of(History::open(&project));
+    let choice = command_choose::choice(options, &project, history.as_ref())?;
+    if choice.as_ref().is_some_and(|choice| choice.chosen.is_empty()) {
+        if options.format == OutputFormat::Json {
+            say(&machine::end_line(&Progress::default(), 0, 0.0));
+        }
+        return Ok(0);
+    }
     let durations = history.as_ref().and_then(|history| warn_of(history.durations())).unwrap_or_default();
     let plan = Plan {
         python: python.to_path_buf(),
@@ -99,6 +120,8 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         is_live: wants_live_view(options),
         leaves_stdout: options.format == OutputFormat::Json,
         durations,
+        choice: choice.as_ref().map(|choice| command_choose::order(choice, &project)),
+        project: project.clone(),
     };
     let began = Instant::now();
     let mut run = Run {
@@ -110,8 +133,10 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         timeout: options.timeout,
         format: options.format,
         began,
+        sight: Sight::new(&project),
     };
     let code = run.to_the_end(services)?;
+    let code = command_choose::exit_code(code, choice.as_ref());
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     match options.format {
         OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
@@ -121,6 +146,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
         let kept = history::Run { seconds: began.elapsed().as_secs_f64(), exit_code: code };
         warn_of(history.keep(&run.progress, kept));
+        warn_of(command_choose::keep(history, options, &run.progress, &mut run.sight, &project, code));
     }
     Ok(code)
 }
@@ -192,6 +218,7 @@ struct Run {
     timeout: Option<Duration>,
     format: OutputFormat,
     began: Instant,
+    sight: Sight,
 }
 
 impl Run {
@@ -239,6 +266,7 @@ impl Run {
 
     fn take(&mut self, event: &Event) {
         self.progress.take(event, Instant::now());
+        self.sight.take(event);
         if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)
             && let Some(test) = self.progress.tests.get(*test)
         {

@@ -68,6 +68,18 @@ pub enum Event {
         /// Whether it died before its time.
         crashed: bool,
     },
+    /// Files of the project were loaded for a test file; `""` stands for what came before the first.
+    Loaded {
+        /// The test file, its whole path.
+        file: String,
+        /// What was loaded, whole paths.
+        modules: Vec<String>,
+    },
+    /// The folders of the project from which modules were imported.
+    Roots {
+        /// Whole paths.
+        folders: Vec<String>,
+    },
     /// An event of a newer or older package: nothing to do.
     #[serde(other)]
     Unknown,

@@ -4,8 +4,10 @@
 //! cache. This crate starts pytest with it, hears what it tells (`event.rs`), and shows it. Start at
 //! [`command::test`].
 
+pub mod affected;
 pub mod bundle;
 pub mod command;
+pub mod command_choose;
 pub mod command_line;
 pub mod event;
 pub mod history;

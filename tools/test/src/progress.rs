@@ -143,7 +143,7 @@ impl Progress {
                     worker.running = None;
                 }
             }
-            Event::Unknown => {}
+            Event::Loaded { .. } | Event::Roots { .. } | Event::Unknown => {}
         }
     }
 

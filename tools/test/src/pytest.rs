@@ -31,6 +31,10 @@ pub struct Plan {
     pub is_live: bool,
     /// Whether pytest writes to standard error alone, since standard output is for data.
     pub leaves_stdout: bool,
+    /// The project's root, whose modules are told of.
+    pub project: PathBuf,
+    /// Which files pytest leaves out, as `choosing.py` reads it.
+    pub choice: Option<serde_json::Value>,
     /// Expected durations of tests in seconds, by node id.
     pub durations: HashMap<String, f64>,
 }
@@ -68,6 +72,7 @@ impl Pytest {
         let (events, events_end) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
         let (orders_end, orders) = rustix::pipe::pipe().map_err(|error| failed(error.into()))?;
         let durations = file_of(&plan.durations).map_err(failed)?;
+        let choice = plan.choice.as_ref().map(file_of).transpose().map_err(failed)?;
         let mut command = Command::new(&plan.python);
         command
             .arg(folder.join("run_pytest.py"))
@@ -75,6 +80,10 @@ impl Pytest {
             .env("NAJA_TEST_EVENTS", events_end.as_raw_fd().to_string())
             .env("NAJA_TEST_ORDERS", orders_end.as_raw_fd().to_string())
             .env("NAJA_TEST_DURATIONS", durations.as_raw_fd().to_string());
+        command.env("NAJA_TEST_PROJECT", &plan.project);
+        if let Some(choice) = &choice {
+            command.env("NAJA_TEST_CHOICE", choice.as_raw_fd().to_string());
+        }
         if let Some(workers) = &plan.default_workers {
             command.env("NAJA_TEST_WORKERS", workers);
         }
@@ -156,10 +165,10 @@ fn read_output(mut outer: File, sender: &Sender<Message>) {
     }
 }
 
-/// The durations as JSON in a file without a name that the child inherits.
-fn file_of(durations: &HashMap<String, f64>) -> io::Result<File> {
+/// Data as JSON in a file without a name that the child inherits.
+fn file_of(data: &impl serde::Serialize) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
-    serde_json::to_writer(&mut file, durations)?;
+    serde_json::to_writer(&mut file, data)?;
     file.rewind()?;
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
     Ok(file)

@@ -40,8 +40,9 @@ pub fn by_git(root: &Path, since: Option<&str>) -> Result<Option<Changes>> {
         None => git(root, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]),
         Some(since) => {
             let no_such = || {
-                Failure::new("no-such-commit", format!("git knows no commit `{since}`"))
-                    .hint("`git fetch` brings branches of others; a clone with a limited depth lacks old commits")
+                Failure::new("no-such-commit", format!("git knows no commit `{since}`")).hint(
+                    "`git fetch` brings branches of others; a clone with a limited depth lacks old commits",
+                )
             };
             let commit = git(root, &["rev-parse", "--verify", "--quiet", &format!("{since}^{{commit}}")]);
             let commit = commit.filter(|_| !since.starts_with('-')).ok_or_else(no_such)?;
@@ -53,7 +54,16 @@ pub fn by_git(root: &Path, since: Option<&str>) -> Result<Option<Changes>> {
     let base = base.map(|base| base.trim().to_owned());
     let mut listed = String::new();
     if let Some(base) = &base {
-        let compared = ["diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z", base, "--"];
+        let compared = [
+            "diff",
+            "--name-only",
+            "--no-renames",
+            "--no-ext-diff",
+            "--ignore-submodules=none",
+            "-z",
+            base,
+            "--",
+        ];
         listed += &git(root, &compared).ok_or_else(|| unreadable(root))?;
     } else {
         listed += &git(root, &["ls-files", "--full-name", "-z"]).ok_or_else(|| unreadable(root))?;
@@ -61,7 +71,8 @@ pub fn by_git(root: &Path, since: Option<&str>) -> Result<Option<Changes>> {
     // Without a folder, `ls-files` looks at the working directory alone.
     let top = top.trim_end_matches('\n');
     let top_path = Path::new(top);
-    listed += &git(top_path, &["ls-files", "--others", "--exclude-standard", "-z"]).ok_or_else(|| unreadable(root))?;
+    listed += &git(top_path, &["ls-files", "--others", "--exclude-standard", "-z"])
+        .ok_or_else(|| unreadable(root))?;
     let mut changes = Changes {
         since: match (since, &base) {
             (Some(since), _) => since.to_owned(),
@@ -72,7 +83,8 @@ pub fn by_git(root: &Path, since: Option<&str>) -> Result<Option<Changes>> {
     };
     let real_root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
     let real_top = std::fs::canonicalize(top_path).unwrap_or_else(|_| top_path.to_path_buf());
-    for path in listed.split('\0').filter(|path| !path.is_empty()) {
+    let is_source = |path: &&str| !path.is_empty() && !path.ends_with(".pyc");
+    for path in listed.split('\0').filter(is_source) {
         let whole = real_top.join(path);
         match whole.strip_prefix(&real_root) {
             Ok(inside) => changes.files.push(inside.to_string_lossy().into_owned()),

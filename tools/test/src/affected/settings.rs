@@ -58,10 +58,12 @@ impl Settings {
 
     fn take_toml(&mut self, text: &str) {
         let Ok(table) = text.parse::<toml::Table>() else { return };
-        let at = |path: &[&str]| path.iter().try_fold(None, |found: Option<&toml::Value>, key| {
-            let next = found.map_or_else(|| table.get(*key), |value| value.get(key));
-            next.map(Some)
-        });
+        let at = |path: &[&str]| {
+            path.iter().try_fold(None, |found: Option<&toml::Value>, key| {
+                let next = found.map_or_else(|| table.get(*key), |value| value.get(key));
+                next.map(Some)
+            })
+        };
         for place in [&["tool", "pytest", "ini_options"][..], &["tool", "pytest"], &["pytest"]] {
             if let Some(Some(options)) = at(place) {
                 for key in ["python_files", "pythonpath", "addopts"] {
@@ -75,7 +77,9 @@ impl Settings {
             }
         }
         let plugins = at(&["project", "entry-points", "pytest11"]).flatten().and_then(toml::Value::as_table);
-        self.plugins.extend(plugins.into_iter().flatten().filter_map(|(_, module)| Some(module.as_str()?.to_owned())));
+        self.plugins.extend(
+            plugins.into_iter().flatten().filter_map(|(_, module)| Some(module.as_str()?.to_owned())),
+        );
     }
 
     fn take_ini(&mut self, text: &str) {
@@ -116,11 +120,16 @@ impl Settings {
         match key {
             "python_files" => self.test_files.extend(words.iter().map(|&word| word.to_owned())),
             "pythonpath" | "python_paths" => {
-                self.roots.extend(words.iter().map(|word| word.trim_start_matches("./").trim_matches(['/', '.']).to_owned()));
+                self.roots.extend(
+                    words
+                        .iter()
+                        .map(|word| word.trim_start_matches("./").trim_matches(['/', '.']).to_owned()),
+                );
             }
             "addopts" => {
                 for (index, word) in words.iter().enumerate() {
-                    let name = if *word == "-p" { words.get(index + 1).copied() } else { word.strip_prefix("-p") };
+                    let name =
+                        if *word == "-p" { words.get(index + 1).copied() } else { word.strip_prefix("-p") };
                     self.plugins.extend(name.filter(|name| !name.starts_with("no:")).map(str::to_owned));
                 }
             }
@@ -137,7 +146,9 @@ impl Settings {
 fn strings(value: Option<&toml::Value>) -> Vec<String> {
     match value {
         Some(toml::Value::String(text)) => vec![text.clone()],
-        Some(toml::Value::Array(list)) => list.iter().filter_map(|one| Some(one.as_str()?.to_owned())).collect(),
+        Some(toml::Value::Array(list)) => {
+            list.iter().filter_map(|one| Some(one.as_str()?.to_owned())).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -154,7 +165,10 @@ fn matches(pattern: &str, text: &str) -> bool {
                 at += 1;
             }
             Some('[') => {
-                at = pattern[at..].iter().position(|&one| one == ']').map_or(pattern.len(), |end| at + end + 1);
+                at = pattern[at..]
+                    .iter()
+                    .position(|&one| one == ']')
+                    .map_or(pattern.len(), |end| at + end + 1);
                 place += 1;
             }
             Some(&one) if one == '?' || one == text[place] => {
