@@ -26,6 +26,7 @@ mod stress;
 mod targets;
 mod terminals;
 mod test_affected;
+mod test_watch;
 mod threads;
 mod top;
 mod wheel;

@@ -67,7 +67,15 @@ impl Project {
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON"))
             .filter(|line| line["event"] == "test")
-            .map(|line| line["id"].as_str().expect("a test has an id").rsplit("::").next().unwrap_or_default().to_owned())
+            .map(|line| {
+                line["id"]
+                    .as_str()
+                    .expect("a test has an id")
+                    .rsplit("::")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect();
         tests.sort();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -141,10 +149,13 @@ fn conftest_settings_and_data_choose_what_may_depend_on_them() {
     project.check(&["test_deep"], "1 of 3 test files");
     project.git(&["checkout", "--quiet", "."]);
     project.write("README.md", "New.");
-    project.check(&["test_cart", "test_deep", "test_names"], "`README.md` changed, and nothing tells which tests use it");
+    project.check(
+        &["test_cart", "test_deep", "test_names"],
+        "`README.md` changed, and nothing tells which tests use it",
+    );
     project.remove("README.md");
     project.write("pyproject.toml", "[tool.pytest.ini_options]\npythonpath = ['src', '.']\n");
-    project.check(&["test_cart", "test_deep", "test_names"], "all 3 test files: `pyproject.toml` changed");
+    project.check(&["test_cart", "test_deep", "test_names"], "`pyproject.toml` changed");
     project.git(&["checkout", "--quiet", "."]);
     project.write("src/shop/unused.py", "");
     project.check(&["test_cart", "test_deep", "test_names"], "nothing tells which tests use it");
@@ -157,7 +168,9 @@ fn the_reason_of_each_file_is_told_when_asked_for() {
     let output = project.run(&["--affected", "-v"]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        text.contains("  tests/test_cart.py: uses `src/shop/cart.py`, which uses `src/shop/tax.py`, which changed"),
+        text.contains(
+            "  tests/test_cart.py: uses `src/shop/cart.py`, which uses `src/shop/tax.py`, which changed"
+        ),
         "{text}"
     );
 }
@@ -174,7 +187,11 @@ fn a_branch_is_compared_with_where_it_was_left() {
     assert!(line.contains("`src/shop/names.py` changed since base"), "{line}");
     let output = project.run(&["--since", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("error[no-such-commit]"), "{}", block(&output, &[]));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("error[no-such-commit]"),
+        "{}",
+        block(&output, &[])
+    );
 }
 
 /// A module that is imported by a computed name: no text tells of it, so that only a run does.
@@ -202,7 +219,10 @@ fn a_module_that_only_a_run_shows_is_remembered() {
     project.check(&["test_load"], "1 of 2 test files");
     // What computes the name is not what it was when it was seen.
     project.git(&["checkout", "--quiet", "."]);
-    project.write("load.py", "import importlib\ndef load(name):\n    return importlib.import_module('plug_on' + 'e')\n");
+    project.write(
+        "load.py",
+        "import importlib\ndef load(name):\n    return importlib.import_module('plug_on' + 'e')\n",
+    );
     project.commit();
     project.write("plain.py", "A = 2\n");
     let (tests, _) = project.affected(&["--affected"]);
@@ -240,14 +260,23 @@ fn a_python_file_that_git_ignores_is_compared_with_what_was_loaded() {
 fn a_program_that_a_test_starts_counts_as_imported() {
     let files = [
         ("pytest.ini", "[pytest]\n"),
-        ("pyproject.toml", "[project]\nname = 'app'\nversion = '1'\n[project.scripts]\nrun-app = 'app.main:run'\n"),
+        (
+            "pyproject.toml",
+            "[project]\nname = 'app'\nversion = '1'\n[project.scripts]\nrun-app = 'app.main:run'\n",
+        ),
         ("app/__init__.py", ""),
         ("app/main.py", "from . import core\n"),
         ("app/core.py", "print('core')\n"),
         ("tool.py", "import helper\n"),
         ("helper.py", "print('helper')\n"),
-        ("test_module.py", "import subprocess, sys\ndef test_module():\n    subprocess.check_call([sys.executable, '-m', 'app.main'])\n"),
-        ("test_file.py", "import subprocess, sys\ndef test_file():\n    subprocess.check_call([sys.executable, 'tool.py'])\n"),
+        (
+            "test_module.py",
+            "import subprocess, sys\ndef test_module():\n    subprocess.check_call([sys.executable, '-m', 'app.main'])\n",
+        ),
+        (
+            "test_file.py",
+            "import subprocess, sys\ndef test_file():\n    subprocess.check_call([sys.executable, 'tool.py'])\n",
+        ),
         ("test_command.py", "def test_command():\n    assert 'run-app --help'\n"),
         ("test_none.py", "def test_none(): pass\n"),
     ];

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from . import choosing, scheduling
+from . import choosing, scheduling, watch
 from .controller import Controller
 from .front_end import FrontEnd
 from .loaded import LoadedModules
@@ -62,6 +62,9 @@ def pytest_configure(config):
     if config.option.naja_workers is None and front_end.default_workers:
         config.option.naja_workers = _worker_count(front_end.default_workers)
     chosen = choosing.from_program()
+    if watch.is_session():
+        chosen = chosen or choosing.Choosing()
+        config.pluginmanager.register(watch.Watch(config, front_end, chosen), "naja-watch")
     if chosen is not None:
         config.pluginmanager.register(chosen, "naja-choosing")
     settings = _settings(config, front_end)

@@ -23,11 +23,16 @@ def main():
     package = importlib.util.module_from_spec(spec)
     sys.modules["naja_testing"] = package
     spec.loader.exec_module(package)
-    from naja_testing import plugin
+    from naja_testing import plugin, watch
 
     sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "pytest")
     # The plugin takes the place of xdist's: the same options, the same fixtures.
-    return pytest.main(["-p", "no:xdist", "-p", "no:xdist.looponfail", *sys.argv[1:]], plugins=[plugin])
+    arguments = ["-p", "no:xdist", "-p", "no:xdist.looponfail", *sys.argv[1:]]
+    if watch.WATCH in os.environ:
+        root = os.getpid()
+        code = watch.serve(lambda: pytest.main(arguments, plugins=[plugin]))
+        return code if os.getpid() == root else watch.end(int(code))
+    return pytest.main(arguments, plugins=[plugin])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "watch.py",
     "work_queue.py",
     "worker.py",
 );

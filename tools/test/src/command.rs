@@ -11,13 +11,13 @@ use naja_report::text::Style;
 use naja_system::{Failure, Interrupts, Result, find_upward};
 
 use crate::affected::sight::Sight;
-use crate::command_choose;
 use crate::event::{Event, Order};
 use crate::history::{self, History};
 use crate::progress::Progress;
 use crate::pytest::{Message, Plan, Pytest};
 use crate::view::live::{self, Live, Screen};
 use crate::view::machine;
+use crate::{command_choose, command_watch};
 
 /// How often a run is looked at when nothing happens in it.
 const TICK: Duration = Duration::from_millis(100);
@@ -64,6 +64,10 @@ pub struct TestArguments {
     /// The same, for what has changed since this commit or branch was left
     #[arg(long, value_name = "REF")]
     pub since: Option<String>,
+
+    /// Stay, and run what a saved file affects; Enter runs all tests, f those that failed, q ends
+    #[arg(long, conflicts_with_all = ["affected", "since"])]
+    pub watch: bool,
 
     /// What pytest is given: paths, and its own options
     #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
@@ -122,6 +126,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         durations,
         choice: choice.as_ref().map(|choice| command_choose::order(choice, &project)),
         project: project.clone(),
+        watches: options.watch,
     };
     let began = Instant::now();
     let mut run = Run {
@@ -134,7 +139,14 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         format: options.format,
         began,
         sight: Sight::new(&project),
+        asked: 0,
+        is_unready: false,
+        ended: None,
+        waits_with: None,
     };
+    if options.watch {
+        return command_watch::watch(run, options, &project, history, services);
+    }
     let code = run.to_the_end(services)?;
     let code = command_choose::exit_code(code, choice.as_ref());
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
@@ -159,7 +171,7 @@ fn say(line: &str) {
 }
 
 /// A result that the tests can do without: its failure is told.
-fn warn_of<T>(result: Result<T>) -> Option<T> {
+pub(crate) fn warn_of<T>(result: Result<T>) -> Option<T> {
     result.map_err(|failure| warn(&failure)).ok()
 }
 
@@ -209,27 +221,34 @@ fn wants_live_view(options: &TestArguments) -> bool {
 }
 
 /// A run of pytest that is being watched.
-struct Run {
-    pytest: Pytest,
-    progress: Progress,
-    interrupts: Interrupts,
-    view: Option<Live<Stdout>>,
-    durations: HashMap<String, f64>,
-    timeout: Option<Duration>,
-    format: OutputFormat,
-    began: Instant,
-    sight: Sight,
+pub(crate) struct Run {
+    pub(crate) pytest: Pytest,
+    pub(crate) progress: Progress,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) view: Option<Live<Stdout>>,
+    pub(crate) durations: HashMap<String, f64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) format: OutputFormat,
+    pub(crate) began: Instant,
+    pub(crate) sight: Sight,
+    /// How often the user has asked for an end.
+    pub(crate) asked: u32,
+    /// Whether pytest could not begin its last run, for an error in a conftest or in the settings.
+    pub(crate) is_unready: bool,
+    /// How the last run under `--watch` ended.
+    pub(crate) ended: Option<u8>,
+    /// What a pytest that waits for orders has loaded of the project.
+    pub(crate) waits_with: Option<Vec<String>>,
 }
 
 impl Run {
     /// Watches pytest until it has ended; its exit code.
-    fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
+    pub(crate) fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
         let failed =
             |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
-        let mut asked = 0;
         let mut is_open = true;
         let mut drawn = Instant::now();
-        while is_open {
+        while is_open && self.ended.is_none() {
             match self.pytest.messages.recv_timeout(TICK) {
                 Ok(Message::Event(event)) => self.take(&event),
                 Ok(Message::Output(bytes)) => self.print(&bytes),
@@ -239,18 +258,22 @@ impl Run {
             if let Some(limit) = self.timeout {
                 end_late_tests(&mut self.progress, limit, &mut self.pytest, services);
             }
-            if asked < 2 && self.interrupts.wait(0) {
-                asked += 1;
-                self.pytest.order(&Order::Stop { count: asked });
+            if self.asked < 2 && self.interrupts.wait(0) {
+                self.asked += 1;
+                self.pytest.order(&Order::Stop { count: self.asked });
             }
             if drawn.elapsed() >= TICK {
                 self.draw();
                 drawn = Instant::now();
             }
         }
-        let status = self.pytest.wait().map_err(failed)?;
+        let code = match self.ended {
+            Some(code) => code,
+            None => exit_code(self.pytest.wait().map_err(failed)?),
+        };
         // pytest has ended; what it wrote last may still be on its way.
-        while let Ok(message) = self.pytest.messages.recv_timeout(TICK) {
+        let patience = if self.view.is_some() || self.ended.is_none() { TICK } else { Duration::ZERO };
+        while let Ok(message) = self.pytest.messages.recv_timeout(patience) {
             match message {
                 Message::Output(bytes) => self.print(&bytes),
                 Message::Event(event) => self.take(&event),
@@ -261,12 +284,17 @@ impl Run {
             // A terminal that is gone shows nothing any more.
             let _ = view.finish();
         }
-        Ok(exit_code(status))
+        Ok(code)
     }
 
-    fn take(&mut self, event: &Event) {
+    pub(crate) fn take(&mut self, event: &Event) {
         self.progress.take(event, Instant::now());
         self.sight.take(event);
+        match event {
+            Event::RunEnd { code } => self.ended = Some(*code),
+            Event::Waiting { files } => self.waits_with = Some(files.clone()),
+            _ => {}
+        }
         if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)
             && let Some(test) = self.progress.tests.get(*test)
         {
@@ -280,7 +308,7 @@ impl Run {
         }
     }
 
-    fn print(&mut self, bytes: &[u8]) {
+    pub(crate) fn print(&mut self, bytes: &[u8]) {
         if let Some(view) = &mut self.view {
             let _ = view.print(bytes);
         }

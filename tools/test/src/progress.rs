@@ -143,7 +143,11 @@ impl Progress {
                     worker.running = None;
                 }
             }
-            Event::Loaded { .. } | Event::Roots { .. } | Event::Unknown => {}
+            Event::Loaded { .. }
+            | Event::Roots { .. }
+            | Event::Waiting { .. }
+            | Event::RunEnd { .. }
+            | Event::Unknown => {}
         }
     }
 

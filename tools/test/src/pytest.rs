@@ -35,6 +35,8 @@ pub struct Plan {
     pub project: PathBuf,
     /// Which files pytest leaves out, as `choosing.py` reads it.
     pub choice: Option<serde_json::Value>,
+    /// Whether pytest waits for orders to run, and is kept between runs.
+    pub watches: bool,
     /// Expected durations of tests in seconds, by node id.
     pub durations: HashMap<String, f64>,
 }
@@ -81,6 +83,10 @@ impl Pytest {
             .env("NAJA_TEST_ORDERS", orders_end.as_raw_fd().to_string())
             .env("NAJA_TEST_DURATIONS", durations.as_raw_fd().to_string());
         command.env("NAJA_TEST_PROJECT", &plan.project);
+        if plan.watches {
+            // Keys are this program's.
+            command.env("NAJA_TEST_WATCH", "warm").stdin(Stdio::null());
+        }
         if let Some(choice) = &choice {
             command.env("NAJA_TEST_CHOICE", choice.as_raw_fd().to_string());
         }
