@@ -18,4 +18,5 @@ mod writer;
 pub use error::RecordingError;
 pub use model::*;
 pub use reader::Reader;
+pub use schema::TEST_HISTORY_ID;
 pub use writer::{DEFAULT_SIZE_LIMIT, Writer};

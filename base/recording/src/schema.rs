@@ -18,6 +18,9 @@ use crate::error::RecordingError;
 
 /// Marks the file as ours: "naja" in ASCII.
 pub(crate) const APPLICATION_ID: i32 = 0x6e61_6a61;
+/// Marks another database of naja's, of durations and outcomes of tests: "njts" in ASCII. It is no recording, but can be
+/// asked in SQL as one.
+pub const TEST_HISTORY_ID: i32 = 0x6e6a_7473;
 /// Readers refuse a later major version.
 pub(crate) const MAJOR: u32 = 1;
 /// Grows with each addition.
@@ -180,9 +183,18 @@ pub(crate) fn is_being_written(path: &Path) -> Result<bool, RecordingError> {
 
 /// Whether the file's head says SQLite and naja; no more is looked at.
 pub(crate) fn looks_like_recording(path: &Path) -> bool {
+    is_marked(path, APPLICATION_ID)
+}
+
+/// Whether the file's head says SQLite and that it is a history of tests.
+pub(crate) fn looks_like_test_history(path: &Path) -> bool {
+    is_marked(path, TEST_HISTORY_ID)
+}
+
+fn is_marked(path: &Path, application_id: i32) -> bool {
     let mut head = [0; 100];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head.starts_with(b"SQLite format 3\0") && head[68..72] == APPLICATION_ID.to_be_bytes()
+    read.is_ok() && head.starts_with(b"SQLite format 3\0") && head[68..72] == application_id.to_be_bytes()
 }
 
 /// Finds by its first bytes what the file is, for errors in plain words.
@@ -215,7 +227,7 @@ fn check_file(path: &Path) -> Result<(), RecordingError> {
 }
 
 /// Opens the file so that a transaction cut off by a kill can be undone; else for reading alone.
-fn open_file(path: &Path) -> Result<Connection, RecordingError> {
+pub(crate) fn open_file(path: &Path) -> Result<Connection, RecordingError> {
     let error = |error| RecordingError::sqlite("open", path, error);
     let journal = journal_of(path);
     let access =

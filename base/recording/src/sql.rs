@@ -81,10 +81,16 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens a recording. One that is being written is asked as it is at this moment.
+    /// Opens a recording, or a history of tests. One that is being written is asked as it is at this moment.
     ///
     /// Errors: as [`crate::Reader::open`].
     pub fn open(path: &Path) -> Result<Database, RecordingError> {
+        if schema::looks_like_test_history(path) {
+            let mut connection = schema::open_file(path)?;
+            let set_up = connection.authorizer(Some(authorize));
+            set_up.map_err(|error| RecordingError::sqlite("read", path, error))?;
+            return Ok(Database { connection, path: path.to_owned() });
+        }
         let opened = schema::open(path)?;
         let mut connection = opened.connection;
         let set_up = (|| {

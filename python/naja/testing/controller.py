@@ -6,6 +6,7 @@ the run fails when that does not add up. Start at `Controller.pytest_runtestloop
 
 import gc
 import os
+import pickle
 import selectors
 import signal
 import sys
@@ -16,6 +17,7 @@ import uuid
 import pytest
 
 from . import scheduling
+from .session_fixtures import SessionFixtures
 from .work_queue import FINISHED, PENDING, WorkQueue
 from .worker import Channel, Worker, above_usual, become_worker, leave, messages, silent_writer, warning_of
 
@@ -50,7 +52,7 @@ class Node:
             "cwd": os.getcwd(),
             "spec": self.gateway.spec,
         }
-        self.queue = None
+        self.queue = self.place = None
         self.process = self.descriptor = self.process_descriptor = self.crash_file = None
         self.buffer = bytearray()
         self.told_end = None
@@ -62,6 +64,33 @@ class Node:
     def __repr__(self):
         return f"<WorkerController {self.gateway.id}>"
 
+    # What turns the bytes of a message into the message.
+    load = staticmethod(pickle.loads)
+
+    @property
+    def is_watched(self):
+        """Whether a descriptor tells its end, so that nobody has to look now and then."""
+        return self.process_descriptor is not None
+
+    def poll(self):
+        """How it has ended, as a part of a sentence; `None` while it lives."""
+        try:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+        except ChildProcessError:  # a plugin has waited for all children
+            process, status = self.process, 0
+        return None if process == 0 else _how_it_ended(status)
+
+    def close(self):
+        """Lets go of what this kind of worker holds in this process, after its end."""
+
+    def kill(self):
+        """Ends the worker, and what its tests have started in its process group."""
+        for send in (os.killpg, os.kill):
+            try:
+                send(self.process, signal.SIGKILL)
+            except OSError:
+                pass
+
 
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
@@ -71,9 +100,10 @@ class Controller:
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
         self.verbose = getattr(config.option, "verbose", 0)
-        self.nodes, self.failures, self.crashes = [], 0, 0
+        self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
         self.interrupts = 0
+        self.fresh = None  # what starts workers where they are not forked
 
     # The session
 
@@ -109,7 +139,10 @@ class Controller:
             return None
         if not session.items:
             return None
+        from . import fresh
+
         self.session = session
+        self.fresh = fresh.plan(self)
         self._plan(session.items)
         before = signal.getsignal(signal.SIGINT)
         try:
@@ -117,11 +150,13 @@ class Controller:
             self._run()
         finally:
             signal.signal(signal.SIGINT, before)
+        if self.fresh is not None:
+            self.fresh.tell_unrun()
         self._check_the_sum()
         if self.raised is not None:
             raise self.raised
         if self.stop_reason:
-            raise session.Failed(self.stop_reason)
+            raise (session.Interrupted if session.shouldstop else session.Failed)(self.stop_reason)
         return True
 
     def _plan(self, items):
@@ -132,7 +167,8 @@ class Controller:
         if mode == "each":
             self.queues = [WorkQueue(units, len(items), 1) for _ in range(workers)]
         else:
-            workers = max(1, min(workers, len(units)))
+            # Hosts are all tried, since one that cannot be reached leaves its tests to another.
+            workers = workers if self.settings.specs else max(1, min(workers, len(units)))
             times = [sum(seconds[test] for test in unit) for unit in units] if seconds else None
             self.queues = [WorkQueue(units, len(items), workers, times)]
         self.workers = workers
@@ -151,11 +187,14 @@ class Controller:
         factory = getattr(self.config, "_tmp_path_factory", None)
         if factory is not None:
             factory.getbasetemp()  # workers make theirs below it
-        gc.collect()
-        gc.freeze()
+        self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            if self.fresh is None:  # only a fork can inherit them
+                self.session_fixtures.set_up(self.queues[0].units, self.workers)
+            gc.collect()
+            gc.freeze()
             for slot in range(self.workers):
-                self._fork(slot)
+                self._start(slot)
             while any(node.is_open for node in self.nodes):
                 try:
                     self._turn()
@@ -165,10 +204,13 @@ class Controller:
             gc.unfreeze()
             self._kill_all()
             self.selector.close()
+            report = self.session_fixtures.tear_down()
+            if report is not None:
+                self._give_report(None, len(self.session.items) - 1, report)
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
-        has_all = all(node.process_descriptor is not None for node in self.nodes if node.is_open)
+        has_all = all(node.is_watched for node in self.nodes if node.is_open)
         waiting = any(node.told_end is not None or node.ended_at is not None for node in self.nodes if node.is_open)
         for key, _ in self.selector.select(None if has_all and not waiting else _LOOK_S):
             if key.data is self.front_end:
@@ -180,12 +222,20 @@ class Controller:
             else:
                 self._look_at(node)
         for node in self.nodes:
-            if node.is_open and (node.process_descriptor is None or node.told_end is not None):
+            if node.is_open and (not node.is_watched or node.told_end is not None):
                 self._look_at(node)
 
     # Workers
 
-    def _fork(self, slot):
+    def _start(self, slot):
+        """Starts a worker for the place `slot` in the plan."""
+        if self.fresh is None:
+            self._fork(slot)
+        else:
+            self.fresh.start(slot)
+
+    def new_node(self, slot, kind=Node):
+        """A worker that is about to be started."""
         number = len(self.nodes)
         worker_input = {
             "workerid": f"gw{number}",
@@ -193,28 +243,36 @@ class Controller:
             "testrunuid": self.run_id,
             "mainargv": list(sys.argv),
         }
-        node = Node(self.config, number, slot, worker_input)
+        node = kind(self.config, number, slot, worker_input)
         node.queue = self.queues[slot] if self.settings.mode == "each" else self.queues[0]
-        place = 0 if self.settings.mode == "each" else slot
-        reading, writing = os.pipe()
-        reading, writing = above_usual(reading), above_usual(writing)
+        node.place = 0 if self.settings.mode == "each" else slot
         node.crash_file = tempfile.TemporaryFile()
-        self._flush()
-        process = os.fork()
-        if process == 0:
-            self._be_worker(node, place, writing, [reading])
-        os.close(writing)
-        node.process, node.descriptor, node.place = process, reading, place
+        return node
+
+    def watch(self, node):
+        """Hears a worker that has been started, and its end."""
         self.nodes.append(node)
-        os.set_blocking(reading, False)
-        self.selector.register(reading, selectors.EVENT_READ, ("messages", node))
-        if hasattr(os, "pidfd_open"):
+        os.set_blocking(node.descriptor, False)
+        self.selector.register(node.descriptor, selectors.EVENT_READ, ("messages", node))
+        if node.process is not None and hasattr(os, "pidfd_open"):
             try:
-                node.process_descriptor = above_usual(os.pidfd_open(process))
+                node.process_descriptor = above_usual(os.pidfd_open(node.process))
                 self.selector.register(node.process_descriptor, selectors.EVENT_READ, ("end", node))
             except OSError:
                 pass
-        self.front_end.send("worker", worker=node.gateway.id, process=process)
+        self.front_end.send("worker", worker=node.gateway.id, process=node.process or 0)
+
+    def _fork(self, slot):
+        node = self.new_node(slot)
+        reading, writing = os.pipe()
+        reading, writing = above_usual(reading), above_usual(writing)
+        self._flush()
+        process = os.fork()
+        if process == 0:
+            self._be_worker(node, node.place, writing, [reading])
+        os.close(writing)
+        node.process, node.descriptor = process, reading
+        self.watch(node)
 
     def _be_worker(self, node, place, writing, to_close):
         """The rest of the life of a forked process; never returns."""
@@ -227,6 +285,7 @@ class Controller:
             try:
                 self._forget_siblings()
                 reporter = become_worker(self.session, channel, node.workerinput, node.crash_file)
+                self.session_fixtures.inherit()
                 Worker(self.session, node.queue, place, reporter).run()
                 status = 0
             except KeyboardInterrupt:
@@ -276,23 +335,22 @@ class Controller:
                 node.ended_at = node.ended_at or time.monotonic()
                 break
             node.buffer += data
-        for message in messages(node.buffer):
-            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+        for message in messages(node.buffer, node.load):
+            name = message[0].replace("-", "_")
+            handle = getattr(self, "_on_" + name, None) or getattr(self.fresh, "on_" + name)
+            handle(node, *message[1:])
 
     def _look_at(self, node):
         """Whether the worker's process has ended; what it sent is heard before its end is."""
-        try:
-            process, status = os.waitpid(node.process, os.WNOHANG)
-        except ChildProcessError:  # a plugin has waited for all children
-            process, status = node.process, 0
-        if process == 0:
+        how = node.poll()
+        if how is None:
             if node.told_end is not None and time.monotonic() - node.told_end > _ENDING_S:
-                os.kill(node.process, signal.SIGKILL)
+                node.kill()
             return
         if node.descriptor in self.selector.get_map():
             self._hear(node)
         self._close(node)
-        self._ended(node, status)
+        self._ended(node, how)
 
     def _close(self, node):
         node.is_open = False
@@ -302,24 +360,31 @@ class Controller:
             if descriptor in self.selector.get_map():
                 self.selector.unregister(descriptor)
             os.close(descriptor)
+        node.close()
 
-    def _ended(self, node, status):
+    def _ended(self, node, how):
         test = node.queue.running(node.place)
         crashed = test is not None or node.told_end is None
-        self.front_end.send("worker-end", worker=node.gateway.id, process=node.process, crashed=crashed)
-        hook = getattr(self.config.hook, "pytest_testnodedown", None)
-        if hook is not None:
-            hook(node=node, error="Not properly terminated" if crashed else None)
+        self.front_end.send("worker-end", worker=node.gateway.id, process=node.process or 0, crashed=crashed)
+        self._tell_node_down(node, "Not properly terminated" if crashed else None)
+        if self.fresh is not None and test is None and self.fresh.take_leave(node, how):
+            crashed = False
         if not crashed:
             node.crash_file.close()
             return
         node.queue.give_back(node.place)
-        self._line(f"[{node.gateway.id}] node down: {node.killed_for or _how_it_ended(status)}")
+        self._line(f"[{node.gateway.id}] node down: {node.killed_for or how}")
         if test is not None:
-            self._report_crash(node, test, status)
+            self._report_crash(node, test, how)
         node.crash_file.close()
         self.crashes += 1
         self._replace(node)
+
+    def _tell_node_down(self, node, error):
+        if self.fresh is not None:
+            self.fresh.tell_node_down(node, error)
+        elif hasattr(self.config.hook, "pytest_testnodedown"):
+            self.config.hook.pytest_testnodedown(node=node, error=error)
 
     def _replace(self, node):
         most = self.settings.most_restarts
@@ -332,14 +397,14 @@ class Controller:
             self._stop_handing_out()
         elif not self._is_stopping() and node.queue.has_pending():
             self._line(f"\nreplacing crashed worker {node.gateway.id}")
-            self._fork(node.slot)
+            self._start(node.slot)
 
-    def _report_crash(self, node, test, status):
+    def _report_crash(self, node, test, how):
         item = self.session.items[test]
         if node.killed_for:
             text = f"worker {node.gateway.id!r} was ended while running {item.nodeid!r}: {node.killed_for}"
         else:
-            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {_how_it_ended(status)}"
+            text = f"worker {node.gateway.id!r} crashed while running {item.nodeid!r}: {how}"
         stacks = node.stacks or _crash_text(node.crash_file)
         if not self.config.getoption("fulltrace", False):
             stacks = without_pytest(stacks)
@@ -377,7 +442,7 @@ class Controller:
         self.config.hook.pytest_runtest_logreport(report=report)
         self.front_end.send(
             "report",
-            worker=node.gateway.id,
+            worker=node.gateway.id if node is not None else "main",
             test=test,
             when=report.when,
             outcome="xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome,
@@ -386,12 +451,11 @@ class Controller:
             file=report.location[0],
             line=None if report.location[1] is None else report.location[1] + 1,
         )
-        if report.failed:
-            self.failures += 1
-            most = self.config.getvalue("maxfail")
-            if most and self.failures >= most and not self.stop_reason:
-                self.stop_reason = f"stopping after {self.failures} failures"
-                self._stop_handing_out()
+        # pytest itself counts failures for `--maxfail`, and `--stepwise` and plugins stop a session in this way.
+        session = self.session
+        if (session.shouldfail or session.shouldstop) and not self.stop_reason:
+            self.stop_reason = str(session.shouldfail or session.shouldstop)
+            self._stop_handing_out()
 
     def _on_loaded(self, node, file, modules):
         self.front_end.send("loaded", file=file, modules=modules)
@@ -411,7 +475,7 @@ class Controller:
     def _on_interrupted(self, node, test):
         where = f" in {self.session.items[test].nodeid}" if test is not None else ""
         node.queue.finish(node.place, test) if test is not None else None
-        self.raised = KeyboardInterrupt(f"{node.gateway.id} received a KeyboardInterrupt{where}")
+        self.raised = self.session.Interrupted(f"{node.gateway.id} received a KeyboardInterrupt{where}")
         self._stop_handing_out()
 
     def _on_exit(self, node, reason, code):
@@ -442,7 +506,7 @@ class Controller:
                 for node in self.nodes:
                     if node.is_open and node.gateway.id == order["worker"]:
                         node.killed_for, node.stacks = order["reason"], order.get("text", "")
-                        _kill(node)
+                        node.kill()
 
     def _interrupted(self):
         """The first time: no more tests are handed out. The second time: the workers are killed."""
@@ -457,6 +521,8 @@ class Controller:
     def _stop_handing_out(self):
         for queue in self.queues:
             queue.stop()
+        if self.fresh is not None:
+            self.fresh.stop()
 
     def _is_stopping(self):
         return bool(self.stop_reason or self.raised is not None or self.summary)
@@ -464,7 +530,7 @@ class Controller:
     def _kill_all(self):
         for node in self.nodes:
             if node.is_open:
-                _kill(node)
+                node.kill()
 
     def _check_the_sum(self):
         """Planned tests are finished, or were never begun because the run was stopped."""
@@ -479,19 +545,17 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter):
         if self.verbose >= 0 and self.summary:
             terminalreporter.write_sep("=", f"xdist: {self.summary}")
+        for line in self.fresh.summary_lines() if self.fresh is not None else ():
+            terminalreporter.write_line(line)
+
+    def _tell(self, text):
+        if self.verbose > 0:
+            self._line(text)
 
     def _line(self, text):
         if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
-
-
-def _kill(node):
-    for send in (os.killpg, os.kill):
-        try:
-            send(node.process, signal.SIGKILL)
-        except OSError:
-            pass
 
 
 def _how_it_ended(status):

@@ -1,6 +1,10 @@
 """The line to the program `naja test`, where it has started this pytest: events go out, orders come in.
 
 Both are JSON, one object a line, over the descriptors that the environment names. Without them nothing is sent.
+
+Of workers that are not forked two events tell more: `fresh` (`reason`: why this process may not be forked) and
+`worker-refused` (`worker`, `reason`: a host that cannot be reached, or a worker that collected something else). The
+`process` of a worker on another host is 0.
 """
 
 import fcntl

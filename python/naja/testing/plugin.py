@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from . import choosing, scheduling, watch
+from . import choosing, fresh, hosts, scheduling, watch, xdist_hooks
 from .controller import Controller
 from .front_end import FrontEnd
 from .loaded import LoadedModules
+from .worker import testrun_uid, worker_id  # noqa: F401, pytest finds fixtures here
 
 
 def _worker_count(text):
@@ -20,6 +21,8 @@ def _worker_count(text):
 
 def pytest_addoption(parser):
     group = parser.getgroup("naja", "tests in parallel (naja test)")
+    if group.options:  # a fresh worker knows them already
+        return
     group._addoption(
         "-n",
         "--numprocesses",
@@ -49,8 +52,19 @@ def pytest_addoption(parser):
     )
     group.addoption("--loadscope-reorder", dest="naja_reorder", action="store_true", help="The default.")
     group.addoption("--tx", dest="naja_hosts", action="append", default=[], metavar="SPEC", help="Where to run workers.")
+    group.addoption("--px", dest="naja_proxies", action="append", default=[], metavar="SPEC", help="A host that --tx reaches others via.")
+    group.addoption("--rsyncdir", dest="naja_sent", action="append", default=[], metavar="DIR", help="A folder to send to hosts; else the project's.")
+    group.addoption("--rsyncignore", dest="naja_not_sent", action="append", default=[], metavar="GLOB", help="What is not sent to hosts.")
+    parser.addini("rsyncdirs", "Folders to send to hosts.", type="paths")
+    parser.addini("rsyncignore", "Patterns of what is not sent to hosts.", type="paths")
     group.addoption("--testrunuid", dest="naja_run_id", metavar="TEXT", help="The value of the fixture testrun_uid.")
     group.addoption("--maxschedchunk", dest="naja_most_tests", type=int, metavar="N", help="Accepted; workers take what they need.")
+
+
+def pytest_addhooks(pluginmanager):
+    known = getattr(pluginmanager.hook, "pytest_configure_node", None)
+    if known is None or not known.has_spec():
+        pluginmanager.add_hookspecs(xdist_hooks)
 
 
 @pytest.hookimpl(trylast=True)
@@ -59,7 +73,9 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         return
     front_end = FrontEnd()
-    if config.option.naja_workers is None and front_end.default_workers:
+    if config.option.naja_workers is None and front_end.default_workers and config.option.naja_hosts:
+        config.option.naja_load = True
+    elif config.option.naja_workers is None and front_end.default_workers:
         config.option.naja_workers = _worker_count(front_end.default_workers)
     chosen = choosing.from_program()
     if watch.is_session():
@@ -83,9 +99,13 @@ def _settings(config, front_end):
     mode = "load" if option.naja_load and option.naja_mode == "no" else option.naja_mode
     workers = option.naja_workers
     if workers in ("auto", "logical"):
-        workers = 0 if option.usepdb else cores()
+        workers = 0 if option.usepdb else config.hook.pytest_xdist_auto_num_workers(config=config) or cores()
+    specs = None
     if workers is None:
-        workers = sum(_times(spec) for spec in option.naja_hosts) if mode != "no" else 0
+        specs = [spec.split("*", 1)[-1] for spec in option.naja_hosts for _ in range(_times(spec))]
+        workers = len(specs) if mode != "no" else 0
+        if all(spec == "popen" for spec in specs):
+            specs = None
     elif workers and mode == "no":
         mode = "load"
     if option.naja_most_workers:
@@ -94,10 +114,13 @@ def _settings(config, front_end):
         return None
     if option.usepdb:
         raise pytest.UsageError("--pdb is incompatible with distributing tests; try using -n0 or -nno.")
+    if specs is not None:
+        hosts.check(config, specs)
     restarts = option.naja_most_restarts
     return SimpleNamespace(
         mode=mode,
         workers=workers,
+        specs=specs,
         reorder=option.naja_reorder,
         run_id=option.naja_run_id,
         most_restarts=None if restarts is None else int(restarts),
@@ -118,23 +141,8 @@ def cores():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    if config.option.naja_mode == "loadgroup":
+    if config.option.naja_mode == "loadgroup" and not hasattr(config, "workerinput"):
         for item in items:
             name = scheduling.group_name(item)
             if name is not None:
                 item._nodeid = f"{item.nodeid}@{name}"
-
-
-@pytest.fixture(scope="session")
-def worker_id(request):
-    """The name of the worker that runs the test, `gw0` and so on; `master` in a run without workers."""
-    return getattr(request.config, "workerinput", {}).get("workerid", "master")
-
-
-@pytest.fixture(scope="session")
-def testrun_uid(request):
-    """A text that all workers of this run share, and no other run."""
-    import uuid
-
-    given = getattr(request.config, "workerinput", {}).get("testrunuid")
-    return given or request.config.option.naja_run_id or uuid.uuid4().hex

@@ -1,20 +1,13 @@
 """Which tests go together: units for the work queue, by the names that `--dist` has had since xdist."""
 
+from .worker import group_name
+
 MODES = ("each", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "no")
 
 # A worker takes about this part of what would be its share of the rest at a time: large at first, so that fixtures of
 # a module are set up in few workers; single tests at last, so that all workers end together.
 _PARTS = 6
 _LARGEST = 40
-
-
-def group_name(item):
-    """The names of the `xdist_group` marks of a test, sorted and joined; `None` without such a mark."""
-    names = {
-        str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
-        for mark in item.iter_markers("xdist_group")
-    }
-    return "_".join(sorted(names)) if names else None
 
 
 def units(items, mode, workers, seconds=None, reorder=True):

@@ -89,11 +89,17 @@ class WorkQueue:
             return unit
 
     def announce(self, worker):
-        """The number of the unit that this worker is to run next, or `None`; `take` may give another one."""
+        """The number of the unit that this worker is to run next, or `None`; `take` may give another one.
+
+        `None` makes pytest tear down everything, session fixtures included: so one that could still be stolen after
+        that is stolen now. Its former owner takes it back when it gets there first.
+        """
         with self._locked():
             if self._get(self._STOPPED):
                 return None
             unit = self._pop()
+            if unit is None:
+                unit = self._steal(worker)
             if unit is not None:
                 self._set(self._announced_at + worker, unit + 1)
             return unit
@@ -105,6 +111,11 @@ class WorkQueue:
         self._set(self._running_at + worker, test + 1)
         self._memory[self._states_at + test] = STARTED
         return True
+
+    def begun(self, worker, test):
+        """A worker elsewhere has begun this test, also where the queue has been stopped meanwhile."""
+        self._set(self._running_at + worker, test + 1)
+        self._memory[self._states_at + test] = STARTED
 
     def finish(self, worker, test):
         """The test has been reported to its end."""

@@ -1,7 +1,4 @@
-//! The commands of this tool: `naja view`, `naja sql`, `naja convert` and `naja heat`. `naja run` is composed in the program itself.
-//! The commands of this tool: `naja view`, `naja sql` and `naja convert`. `naja run` is composed in the program itself.
-//! The commands of this tool: `naja view`, `naja sql` and `naja top`. `naja run` is composed in the program itself.
-//! The commands of this tool: `naja view`, `naja sql`, `naja convert` and `naja top`. `naja run` and `naja record` are
+//! The commands of this tool: `naja view`, `sql`, `convert`, `heat`, `dump` and `top`. `naja run` and `naja record` are
 //! composed in the program itself.
 
 pub mod convert;

@@ -22,14 +22,21 @@ pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
     "choosing.py",
     "controller.py",
+    "evidence.py",
+    "fork_safety.py",
+    "fresh.py",
     "front_end.py",
+    "hosts.py",
     "loaded.py",
     "plugin.py",
     "run_pytest.py",
     "scheduling.py",
+    "sent_tree.py",
+    "session_fixtures.py",
     "watch.py",
     "work_queue.py",
     "worker.py",
+    "xdist_hooks.py",
 );
 
 /// The folder that holds the package's files, made where it is not there yet.

@@ -147,7 +147,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     if options.watch {
         return command_watch::watch(run, options, &project, history, services);
     }
-    let code = run.to_the_end(services)?;
+    let code = run.until_it_ends(services)?;
     let code = command_choose::exit_code(code, choice.as_ref());
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     match options.format {
@@ -243,7 +243,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// Watches pytest until it has ended; its exit code.
-    pub(crate) fn to_the_end(&mut self, services: &Services<'_>) -> Result<u8> {
+    pub(crate) fn until_it_ends(&mut self, services: &Services<'_>) -> Result<u8> {
         let failed =
             |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
         let mut is_open = true;

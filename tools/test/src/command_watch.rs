@@ -95,11 +95,11 @@ pub(crate) fn watch(
             run.waits_with = None;
             run.pytest.order(&Order::Run { changed: whole, left_out, only });
         } else if run.ended.is_none() {
-            return run.to_the_end(services);
+            return run.until_it_ends(services);
         } else {
             run.is_unready = true;
         }
-        code = run.to_the_end(services)?;
+        code = run.until_it_ends(services)?;
         for test in &run.progress.tests {
             if test.outcome.is_bad() {
                 failed.insert(test.id.clone());

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use naja_recording::TEST_HISTORY_ID;
 use naja_system::{Failure, Result};
 use rusqlite::{Connection, params};
 
@@ -17,9 +18,6 @@ use crate::progress::{Outcome, Progress};
 
 /// The folder of a project in which naja keeps what can be made again.
 pub const FOLDER: &str = ".naja_cache";
-
-/// What the file is, for whoever finds it; "naja test" in SQLite's field for that.
-pub const APPLICATION_ID: i32 = 0x6E6A_7473;
 
 /// Runs that are kept.
 const RUNS_KEPT: i64 = 50;
@@ -80,7 +78,7 @@ impl History {
             connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
             connection.execute_batch(TABLES)?;
             connection.execute_batch(store::TABLES)?;
-            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            connection.pragma_update(None, "application_id", TEST_HISTORY_ID)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| failed(&error))?;

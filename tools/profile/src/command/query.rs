@@ -23,7 +23,8 @@ const WIDTH_MAX: usize = 60;
 
   naja sql app.naja \"select function, count(*) samples from samples
                     where state = 'python' group by 1 order by 2 desc limit 10\"",
-    after_help = "Tables: samples, stacks, stack_frames, processes, threads, functions, metrics, meta, report"
+    after_help = "Tables: samples, stacks, stack_frames, processes, threads, functions, metrics, meta, report; in a history of \
+        tests (.naja_cache/tests.sqlite): runs, results, durations"
 )]
 pub struct SqlArguments {
     /// The recording

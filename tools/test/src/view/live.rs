@@ -69,7 +69,7 @@ pub fn lines(
 fn total(progress: &Progress, screen: Screen, elapsed: Duration, left: Option<Duration>) -> String {
     let planned = progress.tests.len();
     let over = progress.tests.iter().filter(|test| test.is_over).count();
-    let filled = if planned == 0 { 0 } else { over * BAR / planned };
+    let filled = (over * BAR).checked_div(planned).unwrap_or(0);
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled));
     let mut text = format!("{bar} {over}/{planned}");
     let counts = progress.counts();
