@@ -25,6 +25,8 @@ mod signals;
 mod stress;
 mod targets;
 mod terminals;
+mod test_affected;
+mod test_watch;
 mod testing;
 mod threads;
 mod top;
@@ -49,6 +51,18 @@ fn python() -> Option<&'static Interpreter> {
         naja_testkit::not_tested("there is no CPython from 3.8 on");
     }
     newest
+}
+
+/// An interpreter that has pytest: that of `NAJA_TEST_PYTEST`, else of the checkout's own `.venv`, which `make build` makes.
+fn python_with_pytest() -> Option<std::path::PathBuf> {
+    let asked = std::env::var_os("NAJA_TEST_PYTEST").map(std::path::PathBuf::from);
+    let python = asked.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"));
+    let has_pytest = std::process::Command::new(&python).args(["-c", "import pytest"]).output();
+    if has_pytest.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    naja_testkit::not_tested("there is no interpreter with pytest: `make build` makes one in .venv");
+    None
 }
 
 /// Makes a folder with these files.

@@ -549,6 +549,9 @@ class Controller:
             self.stop_reason = str(session.shouldfail or session.shouldstop)
             self._stop_handing_out()
 
+    def _on_loaded(self, node, file, modules):
+        self.front_end.send("loaded", file=file, modules=modules)
+
     def _on_done(self, node, test, seconds):
         self.front_end.send("done", worker=node.gateway.id, test=test, seconds=seconds)
 

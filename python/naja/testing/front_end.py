@@ -30,7 +30,7 @@ import signal
 from .ending import end_with
 
 EVENTS, ORDERS, WORKERS = "NAJA_TEST_EVENTS", "NAJA_TEST_ORDERS", "NAJA_TEST_WORKERS"
-DURATIONS, VIEW = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW"
+DURATIONS, VIEW, PROJECT = "NAJA_TEST_DURATIONS", "NAJA_TEST_VIEW", "NAJA_TEST_PROJECT"
 LIFE, TIMEOUT = "NAJA_TEST_LIFE", "NAJA_TEST_TIMEOUT"
 
 _first = None
@@ -63,13 +63,14 @@ class FrontEnd:
         self.default_workers = os.environ.get(WORKERS)
         self.is_live = os.environ.get(VIEW) == "live"
         self._durations = _inherited(DURATIONS)
+        self.project = os.environ.get(PROJECT)
         # The longest that a test may take, in seconds, which the program watches; `None` for no limit.
         self.timeout = float(os.environ.get(TIMEOUT) or 0) or None
         self._life = _inherited(LIFE)
         if self._life is not None:
             end_with(self._life, signal.SIGTERM, group=False)
         # Whatever the tests start must not think that it was started by `naja test` as well.
-        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW, LIFE, TIMEOUT):
+        for name in (EVENTS, ORDERS, WORKERS, DURATIONS, VIEW, LIFE, TIMEOUT, PROJECT):
             os.environ.pop(name, None)
 
     @property

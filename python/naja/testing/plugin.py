@@ -99,14 +99,32 @@ def pytest_configure(config):
         config.option.naja_load = True
     elif config.option.naja_workers is None and front_end.default_workers:
         config.option.naja_workers = _worker_count(front_end.default_workers)
+    if front_end.is_there:
+        _choose_and_watch(config, front_end)
     settings = _settings(config, front_end)
     if settings is not None:
         from .controller import Controller
 
         config.pluginmanager.register(Controller(config, settings, front_end), "naja-controller")
+        if front_end.is_there and front_end.project:
+            from .loaded import LoadedModules
+
+            config.pluginmanager.register(LoadedModules(front_end.project, front_end), "naja-loaded")
         terminal = config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
             terminal.showfspath = False
+
+
+def _choose_and_watch(config, front_end):
+    """What `--affected` and `--watch` of `naja test` need in this process."""
+    from . import choosing, watch
+
+    chosen = choosing.from_program()
+    if watch.is_session():
+        chosen = chosen or choosing.Choosing()
+        config.pluginmanager.register(watch.Watch(config, front_end, chosen), "naja-watch")
+    if chosen is not None:
+        config.pluginmanager.register(chosen, "naja-choosing")
 
 
 def _settings(config, front_end):

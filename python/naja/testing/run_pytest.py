@@ -64,16 +64,28 @@ def run(folder, pytest):
     from naja_testing import front_end, plugin
 
     sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "pytest")
+    # The plugin takes the place of xdist's: the same options, the same fixtures.
+    arguments = ["-p", "no:xdist", "-p", "no:xdist.looponfail"] + sys.argv[1:]
+    if "NAJA_TEST_WATCH" in os.environ:
+        return keep_warm(arguments, pytest, plugin)
     line, code = front_end.of_process(), 1
     try:
-        # The plugin takes the place of xdist's: the same options, the same fixtures.
-        code = pytest.main(["-p", "no:xdist", "-p", "no:xdist.looponfail"] + sys.argv[1:], plugins=[plugin])
+        code = pytest.main(arguments, plugins=[plugin])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         raise
     finally:
         line.send("end", code=int(code))
     return code
+
+
+def keep_warm(arguments, pytest, plugin):
+    """Runs pytest for each order of `naja test --watch`; the exit code of this process, or of a run forked from it."""
+    from naja_testing import watch
+
+    root = os.getpid()
+    code = watch.serve(lambda: pytest.main(arguments, plugins=[plugin]))
+    return code if os.getpid() == root else watch.end(int(code))
 
 
 if __name__ == "__main__":

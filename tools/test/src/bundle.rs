@@ -20,6 +20,7 @@ macro_rules! files {
 /// Every file of the package, by its name.
 pub const FILES: &[(&str, &str)] = files!(
     "__init__.py",
+    "choosing.py",
     "collecting.py",
     "controller.py",
     "debugger.py",
@@ -31,6 +32,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "front_end.py",
     "hosts.py",
     "isolation.py",
+    "loaded.py",
     "per_thread.py",
     "plugin.py",
     "run_pytest.py",
@@ -40,6 +42,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "stop_signals.py",
     "thread_safety.py",
     "threads.py",
+    "watch.py",
     "work_queue.py",
     "worker.py",
     "xdist_hooks.py",

@@ -12,12 +12,14 @@ use naja_report::text::Style;
 use naja_system::{Failure, Interrupts, Result, find_upward};
 use rustix::process::Signal;
 
+use crate::affected::sight::Sight;
 use crate::event::{Event, Order};
 use crate::history::{self, History};
 use crate::progress::Progress;
 use crate::pytest::{Message, Plan, Pytest};
 use crate::view::live::{self, Live, Screen};
 use crate::view::machine;
+use crate::{command_choose, command_watch};
 
 /// How often a run is looked at when nothing happens in it.
 const TICK: Duration = Duration::from_millis(100);
@@ -68,6 +70,21 @@ pub struct TestArguments {
     #[arg(long)]
     pub plain: bool,
 
+    /// Run the tests whose imports reach a changed file; `-v` says why each
+    ///
+    /// Compares with the last commit; without git, with the last run in which all tests passed. Where nothing tells
+    /// which tests a changed file concerns, all run.
+    #[arg(long)]
+    pub affected: bool,
+
+    /// The same, for what has changed since this commit or branch was left
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
+
+    /// Stay, and run what a saved file affects; Enter runs all tests, f those that failed, q ends
+    #[arg(long, conflicts_with_all = ["affected", "since"])]
+    pub watch: bool,
+
     /// What pytest is given: paths, and its own options
     #[arg(value_name = "PYTEST", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub pytest: Vec<OsString>,
@@ -106,7 +123,15 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     let interrupts = Interrupts::hold()
         .map_err(|error| Failure::new("cannot-start", "cannot wait for signals").caused_by(&error))?;
     let folder = std::env::current_dir().unwrap_or_default();
-    let mut history = warn_of(History::open(&project_of(&folder)));
+    let project = project_of(&folder);
+    let mut history = warn_of(History::open(&project));
+    let choice = command_choose::choice(options, &project, history.as_ref())?;
+    if choice.as_ref().is_some_and(|choice| choice.chosen.is_empty()) {
+        if options.format == OutputFormat::Json {
+            say(&machine::end_line(&Progress::default(), 0, 0.0));
+        }
+        return Ok(0);
+    }
     let durations = history.as_ref().and_then(|history| warn_of(history.durations())).unwrap_or_default();
     let own = options.isolate.then(|| "--isolate".into());
     let plan = Plan {
@@ -117,6 +142,9 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         leaves_stdout: options.format == OutputFormat::Json,
         timeout: options.timeout,
         durations,
+        choice: choice.as_ref().map(|choice| command_choose::order(choice, &project)),
+        project: project.clone(),
+        watches: options.watch,
     };
     let began = Instant::now();
     let mut run = Run {
@@ -128,10 +156,18 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         timeout: options.timeout,
         format: options.format,
         began,
+        sight: Sight::new(&project),
         asked: 0,
         kept_back: Vec::new(),
+        is_unready: false,
+        ended: None,
+        waits_with: None,
     };
-    let code = run.watch(services)?;
+    if options.watch {
+        return command_watch::watch(run, options, &project, history, services);
+    }
+    let code = run.until_it_ends(services)?;
+    let code = command_choose::exit_code(code, choice.as_ref());
     let is_github = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     match options.format {
         OutputFormat::Json => say(&machine::end_line(&run.progress, code, began.elapsed().as_secs_f64())),
@@ -141,6 +177,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
     if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
         let kept = history::Run { seconds: began.elapsed().as_secs_f64(), exit_code: code };
         warn_of(history.keep(&run.progress, kept));
+        warn_of(command_choose::keep(history, options, &run.progress, &mut run.sight, &project, code));
     }
     Ok(code)
 }
@@ -153,7 +190,7 @@ fn say(line: &str) {
 }
 
 /// A result that the tests can do without: its failure is told.
-fn warn_of<T>(result: Result<T>) -> Option<T> {
+pub(crate) fn warn_of<T>(result: Result<T>) -> Option<T> {
     result.map_err(|failure| warn(&failure)).ok()
 }
 
@@ -209,29 +246,36 @@ fn wants_live_view(options: &TestArguments) -> bool {
 }
 
 /// A run of pytest that is being watched.
-struct Run {
-    pytest: Pytest,
-    progress: Progress,
-    interrupts: Interrupts,
-    view: Option<Live<Stdout>>,
-    durations: HashMap<String, f64>,
-    timeout: Option<Duration>,
-    format: OutputFormat,
-    began: Instant,
-    /// How often the user has asked for the end.
-    asked: u32,
+pub(crate) struct Run {
+    pub(crate) pytest: Pytest,
+    pub(crate) progress: Progress,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) view: Option<Live<Stdout>>,
+    pub(crate) durations: HashMap<String, f64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) format: OutputFormat,
+    pub(crate) began: Instant,
+    pub(crate) sight: Sight,
+    /// How often the user has asked for an end.
+    pub(crate) asked: u32,
+    /// Whether pytest could not begin its last run, for an error in a conftest or in the settings.
+    pub(crate) is_unready: bool,
+    /// How the last run under `--watch` ended.
+    pub(crate) ended: Option<u8>,
+    /// What a pytest that waits for orders has loaded of the project.
+    pub(crate) waits_with: Option<Vec<String>>,
     /// What pytest has written while a debugger has the terminal.
-    kept_back: Vec<u8>,
+    pub(crate) kept_back: Vec<u8>,
 }
 
 impl Run {
     /// Watches pytest until it has ended; its exit code.
-    fn watch(&mut self, services: &Services<'_>) -> Result<u8> {
+    pub(crate) fn until_it_ends(&mut self, services: &Services<'_>) -> Result<u8> {
         let failed =
             |error: io::Error| Failure::new("cannot-wait", "cannot wait for pytest").caused_by(&error);
         let mut is_open = true;
         let mut drawn = Instant::now();
-        while is_open {
+        while is_open && self.ended.is_none() {
             match self.pytest.messages.recv_timeout(TICK) {
                 Ok(Message::Event(event)) => self.take(&event),
                 Ok(Message::Output(bytes)) => self.print(&bytes),
@@ -248,9 +292,16 @@ impl Run {
                 drawn = Instant::now();
             }
         }
-        let status = self.pytest.wait().map_err(failed)?;
+        let code = match self.ended {
+            Some(code) => code,
+            None => {
+                let status = self.pytest.wait().map_err(failed)?;
+                self.exit_code(status)
+            }
+        };
         // pytest has ended; what it wrote last may still be on its way.
-        while let Ok(message) = self.pytest.messages.recv_timeout(TICK) {
+        let patience = if self.view.is_some() || self.ended.is_none() { TICK } else { Duration::ZERO };
+        while let Ok(message) = self.pytest.messages.recv_timeout(patience) {
             match message {
                 Message::Output(bytes) => self.print(&bytes),
                 Message::Event(event) => self.take(&event),
@@ -262,7 +313,7 @@ impl Run {
             let _ = view.print(&std::mem::take(&mut self.kept_back));
             let _ = view.finish();
         }
-        Ok(self.exit_code(status))
+        Ok(code)
     }
 
     /// Passes on every wish to end: the first stops handing out tests, the second ends those that run, and the third
@@ -336,8 +387,14 @@ impl Run {
         DIED
     }
 
-    fn take(&mut self, event: &Event) {
+    pub(crate) fn take(&mut self, event: &Event) {
         self.progress.take(event, Instant::now());
+        self.sight.take(event);
+        match event {
+            Event::RunEnd { code } => self.ended = Some(*code),
+            Event::Waiting { files } => self.waits_with = Some(files.clone()),
+            _ => {}
+        }
         if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)
             && let Some(test) = self.progress.tests.get(*test)
         {
@@ -351,7 +408,7 @@ impl Run {
         }
     }
 
-    fn print(&mut self, bytes: &[u8]) {
+    pub(crate) fn print(&mut self, bytes: &[u8]) {
         if self.progress.has_terminal.is_some() {
             self.kept_back.extend_from_slice(bytes);
         } else if let Some(view) = &mut self.view {

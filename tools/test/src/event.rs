@@ -99,6 +99,28 @@ pub enum Event {
         /// Its exit code.
         code: i32,
     },
+    /// Files of the project were loaded for a test file; `""` stands for what came before the first.
+    Loaded {
+        /// The test file, its whole path.
+        file: String,
+        /// What was loaded, whole paths.
+        modules: Vec<String>,
+    },
+    /// The folders of the project from which modules were imported.
+    Roots {
+        /// Whole paths.
+        folders: Vec<String>,
+    },
+    /// Under `--watch`, pytest waits where collection would begin.
+    Waiting {
+        /// What it has loaded of the project: whole paths. When one of them changes, it must begin anew.
+        files: Vec<String>,
+    },
+    /// Under `--watch`, a run has ended.
+    RunEnd {
+        /// pytest's exit code for it.
+        code: u8,
+    },
     /// An event of a newer or older package: nothing to do.
     #[serde(other)]
     Unknown,
@@ -113,6 +135,19 @@ pub enum Order {
         /// How often the user has asked.
         count: u32,
     },
+    /// Under `--watch`, collect and run.
+    Run {
+        /// Files that have changed since the last run: whole paths.
+        changed: Vec<String>,
+        /// Files that are not to be collected: whole, real paths.
+        left_out: Vec<String>,
+        /// The tests to run, by node id; without it all that are collected.
+        only: Option<Vec<String>>,
+    },
+    /// Under `--watch`, configure pytest anew: a file has changed that it has loaded.
+    Restart,
+    /// Under `--watch`, end.
+    Quit,
     /// End a worker; its test is reported as failed for this reason.
     Kill {
         /// The worker's name.

@@ -11,6 +11,9 @@ use naja_recording::TEST_HISTORY_ID;
 use naja_system::{Failure, Result};
 use rusqlite::{Connection, params};
 
+use crate::affected::seen::Seen;
+use crate::affected::sight::Sight;
+use crate::affected::store;
 use crate::progress::{Outcome, Progress};
 
 /// The folder of a project in which naja keeps what can be made again.
@@ -74,6 +77,7 @@ impl History {
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
             connection.execute_batch("PRAGMA trusted_schema = OFF;")?;
             connection.execute_batch(TABLES)?;
+            connection.execute_batch(store::TABLES)?;
             connection.pragma_update(None, "application_id", TEST_HISTORY_ID)?;
             Ok(connection)
         };
@@ -128,6 +132,34 @@ impl History {
             all.commit()
         };
         write(&mut self.connection).map_err(|error| self.failed(&error))
+    }
+
+    /// What earlier runs saw of the project's modules.
+    ///
+    /// Errors: `no-test-history`.
+    pub fn seen(&self) -> Result<Seen> {
+        store::seen(&self.connection).map_err(|error| self.failed(&error))
+    }
+
+    /// Keeps what a run saw of the project's modules.
+    ///
+    /// Errors: `no-test-history`.
+    pub fn keep_seen(&mut self, sight: &Sight) -> Result<()> {
+        store::keep_seen(&mut self.connection, sight).map_err(|error| self.failed(&error))
+    }
+
+    /// The contents with which all tests last passed, as hashes by path; empty where that was never seen.
+    ///
+    /// Errors: `no-test-history`.
+    pub fn green(&self) -> Result<HashMap<String, i64>> {
+        store::green(&self.connection).map_err(|error| self.failed(&error))
+    }
+
+    /// Keeps the contents with which all tests passed.
+    ///
+    /// Errors: `no-test-history`.
+    pub fn keep_green(&mut self, contents: &HashMap<String, i64>) -> Result<()> {
+        store::keep_green(&mut self.connection, contents).map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &rusqlite::Error) -> Failure {

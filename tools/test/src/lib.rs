@@ -4,11 +4,15 @@
 //! cache. This crate starts pytest with it, hears what it tells (`event.rs`), and shows it. Start at
 //! [`command::test`].
 
+pub mod affected;
 pub mod bundle;
 pub mod command;
+pub mod command_choose;
 pub mod command_line;
+pub mod command_watch;
 pub mod event;
 pub mod history;
 pub mod progress;
 pub mod pytest;
 pub mod view;
+pub mod watch;

@@ -179,7 +179,11 @@ impl Progress {
                 self.has_terminal = is_taken.then(|| name.clone());
             }
             Event::End { code } => self.exit_code = Some(*code),
-            Event::Unknown => {}
+            Event::Loaded { .. }
+            | Event::Roots { .. }
+            | Event::Waiting { .. }
+            | Event::RunEnd { .. }
+            | Event::Unknown => {}
         }
     }
 

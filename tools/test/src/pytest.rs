@@ -35,6 +35,12 @@ pub struct Plan {
     pub leaves_stdout: bool,
     /// The longest that a test may take, so that it must run where it can be ended.
     pub timeout: Option<Duration>,
+    /// The project's root, whose modules are told of.
+    pub project: PathBuf,
+    /// Which files pytest leaves out, as `choosing.py` reads it.
+    pub choice: Option<serde_json::Value>,
+    /// Whether pytest waits for orders to run, and is kept between runs.
+    pub watches: bool,
     /// Expected durations of tests in seconds, by node id.
     pub durations: HashMap<String, f64>,
 }
@@ -80,6 +86,7 @@ impl Pytest {
                 .map_err(|error| failed(error.into()))?;
         }
         let durations = file_of(&plan.durations).map_err(failed)?;
+        let choice = plan.choice.as_ref().map(file_of).transpose().map_err(failed)?;
         let mut command = Command::new(&plan.python);
         command
             .arg(folder.join("run_pytest.py"))
@@ -88,6 +95,14 @@ impl Pytest {
             .env("NAJA_TEST_ORDERS", orders_end.as_raw_fd().to_string())
             .env("NAJA_TEST_LIFE", life_end.as_raw_fd().to_string())
             .env("NAJA_TEST_DURATIONS", durations.as_raw_fd().to_string());
+        command.env("NAJA_TEST_PROJECT", &plan.project);
+        if plan.watches {
+            // Keys are this program's.
+            command.env("NAJA_TEST_WATCH", "warm").stdin(Stdio::null());
+        }
+        if let Some(choice) = &choice {
+            command.env("NAJA_TEST_CHOICE", choice.as_raw_fd().to_string());
+        }
         if let Some(workers) = &plan.default_workers {
             command.env("NAJA_TEST_WORKERS", workers);
         }
@@ -182,10 +197,10 @@ fn read_output(mut outer: File, sender: &Sender<Message>) {
     }
 }
 
-/// The durations as JSON in a file without a name that the child inherits.
-fn file_of(durations: &HashMap<String, f64>) -> io::Result<File> {
+/// Data as JSON in a file without a name that the child inherits.
+fn file_of(data: &impl serde::Serialize) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
-    serde_json::to_writer(&mut file, durations)?;
+    serde_json::to_writer(&mut file, data)?;
     file.rewind()?;
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
     Ok(file)

@@ -1,0 +1,249 @@
+//! `naja test --watch`: stays, and runs what a saved file affects.
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use naja_system::{Failure, Result};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::affected::changes::Changes;
+use crate::affected::sight::Sight;
+use crate::affected::{choose, settings};
+use crate::command::{Run, Services, TestArguments, warn_of};
+use crate::command_choose;
+use crate::event::Order;
+use crate::history::{self, History};
+use crate::progress::Progress;
+use crate::pytest::Message;
+use crate::view::live::Live;
+use crate::watch::files::Files;
+
+/// How often to look whether the user wants an end, while nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What is to run next.
+enum Next {
+    All,
+    Failed,
+    Changed(Vec<String>),
+    End,
+}
+
+/// Runs all tests, then what changes affect, until the user ends it; the exit code of the last run.
+///
+/// Errors: `cannot-watch`, and those of a run.
+pub(crate) fn watch(
+    mut run: Run,
+    options: &TestArguments,
+    project: &Path,
+    mut history: Option<History>,
+    services: &Services<'_>,
+) -> Result<u8> {
+    let cannot = |error: io::Error| {
+        Failure::new("cannot-watch", format!("cannot watch `{}`", project.display()))
+            .caused_by(&error)
+            .hint("the limit of watched folders is in /proc/sys/fs/inotify/max_user_watches")
+    };
+    let real = std::fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf());
+    let mut files = Files::watch(&real).map_err(cannot)?;
+    let mut keys = Keys::new();
+    let mut failed: BTreeSet<String> = BTreeSet::new();
+    let mut next = Next::All;
+    let mut code = 0;
+    // What has changed and was not in a run yet, because pytest could not begin one.
+    let mut owed: Vec<String> = Vec::new();
+    loop {
+        let (changed, mut left_out, only) = match next {
+            Next::End => break,
+            Next::All => (std::mem::take(&mut owed), Vec::new(), None),
+            Next::Failed => {
+                let left_out = Vec::new();
+                (std::mem::take(&mut owed), left_out, Some(failed.iter().cloned().collect()))
+            }
+            Next::Changed(mut changed) => {
+                changed.append(&mut owed);
+                let seen = history.as_ref().and_then(|history| warn_of(history.seen())).unwrap_or_default();
+                let since = "the last run".to_owned();
+                let choice =
+                    choose(&real, &Changes { files: changed.clone(), since, ..Changes::default() }, &seen);
+                command_choose::tell(&choice, &run.durations, command_choose::is_verbose(&options.pytest));
+                if choice.chosen.is_empty() {
+                    next = idle(&mut run, &mut files, &mut keys, &failed).map_err(cannot)?;
+                    owed = changed;
+                    continue;
+                }
+                let order = command_choose::order(&choice, &real);
+                let left_out = order["left_out"].as_array().into_iter().flatten();
+                (changed, left_out.filter_map(|path| Some(path.as_str()?.to_owned())).collect(), None)
+            }
+        };
+        let whole: Vec<String> =
+            changed.iter().map(|name| real.join(name).to_string_lossy().into_owned()).collect();
+        if must_restart(&run, &changed, &whole, &real) {
+            run.waits_with = None;
+            run.pytest.order(&Order::Restart);
+        }
+        begin(&mut run, &real);
+        if wait_until_ready(&mut run) {
+            if run.is_unready {
+                left_out.clear();
+            }
+            run.is_unready = false;
+            run.waits_with = None;
+            run.pytest.order(&Order::Run { changed: whole, left_out, only });
+        } else if run.ended.is_none() {
+            return run.until_it_ends(services);
+        } else {
+            run.is_unready = true;
+        }
+        code = run.until_it_ends(services)?;
+        for test in &run.progress.tests {
+            if test.outcome.is_bad() {
+                failed.insert(test.id.clone());
+            } else if test.is_over {
+                failed.remove(&test.id);
+            }
+        }
+        if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
+            let kept = history::Run { seconds: run.began.elapsed().as_secs_f64(), exit_code: code };
+            warn_of(history.keep(&run.progress, kept));
+            warn_of(command_choose::keep(history, options, &run.progress, &mut run.sight, &real, code));
+        }
+        if run.asked > 0 {
+            break;
+        }
+        // What the tests have written is theirs; a source that was saved meanwhile is not.
+        let mut meanwhile = files.wait(None, Duration::ZERO).map_err(cannot)?;
+        meanwhile.retain(|name| name.ends_with(".py"));
+        next = if meanwhile.is_empty() {
+            tell_keys(failed.len());
+            idle(&mut run, &mut files, &mut keys, &failed).map_err(cannot)?
+        } else {
+            Next::Changed(meanwhile)
+        };
+    }
+    run.pytest.order(&Order::Quit);
+    Ok(code)
+}
+
+/// Whether pytest has loaded what has changed, or may find something else where it has looked before.
+fn must_restart(run: &Run, changed: &[String], whole: &[String], root: &Path) -> bool {
+    if run.is_unready {
+        return true;
+    }
+    let Some(loaded) = &run.waits_with else { return false };
+    changed.iter().zip(whole).any(|(name, path)| {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        loaded.contains(path)
+            || settings::FILES.contains(&file)
+            || file == "conftest.py"
+            || file == "__init__.py"
+            || !(name.ends_with(".py") && root.join(name).exists())
+    })
+}
+
+/// Forgets the run before.
+fn begin(run: &mut Run, root: &Path) {
+    run.progress = Progress::default();
+    run.sight = Sight::new(root);
+    run.began = Instant::now();
+    run.ended = None;
+    if run.view.is_some() {
+        run.view = Some(Live::new(io::stdout()));
+    }
+}
+
+/// Waits until pytest waits for orders; whether it does.
+fn wait_until_ready(run: &mut Run) -> bool {
+    while run.waits_with.is_none() && run.ended.is_none() {
+        match run.pytest.messages.recv() {
+            Ok(Message::Event(event)) => run.take(&event),
+            Ok(Message::Output(bytes)) => run.print(&bytes),
+            Ok(Message::End) | Err(_) => return false,
+        }
+    }
+    run.waits_with.is_some()
+}
+
+/// Waits for something to do.
+fn idle(run: &mut Run, files: &mut Files, keys: &mut Keys, failed: &BTreeSet<String>) -> io::Result<Next> {
+    loop {
+        // pytest waits by now, or tells so soon.
+        while let Ok(message) = run.pytest.messages.try_recv() {
+            match message {
+                Message::Event(event) => run.take(&event),
+                Message::Output(bytes) => run.print(&bytes),
+                Message::End => return Ok(Next::End),
+            }
+        }
+        if run.interrupts.wait(0) {
+            return Ok(Next::End);
+        }
+        let stdin = io::stdin();
+        let changed = files.wait(keys.is_open.then(|| stdin.as_fd()), TICK)?;
+        if !changed.is_empty() {
+            return Ok(Next::Changed(changed));
+        }
+        match keys.pressed()? {
+            Some(b'\n' | b'\r') => return Ok(Next::All),
+            Some(b'f') if !failed.is_empty() => return Ok(Next::Failed),
+            Some(b'q') => return Ok(Next::End),
+            _ => {}
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command says what it waits for")]
+fn tell_keys(failed: usize) {
+    let again = if failed == 0 { String::new() } else { format!(", f the {failed} that failed") };
+    eprintln!("watching: Enter runs all{again}, q ends");
+}
+
+/// Keys as they are pressed, without Enter and without being shown; the terminal is as before when this is gone.
+struct Keys {
+    before: Option<Termios>,
+    is_open: bool,
+}
+
+impl Keys {
+    fn new() -> Keys {
+        let stdin = io::stdin();
+        let before = stdin.is_terminal().then(|| tcgetattr(&stdin).ok()).flatten();
+        if let Some(before) = &before {
+            let mut modes = before.clone();
+            modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+            // A terminal that refuses takes keys line by line.
+            let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
+        }
+        Keys { before, is_open: true }
+    }
+
+    /// A key that was pressed, if there was one.
+    fn pressed(&mut self) -> io::Result<Option<u8>> {
+        let stdin = io::stdin();
+        let mut waited = [rustix::event::PollFd::new(&stdin, rustix::event::PollFlags::IN)];
+        let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if !self.is_open || rustix::event::poll(&mut waited, Some(&none)).unwrap_or(0) == 0 {
+            return Ok(None);
+        }
+        let mut key = [0];
+        // Unbuffered, so that what is waited for above is all that there is.
+        let file = std::fs::File::from(stdin.as_fd().try_clone_to_owned()?);
+        if (&file).read(&mut key).unwrap_or(0) == 0 {
+            self.is_open = false;
+            return Ok(None);
+        }
+        Ok(Some(key[0]))
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Notices which files of a project change while it is watched.
+
+pub mod files;
