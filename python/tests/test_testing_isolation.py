@@ -291,8 +291,8 @@ def test_sigterm_ends_the_run_at_once_and_reports(real, tmp_path):
 
 def test_a_worker_that_does_not_end_is_killed(newest, tmp_path):
     conftest = """
-import sys
-sys.modules["naja_testing.controller"]._ENDING_S = 0.5
+import naja_testing.controller
+naja_testing.controller._ENDING_S = 0.5
 """
     text = """
 import atexit, os, signal, time

@@ -521,7 +521,10 @@ class Controller:
         for message in told:
             getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
         self.threads.over(node, test)
-        node.queue.finish(node.place, test)
+        if (id(node.queue), test) in self.with_outcome:
+            node.queue.finish(node.place, test)
+        else:
+            node.queue.forget(node.place, test)
 
     def _on_report(self, node, test, data):
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)

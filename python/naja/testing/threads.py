@@ -137,6 +137,11 @@ class _Channel:
         self._lock = threading.Lock()
         self._of_thread = threading.local()
 
+    @property
+    def process(self):
+        """The process whose tests are reported: as of the channel below."""
+        return self._channel.process
+
     def send(self, *message):
         kept = getattr(self._of_thread, "messages", None)
         if kept is not None and message[0] in ("report", "finish", "warning", "done"):
