@@ -13,9 +13,9 @@ OLDEST_PYTEST, OLDEST_PYTHON = (7, 4), (3, 8)
 def refusal(name, sentence, hint):
     """Says why no tests are run; the exit code for wrong usage."""
     sys.stderr.write("error[%s]: %s\n  hint: %s\n" % (name, sentence, hint))
-    # The line that `front_end.py` would write: the package may not load in what is refused here.
-    if "NAJA_TEST_EVENTS" in os.environ:
-        os.write(int(os.environ["NAJA_TEST_EVENTS"]), b'{"event": "end", "code": 4}\n')
+    events = os.environ.get("NAJA_TEST_EVENTS")
+    if events:  # else the program would take this for a death
+        os.write(int(events), b'{"event": "end", "code": 4}\n')
     return 4
 
 
