@@ -108,7 +108,11 @@ fn ctrl_c_waits_for_the_tests_that_run_and_a_second_one_does_not() {
         let mut terminal = tests.in_shell(words);
         let pids = tests.pids(2);
         terminal.press(CTRL_C);
-        terminal.wait_for(if words.contains("plain") { "once more kills them" } else { "2 workers" });
+        terminal.wait_for(if words.contains("plain") {
+            "once more kills them"
+        } else {
+            "Ctrl-C again ends them"
+        });
         assert!(pids.iter().all(|&pid| lives(pid)), "{words}: {}", terminal.text());
         terminal.press(CTRL_C);
         // The shell is interrupted as well, and says nothing more.

@@ -17,7 +17,7 @@ import pytest
 from .work_queue import shared_file
 from .worker import above_usual
 
-_TAKEN, _GRANTED = 0, 1
+_TAKEN, _GRANTED, _QUIT = 0, 1, 2
 # The controller is waited for so long at most; it may be in a hook of a plugin's.
 _PATIENCE_S = 5.0
 
@@ -26,14 +26,20 @@ class Loan:
     """Who has the terminal: memory and a lock that the controller shares with all workers."""
 
     def __init__(self):
-        self._memory = mmap.mmap(-1, 2)
+        self._memory = mmap.mmap(-1, 3)
         self._file = above_usual(shared_file())
 
     # For workers
 
     def take(self, ask):
-        """Waits until nobody else has the terminal; `ask` asks the controller, whose consent is waited for."""
+        """Waits until nobody else has the terminal; `ask` asks the controller, whose consent is waited for.
+
+        Ends the run in this worker too where the debugger was quit in another.
+        """
         fcntl.lockf(self._file, fcntl.LOCK_EX)
+        if self._memory[_QUIT]:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+            pytest.exit("Quitting debugger")
         self._memory[_GRANTED] = 0
         self._memory[_TAKEN] = 1
         ask()
@@ -45,6 +51,10 @@ class Loan:
         """Lets the next one have it."""
         self._memory[_TAKEN] = 0
         fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def quit(self):
+        """Nobody gets it any more: the user has ended the run."""
+        self._memory[_QUIT] = 1
 
     def wait_until_free(self):
         """Returns at once where no worker has the terminal; costs no system call then."""
@@ -74,8 +84,8 @@ class Terminal:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self):
         self._loan.wait_until_free()
-        yield
-        self._give_back()
+        outcome = yield
+        self._give_back(outcome)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_exception_interact(self):
@@ -90,10 +100,10 @@ class Terminal:
             from _pytest.config import create_terminal_writer
 
             reporter._tw = create_terminal_writer(self._config, sys.stdout)
-        yield
+        outcome = yield
         if reporter is not None:
             reporter._tw = mute
-        self._give_back()
+        self._give_back(outcome)
 
     @pytest.hookimpl
     def pytest_enter_pdb(self):
@@ -127,9 +137,11 @@ class Terminal:
         for number in range(3):
             os.dup2(device, number)
 
-    def _give_back(self):
+    def _give_back(self, outcome=None):
         if self._device is None:
             return
+        if outcome is not None and outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.exit.Exception):
+            self._loan.quit()
         try:
             sys.stdout.flush()
         except (OSError, ValueError):

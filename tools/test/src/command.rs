@@ -282,7 +282,7 @@ impl Run {
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => is_open = false,
                 Err(RecvTimeoutError::Timeout) => is_open = self.pytest.ended().map_err(failed)?.is_none(),
             }
-            if let Some(limit) = self.timeout {
+            if let Some(limit) = self.timeout.filter(|_| self.progress.has_terminal.is_none()) {
                 end_late_tests(&mut self.progress, limit, &mut self.pytest, services);
                 self.check_hang(limit * COLLECTION_TIMES, services)?;
             }

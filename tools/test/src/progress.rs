@@ -177,6 +177,12 @@ impl Progress {
                     worker.is_debugged = true;
                 }
                 self.has_terminal = is_taken.then(|| name.clone());
+                if !is_taken {
+                    // Nothing was heard of the others meanwhile: how long their tests took is not known.
+                    for (_, since) in self.workers.values_mut().flat_map(|worker| &mut worker.running) {
+                        *since = now;
+                    }
+                }
             }
             Event::End { code } => self.exit_code = Some(*code),
             Event::Loaded { .. }
