@@ -17,7 +17,7 @@ import pytest
 from .work_queue import shared_file
 from .worker import above_usual
 
-_TAKEN, _GRANTED = 0, 1
+_TAKEN, _GRANTED, _QUIT = 0, 1, 2
 # The controller is waited for so long at most; it may be in a hook of a plugin's.
 _PATIENCE_S = 5.0
 
@@ -26,23 +26,37 @@ class Loan:
     """Who has the terminal: memory and a lock that the controller shares with all workers."""
 
     def __init__(self):
-        self._memory = mmap.mmap(-1, 2)
+        self._memory = mmap.mmap(-1, 3)
         self._file = above_usual(shared_file())
 
     # For workers
 
     def take(self, ask):
-        """Waits until nobody else has the terminal; `ask` asks the controller, whose consent is waited for."""
+        """Waits until nobody else has the terminal; `ask` asks the controller, whose consent is waited for.
+
+        Gives whether it may be taken: not after a debugger was quit, which ends the run.
+        """
         fcntl.lockf(self._file, fcntl.LOCK_EX)
+        if self.was_quit:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+            return False
         self._memory[_GRANTED] = 0
         self._memory[_TAKEN] = 1
         ask()
         deadline = time.monotonic() + _PATIENCE_S
         while not self._memory[_GRANTED] and time.monotonic() < deadline:
             time.sleep(0.002)
+        return True
 
-    def give_back(self):
-        """Lets the next one have it."""
+    @property
+    def was_quit(self):
+        """Whether a debugger was quit."""
+        return bool(self._memory[_QUIT])
+
+    def give_back(self, outcome):
+        """Lets the next one have it; `outcome` is that of the hook in which the debugger was, `None` inside of it."""
+        if outcome is not None and outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.exit.Exception):
+            self._memory[_QUIT] = 1
         self._memory[_TAKEN] = 0
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
@@ -74,8 +88,8 @@ class Terminal:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self):
         self._loan.wait_until_free()
-        yield
-        self._give_back()
+        outcome = yield
+        self._give_back(outcome)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_exception_interact(self):
@@ -90,10 +104,17 @@ class Terminal:
             from _pytest.config import create_terminal_writer
 
             reporter._tw = create_terminal_writer(self._config, sys.stdout)
-        yield
+        debugging = sys.modules["_pytest.debugging"]
+        enter = getattr(debugging, "_enter_pdb", None)
+        if self._loan.was_quit and enter is not None:
+            # The person has left; this failure is reported and not looked into.
+            debugging._enter_pdb = lambda node, excinfo, rep: rep
+        outcome = yield
+        if enter is not None:
+            debugging._enter_pdb = enter
         if reporter is not None:
             reporter._tw = mute
-        self._give_back()
+        self._give_back(outcome)
 
     @pytest.hookimpl
     def pytest_enter_pdb(self):
@@ -116,7 +137,9 @@ class Terminal:
             device = above_usual(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:
             return
-        self._loan.take(lambda: self._channel.send("terminal", True))
+        if not self._loan.take(lambda: self._channel.send("terminal", True)):
+            os.close(device)
+            return
         self._device = device
         self._owner = os.tcgetpgrp(device)
         sys.stdout.flush()
@@ -127,7 +150,7 @@ class Terminal:
         for number in range(3):
             os.dup2(device, number)
 
-    def _give_back(self):
+    def _give_back(self, outcome=None):
         if self._device is None:
             return
         try:
@@ -145,7 +168,7 @@ class Terminal:
         os.close(self._device)
         self._device, self._saved = None, []
         self._channel.send("terminal", False)
-        self._loan.give_back()
+        self._loan.give_back(outcome)
 
 
 def make_foreground(device, group):
