@@ -53,7 +53,7 @@ impl Tests {
     /// Runs it on a terminal, below a shell that tells its exit code.
     pub(crate) fn in_shell(&self, words: &str) -> Terminal {
         let script = format!(
-            "{} test --python {} {words}; echo left with $?; cat",
+            "{} test --python {} --color=no {words}; echo left with $?; cat",
             self.naja.program().display(),
             self.python.display()
         );

@@ -34,27 +34,31 @@ class Loan:
     def take(self, ask):
         """Waits until nobody else has the terminal; `ask` asks the controller, whose consent is waited for.
 
-        Ends the run in this worker too where the debugger was quit in another.
+        Gives whether it may be taken: not after a debugger was quit, which ends the run.
         """
         fcntl.lockf(self._file, fcntl.LOCK_EX)
-        if self._memory[_QUIT]:
+        if self.was_quit:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
-            pytest.exit("Quitting debugger")
+            return False
         self._memory[_GRANTED] = 0
         self._memory[_TAKEN] = 1
         ask()
         deadline = time.monotonic() + _PATIENCE_S
         while not self._memory[_GRANTED] and time.monotonic() < deadline:
             time.sleep(0.002)
+        return True
 
-    def give_back(self):
-        """Lets the next one have it."""
+    @property
+    def was_quit(self):
+        """Whether a debugger was quit."""
+        return bool(self._memory[_QUIT])
+
+    def give_back(self, outcome):
+        """Lets the next one have it; `outcome` is that of the hook in which the debugger was, `None` inside of it."""
+        if outcome is not None and outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.exit.Exception):
+            self._memory[_QUIT] = 1
         self._memory[_TAKEN] = 0
         fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-    def quit(self):
-        """Nobody gets it any more: the user has ended the run."""
-        self._memory[_QUIT] = 1
 
     def wait_until_free(self):
         """Returns at once where no worker has the terminal; costs no system call then."""
@@ -100,7 +104,14 @@ class Terminal:
             from _pytest.config import create_terminal_writer
 
             reporter._tw = create_terminal_writer(self._config, sys.stdout)
+        debugging = sys.modules["_pytest.debugging"]
+        enter = getattr(debugging, "_enter_pdb", None)
+        if self._loan.was_quit and enter is not None:
+            # The person has left; this failure is reported and not looked into.
+            debugging._enter_pdb = lambda node, excinfo, rep: rep
         outcome = yield
+        if enter is not None:
+            debugging._enter_pdb = enter
         if reporter is not None:
             reporter._tw = mute
         self._give_back(outcome)
@@ -126,7 +137,9 @@ class Terminal:
             device = above_usual(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:
             return
-        self._loan.take(lambda: self._channel.send("terminal", True))
+        if not self._loan.take(lambda: self._channel.send("terminal", True)):
+            os.close(device)
+            return
         self._device = device
         self._owner = os.tcgetpgrp(device)
         sys.stdout.flush()
@@ -140,8 +153,6 @@ class Terminal:
     def _give_back(self, outcome=None):
         if self._device is None:
             return
-        if outcome is not None and outcome.excinfo is not None and issubclass(outcome.excinfo[0], pytest.exit.Exception):
-            self._loan.quit()
         try:
             sys.stdout.flush()
         except (OSError, ValueError):
@@ -157,7 +168,7 @@ class Terminal:
         os.close(self._device)
         self._device, self._saved = None, []
         self._channel.send("terminal", False)
-        self._loan.give_back()
+        self._loan.give_back(outcome)
 
 
 def make_foreground(device, group):
