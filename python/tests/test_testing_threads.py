@@ -14,8 +14,6 @@ import pytest
 
 PYTHON = pathlib.Path(__file__).resolve().parents[1]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
-
 
 class Run:
     """What one run of pytest gave."""

@@ -1,23 +1,13 @@
 //! What the tests of `naja test` share: projects, and an interpreter that has pytest.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use naja_testkit::naja::Naja;
 use naja_testkit::terminal::Terminal;
 
-use crate::{folder_with, naja};
-
-/// The interpreter of the checkout's own environment, which has pytest; says so and gives nothing where it is not made.
-pub(crate) fn python_with_pytest() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    if !python.exists() {
-        naja_testkit::not_tested("`naja test` with a real pytest: `make build` has not made .venv");
-        return None;
-    }
-    Some(python)
-}
+use crate::{folder_with, naja, python_with_pytest};
 
 /// A project with tests, and runs of them.
 pub(crate) struct Tests {

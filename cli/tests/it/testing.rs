@@ -1,14 +1,14 @@
 //! `naja test` on real projects, with the pytest of the checkout's own environment.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use naja_testkit::naja::Naja;
 use naja_testkit::terminal::{CTRL_C, Terminal};
 use serde_json::Value;
 
-use crate::{folder_with, naja};
+use crate::{folder_with, naja, python_with_pytest};
 
 /// Tests of every outcome.
 const MIXED: &str = "
@@ -26,17 +26,6 @@ def test_leaves(): os._exit(7)
 @pytest.mark.parametrize('number', range(20))
 def test_many(number): pass
 ";
-
-/// The interpreter of the checkout's environment, which has pytest; says so and gives nothing where it was not made.
-fn python_with_pytest() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    let has_pytest = Command::new(&python).args(["-c", "import pytest"]).stderr(Stdio::null()).status();
-    if !has_pytest.is_ok_and(|status| status.success()) {
-        naja_testkit::not_tested("naja test: no `.venv` with pytest in the checkout; `make build` makes it");
-        return None;
-    }
-    Some(python)
-}
 
 fn command(naja: &Naja, folder: &Path, words: &[&str]) -> Option<Command> {
     let mut command = naja.command();

@@ -98,6 +98,33 @@ class Node:
                 pass
 
 
+class Unseen:
+    """The plugin that leaves out what pytest prints of single tests, where `naja test` draws its own view of them."""
+
+    def __init__(self, terminal):
+        self.terminal = terminal
+
+    def _silently(self):
+        writer = self.terminal._tw
+        self.terminal._tw = silent_writer(writer)
+        try:
+            yield
+        finally:
+            self.terminal._tw = writer
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self):
+        yield from self._silently()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self):
+        yield from self._silently()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_logfinish(self):
+        yield from self._silently()
+
+
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
 
@@ -105,6 +132,8 @@ class Controller:
         self.config, self.settings, self.front_end = config, settings, front_end
         self.run_id = settings.run_id or uuid.uuid4().hex
         self.terminal = config.pluginmanager.getplugin("terminalreporter")
+        if front_end.is_live and self.terminal is not None:
+            config.pluginmanager.register(Unseen(self.terminal), "naja-unseen")
         self.verbose = getattr(config.option, "verbose", 0)
         self.nodes, self.crashes = [], 0
         self.stop_reason = self.summary = self.raised = None
@@ -115,30 +144,6 @@ class Controller:
         self.fresh = None  # what starts workers where they are not forked
 
     # The session
-
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self):
-        yield from self._unseen()
-
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtest_logstart(self):
-        yield from self._unseen()
-
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtest_logfinish(self):
-        yield from self._unseen()
-
-    def _unseen(self):
-        """What pytest prints of single tests is left out where `naja test` draws its own view of them."""
-        if not (self.front_end.is_live and self.terminal is not None):
-            yield
-            return
-        writer = self.terminal._tw
-        self.terminal._tw = silent_writer(writer)
-        try:
-            yield
-        finally:
-            self.terminal._tw = writer
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):

@@ -19,6 +19,7 @@ import pytest
 from .per_thread import PerThread, Running, as_current
 from .thread_safety import higher_parameters, reason_to_run_alone
 from .work_queue import PENDING
+from .worker import tear_down
 
 # With a lock around the interpreter, threads serve suites that wait; more of them than this find little to do.
 _AUTO = 8
@@ -378,16 +379,7 @@ class ThreadedWorker:
         if self._last is None:
             return
         self._counts.clear()
-        item = self.items[self._last]
-        self.reporter.test = self._last
-        call = pytest.CallInfo.from_call(
-            lambda: self.session._setupstate.teardown_exact(None),
-            when="teardown",
-            reraise=(KeyboardInterrupt, pytest.exit.Exception),
-        )
-        if call.excinfo is not None:
-            report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-            item.ihook.pytest_runtest_logreport(report=report)
+        tear_down(self.session, self.reporter, self._last, self.items[self._last], None)
 
     def _tell_of_exits(self):
         """A test that ends the process with `os._exit` is told of, since nobody else could say which thread did it."""

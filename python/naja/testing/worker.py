@@ -278,19 +278,23 @@ class Worker:
         """Tears down what is left where another test follows than the one that was announced."""
         if last is None or last[1] == following:
             return
-        item = self.items[last[0]]
         nextitem = None if following is None else self.items[following]
-        self.reporter.test = last[0]
-        self.reporter.channel.send("cleanup", last[0], False)
-        call = pytest.CallInfo.from_call(
-            lambda: self.session._setupstate.teardown_exact(nextitem),
-            when="teardown",
-            reraise=(KeyboardInterrupt, pytest.exit.Exception),
-        )
-        if call.excinfo is not None:
-            report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-            item.ihook.pytest_runtest_logreport(report=report)
-        self.reporter.channel.send("cleanup", last[0], True)
+        tear_down(self.session, self.reporter, last[0], self.items[last[0]], nextitem)
+
+
+def tear_down(session, reporter, test, item, nextitem):
+    """Tears down all that `nextitem` does not need, and reports an error as one of `item`, the number of which is `test`."""
+    reporter.test = test
+    reporter.channel.send("cleanup", test, False)
+    call = pytest.CallInfo.from_call(
+        lambda: session._setupstate.teardown_exact(nextitem),
+        when="teardown",
+        reraise=(KeyboardInterrupt, pytest.exit.Exception),
+    )
+    if call.excinfo is not None:
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)
+    reporter.channel.send("cleanup", test, True)
 
 
 # What only a forked worker needs
@@ -323,7 +327,7 @@ def _silence(config):
     """Takes out what would report a second time what the controller reports."""
     manager = config.pluginmanager
     _mute_terminal(manager)
-    for name in ("terminalprogress", "naja-controller", "lfplugin", "nfplugin", "stepwiseplugin", "pastebin"):
+    for name in ("terminalprogress", "naja-controller", "naja-unseen", "lfplugin", "nfplugin", "stepwiseplugin", "pastebin"):
         plugin = manager.getplugin(name)
         if plugin is not None:
             manager.unregister(plugin)
