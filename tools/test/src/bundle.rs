@@ -77,21 +77,3 @@ fn fingerprint() -> u64 {
     FILES.hash(&mut hasher);
     hasher.finish()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_file_of_the_package_is_carried() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/naja/testing");
-        let mut there: Vec<String> = std::fs::read_dir(folder)
-            .expect("the package is in the repository")
-            .map(|entry| entry.expect("it can be read").file_name().into_string().expect("names are text"))
-            .filter(|name| name.ends_with(".py"))
-            .collect();
-        there.sort();
-        let carried: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
-        assert_eq!(carried, there);
-    }
-}
