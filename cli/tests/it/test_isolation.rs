@@ -42,6 +42,31 @@ def test_hanging():
 }
 
 #[test]
+fn the_end_of_a_worker_may_be_seen_before_its_last_message() {
+    // With `--isolate` a grandchild holds the writing end of a killed worker's pipe a moment longer.
+    let late = "
+import selectors, time
+class LateSelector(selectors.DefaultSelector):
+    def select(self, timeout=None):
+        events = super().select(timeout)
+        if events:
+            time.sleep(0.1)
+            events = super().select(0)
+        return sorted(events, key=lambda event: 'end' not in str(event[0].data))
+selectors.DefaultSelector = LateSelector
+";
+    let dying = "
+import os, signal
+def test_dying(): os.kill(os.getppid(), signal.SIGKILL); os._exit(1)
+";
+    let files = [("conftest.py", late), ("test_a.py", NEIGHBOURS), ("test_b.py", dying)];
+    let Some(tests) = Tests::new(&files) else { return };
+    let run = tests.run(&["-n2", "--isolate"]);
+    assert_eq!(run.code, Some(1), "{run:#?}");
+    assert_eq!(run.counts(), "1 failed, 8 passed", "{run:#?}");
+}
+
+#[test]
 fn fixtures_that_hang_count_as_their_test() {
     for when in ["before", "after"] {
         let before = if when == "before" { "time.sleep(600)" } else { "pass" };

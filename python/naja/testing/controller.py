@@ -250,6 +250,8 @@ class Controller:
             kind, node = key.data
             if self.holder not in (None, node):
                 continue  # it was heard in this very turn that another has the terminal
+            if not node.is_open:
+                continue  # its end came first in this turn; the descriptor may already be another worker's
             if kind == "messages":
                 self._hear(node)
             else:
