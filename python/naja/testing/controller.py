@@ -4,6 +4,7 @@ Nothing is lost and nothing counted twice: the queue knows of every test whether
 the run fails when that does not add up. Start at `Controller.pytest_runtestloop`.
 """
 
+import fcntl
 import gc
 import os
 import pickle
@@ -26,6 +27,10 @@ from .worker import Channel, Worker, above_usual, become_worker, leave, messages
 _ENDING_S = 10.0
 # So many workers one after the other may die before they have begun a test.
 _MOST_STILLBORN = 3
+# After a message others follow soon: they are heard together, so that not each one wakes this process. In seconds.
+_GATHER_S = 0.005
+# What a pipe of a worker may hold meanwhile, in bytes.
+_PIPE_SIZE = 1 << 18
 # How often to look whether workers live where the system has no descriptor for that, in seconds.
 _LOOK_S = 0.05
 
@@ -141,6 +146,8 @@ class Controller:
         self.signals, self.orders_to_stop = StopSignals(), 0
         self.loan = self.holder = None  # the terminal, and the worker that has it for a debugger
         self.with_outcome, self.lost = set(), []
+        self.handlers = {}  # of messages, by their names
+        self.has_heard = False  # in this turn, a message of a worker
         self.fresh = None  # what starts workers where they are not forked
 
     # The session
@@ -221,6 +228,8 @@ class Controller:
             self.front_end.send("setting-up", is_over=True)
             self.signals.hold()
             self.selector.register(self.signals.descriptor, selectors.EVENT_READ, self.signals)
+            # What collecting has left behind is found now, once. The rest stays frozen to the end: pytest collects
+            # garbage several times when it ends, and looking through all that was imported takes as long as many tests.
             gc.collect()
             gc.freeze()
             for slot in range(self.workers):
@@ -228,7 +237,6 @@ class Controller:
             while any(node.is_open for node in self.nodes):
                 self._turn()
         finally:
-            gc.unfreeze()
             self._kill_all()
             self.selector.close()
             self.signals.release()
@@ -238,6 +246,14 @@ class Controller:
 
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
+        # Workers that are not forked wait for answers.
+        if self.has_heard and self.fresh is None and any(node.is_open and node.told_end is None for node in self.nodes):
+            time.sleep(_GATHER_S)
+        self.has_heard = False
+        with self.front_end.in_one_piece():
+            self._deal_with_what_happens()
+
+    def _deal_with_what_happens(self):
         has_all = all(node.is_watched for node in self.nodes if node.is_open)
         waiting = any(node.told_end is not None or node.ended_at is not None for node in self.nodes if node.is_open)
         for key, _ in self.selector.select(None if has_all and not waiting else _LOOK_S):
@@ -307,7 +323,9 @@ class Controller:
         node = self.new_node(slot)
         reading, writing = map(above_usual, os.pipe())
         life, node.life = map(above_usual, os.pipe())
+        _widen(writing)
         self._flush()
+        self.front_end.flush()
         process = os.fork()
         if process == 0:
             self._be_worker(node, life, writing, [reading, node.life])
@@ -394,9 +412,15 @@ class Controller:
                 break
             node.buffer += data
         for message in messages(node.buffer, node.load):
-            name = message[0].replace("-", "_")
-            handle = getattr(self, "_on_" + name, None) or getattr(self.fresh, "on_" + name)
-            handle(node, *message[1:])
+            self.has_heard = True
+            self._handler(message[0])(node, *message[1:])
+
+    def _handler(self, name):
+        """What deals with messages of this name."""
+        if name not in self.handlers:
+            own = name.replace("-", "_")
+            self.handlers[name] = getattr(self, "_on_" + own, None) or getattr(self.fresh, "on_" + own)
+        return self.handlers[name]
 
     def _look_at(self, node):
         """Whether the worker's process has ended; what it sent is heard before its end is."""
@@ -526,7 +550,7 @@ class Controller:
 
     def _on_together(self, node, test, told):
         for message in told:
-            getattr(self, "_on_" + message[0].replace("-", "_"))(node, *message[1:])
+            self._handler(message[0])(node, *message[1:])
         self.threads.over(node, test)
         if (id(node.queue), test) in self.with_outcome:
             node.queue.finish(node.place, test)
@@ -715,6 +739,13 @@ class Controller:
         if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
+
+
+def _widen(pipe):
+    try:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    except (AttributeError, OSError):  # not this system, or more than this user may have: it works as it is
+        pass
 
 
 def _how_it_ended(status):

@@ -26,6 +26,7 @@ import fcntl
 import json
 import os
 import signal
+from contextlib import contextmanager
 
 from .ending import end_with
 
@@ -59,6 +60,7 @@ class FrontEnd:
         self._events = _inherited(EVENTS)
         self.orders = _inherited(ORDERS)
         self._buffer = b""
+        self._held_back = None  # events that are to be sent in one piece
         self.is_given = False
         self.default_workers = os.environ.get(WORKERS)
         self.is_live = os.environ.get(VIEW) == "live"
@@ -83,8 +85,32 @@ class FrontEnd:
         if self._events is None:
             return
         data = (json.dumps({"event": event, **fields}) + "\n").encode("utf-8", "surrogatepass")
+        if self._held_back is not None:
+            self._held_back.append(data)
+        else:
+            self._write(data)
+
+    @contextmanager
+    def in_one_piece(self):
+        """What is sent inside goes out together at its end, so that not each event wakes the program."""
+        self._held_back = []
         try:
-            while data:
+            yield
+        finally:
+            self.flush()
+            self._held_back = None
+
+    def flush(self):
+        """Sends what is held back, for instance before a fork, which would send it twice."""
+        if self._held_back:
+            data = b"".join(self._held_back)
+            self._held_back = []
+            self._write(data)
+
+    def _write(self, data):
+        data = memoryview(data)
+        try:
+            while data and self._events is not None:
                 data = data[os.write(self._events, data) :]
         except OSError:
             self._events = None
@@ -119,7 +145,7 @@ class FrontEnd:
         for descriptor in (self._events, self.orders, self._life):
             if descriptor is not None:
                 os.close(descriptor)
-        self._events = self.orders = self._life = None
+        self._events = self.orders = self._life = self._held_back = None
 
 
 def _inherited(name):

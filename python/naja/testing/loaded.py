@@ -17,6 +17,7 @@ class LoadedModules:
         self._folder = os.path.join(os.path.realpath(folder), "")
         self._front_end = front_end
         self._known = set()
+        self._folders = {}  # real paths of folders, which are asked for once
         self._by_file = {}
         self._count = 0
 
@@ -68,7 +69,12 @@ class LoadedModules:
         path = getattr(module, "__file__", None)
         if not isinstance(path, str) or not path.endswith(".py"):
             return None
-        path = os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.join(os.path.realpath(folder), "")
+        path = self._folders[folder] + name
+        if os.path.islink(path):
+            path = os.path.realpath(path)
         return path if path.startswith(self._folder) and f"{os.sep}site-packages{os.sep}" not in path else None
 
     def _roots(self):

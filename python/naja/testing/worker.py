@@ -83,13 +83,18 @@ class Channel:
 
 def messages(buffer, load=pickle.loads):
     """Takes the whole messages out of the bytes in `buffer`, a `bytearray`."""
-    while len(buffer) >= _LENGTH.size:
-        end = _LENGTH.size + _LENGTH.unpack_from(buffer)[0]
-        if len(buffer) < end:
-            return
-        message = load(bytes(buffer[_LENGTH.size : end]))
-        del buffer[:end]
-        yield message
+    taken = 0
+    try:
+        while len(buffer) >= taken + _LENGTH.size:
+            begin = taken + _LENGTH.size
+            end = begin + _LENGTH.unpack_from(buffer, taken)[0]
+            if len(buffer) < end:
+                return
+            message = load(bytes(buffer[begin:end]))
+            taken = end
+            yield message
+    finally:
+        del buffer[:taken]
 
 
 def _sendable(value):

@@ -277,7 +277,7 @@ impl Run {
         let mut drawn = Instant::now();
         while is_open && self.ended.is_none() {
             match self.pytest.messages.recv_timeout(TICK) {
-                Ok(Message::Event(event)) => self.take(&event),
+                Ok(Message::Events(events)) => events.iter().for_each(|event| self.take(event)),
                 Ok(Message::Output(bytes)) => self.print(&bytes),
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => is_open = false,
                 Err(RecvTimeoutError::Timeout) => is_open = self.pytest.ended().map_err(failed)?.is_none(),
@@ -304,7 +304,7 @@ impl Run {
         while let Ok(message) = self.pytest.messages.recv_timeout(patience) {
             match message {
                 Message::Output(bytes) => self.print(&bytes),
-                Message::Event(event) => self.take(&event),
+                Message::Events(events) => events.iter().for_each(|event| self.take(event)),
                 Message::End => {}
             }
         }

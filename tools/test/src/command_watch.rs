@@ -160,7 +160,7 @@ fn begin(run: &mut Run, root: &Path) {
 fn wait_until_ready(run: &mut Run) -> bool {
     while run.waits_with.is_none() && run.ended.is_none() {
         match run.pytest.messages.recv() {
-            Ok(Message::Event(event)) => run.take(&event),
+            Ok(Message::Events(events)) => events.iter().for_each(|event| run.take(event)),
             Ok(Message::Output(bytes)) => run.print(&bytes),
             Ok(Message::End) | Err(_) => return false,
         }
@@ -174,7 +174,7 @@ fn idle(run: &mut Run, files: &mut Files, keys: &mut Keys, failed: &BTreeSet<Str
         // pytest waits by now, or tells so soon.
         while let Ok(message) = run.pytest.messages.try_recv() {
             match message {
-                Message::Event(event) => run.take(&event),
+                Message::Events(events) => events.iter().for_each(|event| run.take(event)),
                 Message::Output(bytes) => run.print(&bytes),
                 Message::End => return Ok(Next::End),
             }

@@ -48,8 +48,8 @@ pub struct Plan {
 /// What comes from a running pytest.
 #[derive(Debug)]
 pub enum Message {
-    /// An event.
-    Event(Event),
+    /// Events that came together, in their order.
+    Events(Vec<Event>),
     /// Bytes that pytest, or a program that it started, has written to its terminal.
     Output(Vec<u8>),
     /// Nothing more will come: pytest has closed its end, or has ended.
@@ -176,15 +176,28 @@ impl Pytest {
 
 /// Passes on events until there are no more.
 fn read_events(events: OwnedFd, sender: &Sender<Message>) {
-    for line in BufReader::new(File::from(events)).split(b'\n') {
-        let Ok(line) = line else { break };
-        let event = serde_json::from_slice(&line).unwrap_or(Event::Unknown);
-        if sender.send(Message::Event(event)).is_err() {
+    let mut events = BufReader::with_capacity(1 << 16, File::from(events));
+    let mut line = Vec::new();
+    // A line that is longer than the buffer, or is still being written, is taken up to its end.
+    while matches!(events.read_until(b'\n', &mut line), Ok(1..)) {
+        let mut together = vec![event_of(&line)];
+        line.clear();
+        // Each message wakes the receiver, so that what is there already goes along.
+        while let Some(end) = events.buffer().iter().position(|byte| *byte == b'\n') {
+            together.push(event_of(&events.buffer()[..end]));
+            events.consume(end + 1);
+        }
+        if sender.send(Message::Events(together)).is_err() {
             return;
         }
     }
     // Whoever received the messages may be gone, and needs no end then.
     let _ = sender.send(Message::End);
+}
+
+/// The event of one line.
+fn event_of(line: &[u8]) -> Event {
+    serde_json::from_slice(line).unwrap_or(Event::Unknown)
 }
 
 /// Passes on what is written to the terminal until nobody has it open any more.
@@ -200,7 +213,8 @@ fn read_output(mut outer: File, sender: &Sender<Message>) {
 /// Data as JSON in a file without a name that the child inherits.
 fn file_of(data: &impl serde::Serialize) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
-    serde_json::to_writer(&mut file, data)?;
+    // Written at once: the writer of JSON makes a write of every word.
+    file.write_all(&serde_json::to_vec(data)?)?;
     file.rewind()?;
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
     Ok(file)
