@@ -55,6 +55,42 @@ fn json(output: &Output) -> (BTreeMap<String, Value>, Value) {
 }
 
 #[test]
+fn tests_find_the_garbage_collector_as_python_has_it() {
+    let tests = "
+import gc, subprocess, sys
+def test_it():
+    own = subprocess.check_output([sys.executable, '-c', 'import gc; print(gc.get_threshold())'], text=True)
+    assert gc.isenabled() and str(gc.get_threshold()) == own.strip()
+";
+    let own = "import gc\ngc.set_threshold(1234, 5, 6)\n";
+    let kept = "import gc\ndef test_it(): assert gc.get_threshold() == (1234, 5, 6)\n";
+    for files in [&[("test_it.py", tests)][..], &[("conftest.py", own), ("test_it.py", kept)]] {
+        let folder = folder_with(files);
+        for workers in ["-n0", "-n2"] {
+            let Some(output) = run(folder.path(), &[workers]) else { return };
+            assert!(output.status.success(), "{workers}: {}", text(&output.stdout));
+        }
+    }
+}
+
+#[test]
+fn a_plugin_may_add_to_reports_on_their_way() {
+    let plugin = "
+import pytest
+@pytest.hookimpl(hookwrapper=True)
+def pytest_report_to_serializable(report):
+    outcome = yield
+    outcome.get_result()['weight'] = 7
+def pytest_runtest_logreport(report):
+    if report.when == 'call' and hasattr(report, 'node'):
+        print('weight', report.weight)
+";
+    let folder = folder_with(&[("conftest.py", plugin), ("test_it.py", "def test_it(): pass\n")]);
+    let Some(output) = run(folder.path(), &["-n1", "-s"]) else { return };
+    assert!(text(&output.stdout).contains("weight 7"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn every_planned_test_has_one_outcome() {
     let folder = folder_with(&[("test_mixed.py", MIXED)]);
     let Some(output) = run(folder.path(), &["--format", "json", "-n", "3"]) else { return };

@@ -61,7 +61,7 @@ def run(folder, pytest):
     package = importlib.util.module_from_spec(spec)
     sys.modules["naja_testing"] = package
     spec.loader.exec_module(package)
-    from naja_testing import front_end, plugin
+    from naja_testing import front_end, garbage, plugin
 
     sys.argv[0] = os.path.join(os.path.dirname(sys.executable), "pytest")
     # The plugin takes the place of xdist's: the same options, the same fixtures.
@@ -70,7 +70,7 @@ def run(folder, pytest):
         return keep_warm(arguments, pytest, plugin)
     line, code = front_end.of_process(), 1
     try:
-        code = pytest.main(arguments, plugins=[plugin])
+        code = pytest.main(arguments, plugins=[plugin, garbage.Rarely()])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         raise

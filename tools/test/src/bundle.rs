@@ -30,6 +30,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "fork_safety.py",
     "fresh.py",
     "front_end.py",
+    "garbage.py",
     "hosts.py",
     "isolation.py",
     "loaded.py",
