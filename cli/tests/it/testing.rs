@@ -210,6 +210,44 @@ fn a_history_that_cannot_be_kept_costs_a_warning() {
 }
 
 #[test]
+fn a_full_disk_costs_the_history_of_that_run_alone() {
+    let folder = folder_with(&[("test_a.py", "def test_a(): pass\n"), ("pytest.ini", "")]);
+    let naja = naja();
+    let Some(command) = command(&naja, folder.path(), &["-q", "-p", "no:cacheprovider"]) else { return };
+    std::fs::create_dir(folder.path().join(".naja_cache")).expect("a folder");
+    let script = r#"
+        mount -t tmpfs -o size=256k tmpfs .naja_cache || exit 99
+        "$@"; echo "code $?"
+        cat /dev/zero > .naja_cache/filler 2>/dev/null
+        "$@"; echo "code $?"
+        rm .naja_cache/filler
+        "$@"; echo "code $?"
+        "$0" sql --json .naja_cache/tests.sqlite 'select count(*) kept from runs'
+    "#;
+    let program = command.get_program().to_owned();
+    let mut inside = Command::new("unshare");
+    inside.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&program).arg(&program);
+    inside.args(command.get_args()).current_dir(folder.path()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    let output = match inside.output() {
+        Ok(output) if output.status.success() => output,
+        other => {
+            naja_testkit::not_tested(&format!("a full disk for the history of tests: {other:?}"));
+            return;
+        }
+    };
+    let (shown, told) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(shown.matches("code 0").count(), 3, "{shown}{told}");
+    assert_eq!(told.matches("no-test-history").count(), 1, "{told}");
+    assert!(shown.contains(r#"{"kept": 2}"#), "{shown}");
+}
+
+#[test]
 fn github_is_told_where_a_test_failed() {
     let folder = folder_with(&[("test_mixed.py", MIXED)]);
     let naja = naja();
