@@ -341,3 +341,32 @@ def test_the_file_that_old_pythons_see_is_written_in_what_they_know():
 
     ast.parse(RUN_PYTEST.read_text(), feature_version=(3, 4))
     assert 'f"' not in RUN_PYTEST.read_text()
+
+
+@pytest.mark.parametrize("words", [["-n2"], ["-n2", "--isolate"], ["-n2", "--tests-per-worker", "2"], ["-n0"]], ids=" ".join)
+def test_pytest_cov_counts_the_lines_that_workers_run(tmp_path, tmp_path_factory, words):
+    with_cov = install(tmp_path_factory.getbasetemp() / "cov", "3.11", "8.4.2", "pytest-cov==7.0.0", "coverage==7.10.7")
+    module = "def one():\n    return 1\n\ndef two():\n    return 2\n\ndef three():\n    return 3\n"
+    tests = "import module\ndef test_one(): assert module.one() == 1\ndef test_two(): assert module.two() == 2"
+    folder = project(tmp_path, module=module, test_it=tests)
+    done = with_cov.run(folder, *words, "--cov=module", "--cov-report=term-missing", "--cov-context=test")
+    assert re.search(r"module.py +6 +1 +83% +8", done.stdout), done.stdout
+    assert counts(done) == {"passed": 2}
+    assert not list(folder.glob(".coverage.*")), list(folder.iterdir())
+    contexts = "import coverage; data = coverage.CoverageData(); data.read(); print(sorted(data.measured_contexts()))"
+    environment = {**os.environ, "PYTHONPATH": str(with_cov.site)}
+    said = subprocess.run([with_cov.interpreter, "-c", contexts], cwd=folder, env=environment, capture_output=True, text=True)
+    assert "test_it.py::test_one|run" in said.stdout and "test_it.py::test_two|run" in said.stdout, said
+
+
+def test_plugins_may_give_each_worker_something_and_hear_of_its_beginning_and_end(real, tmp_path):
+    conftest = """
+def pytest_configure_node(node):
+    node.workerinput["given"] = "to " + node.gateway.id
+def pytest_testnodeready(node): print("ready", node.gateway.id)
+def pytest_testnodedown(node, error): print("down", node.gateway.id, error)
+"""
+    tests = "def test_it(pytestconfig, worker_id): assert pytestconfig.workerinput['given'] == 'to ' + worker_id"
+    done = real.run(project(tmp_path, conftest, test_it=tests), "-n1", "-s")
+    assert counts(done) == {"passed": 1}
+    assert "ready gw0" in done.stdout and "down gw0 None" in done.stdout, done.stdout

@@ -16,7 +16,7 @@ import uuid
 
 import pytest
 
-from . import debugger, ending, isolation, scheduling
+from . import debugger, ending, isolation, pytest_cov, scheduling
 from .session_fixtures import SessionFixtures
 from .stop_signals import StopSignals
 from .threads import ThreadedWorker, Threads
@@ -132,6 +132,8 @@ class Unseen:
 
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
+
+    roots = ()  # the folders that are sent to other hosts, which plugins ask for
 
     def __init__(self, config, settings, front_end):
         self.config, self.settings, self.front_end = config, settings, front_end
@@ -321,6 +323,8 @@ class Controller:
 
     def _fork(self, slot):
         node = self.new_node(slot)
+        node.nodemanager = self
+        pytest_cov.call_others(self.config, "pytest_configure_node", node=node)
         reading, writing = map(above_usual, os.pipe())
         life, node.life = map(above_usual, os.pipe())
         _widen(writing)
@@ -333,6 +337,7 @@ class Controller:
         os.close(writing)
         node.process, node.descriptor = process, reading
         self.watch(node)
+        pytest_cov.call_others(self.config, "pytest_testnodeready", node=node)
 
     def _cannot_fork(self, slot, error):
         self._line(f"cannot start worker {slot + 1} of {self.workers}: {error}")
@@ -488,8 +493,8 @@ class Controller:
     def _tell_node_down(self, node, error):
         if self.fresh is not None:
             self.fresh.tell_node_down(node, error)
-        elif hasattr(self.config.hook, "pytest_testnodedown"):
-            self.config.hook.pytest_testnodedown(node=node, error=error)
+        else:
+            pytest_cov.call_others(self.config, "pytest_testnodedown", node=node, error=error)
 
     def _replace(self, node):
         most = self.settings.most_restarts

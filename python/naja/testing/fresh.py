@@ -11,7 +11,7 @@ import subprocess
 import sys
 from difflib import unified_diff
 
-from . import fork_safety, sent_tree, worker, xdist_hooks
+from . import fork_safety, pytest_cov, sent_tree, worker, xdist_hooks
 from .controller import Node
 from .work_queue import PENDING
 from .worker import above_usual, load_plain
@@ -112,7 +112,7 @@ class FreshWorkers:
         self.specs = [Spec(text) for text in specs]
         self.ids = None
         self.told, self.left, self.unreached = set(), [], []
-        _call(self.config, "pytest_xdist_setupnodes", config=self.config, specs=self.specs)
+        pytest_cov.call_others(self.config, "pytest_xdist_setupnodes", config=self.config, specs=self.specs)
 
     def start(self, slot):
         """Starts the worker of a place in the plan."""
@@ -123,8 +123,8 @@ class FreshWorkers:
         node.gateway.spec = spec
         node.nodemanager = self
         controller._flush()
-        _serve_coverage(self.config, node)
-        _call(self.config, "pytest_configure_node", node=node)
+        pytest_cov.serve(self.config, node)
+        pytest_cov.call_others(self.config, "pytest_configure_node", node=node)
         if spec.is_local:
             _start_process(node, spec, self._is_this_interpreter(spec))
             controller.watch(node)
@@ -190,7 +190,7 @@ class FreshWorkers:
         self.hosts.has_tree(node, name)
 
     def on_connected(self, node):
-        _call(self.config, "pytest_xdist_newgateway", gateway=node.gateway)
+        pytest_cov.call_others(self.config, "pytest_xdist_newgateway", gateway=node.gateway)
         self.greet(node)
 
     def on_unreachable(self, node, text):
@@ -201,7 +201,7 @@ class FreshWorkers:
 
     def on_ready(self, node, info):
         node.workerinfo.update(info)
-        _call(self.config, "pytest_testnodeready", node=node)
+        pytest_cov.call_others(self.config, "pytest_testnodeready", node=node)
 
     def on_collect_report(self, node, data):
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
@@ -217,7 +217,7 @@ class FreshWorkers:
         node.has_collected = True
         if self.ids is None:
             self.ids = [item.nodeid for item in self.controller.session.items]
-        _call(self.config, "pytest_xdist_node_collection_finished", node=node, ids=ids)
+        pytest_cov.call_others(self.config, "pytest_xdist_node_collection_finished", node=node, ids=ids)
         if ids == self.ids:
             node.reply("run", None)
             return
@@ -304,7 +304,7 @@ class FreshWorkers:
             controller._line(f"[{node.gateway.id}] does not take part: {node.refusal}")
             controller.front_end.send("worker-refused", worker=node.gateway.id, reason=node.refusal)
         node.queue.give_back(node.place)
-        _keep_coverage(self.config, node)
+        pytest_cov.keep(self.config, node)
         if controller._is_stopping() or not node.queue.has_pending():
             return True
         if any(other.is_open and other.queue is node.queue for other in controller.nodes):
@@ -323,7 +323,7 @@ class FreshWorkers:
 
     def tell_node_down(self, node, error):
         """Tells plugins of a worker's end."""
-        _call(self.config, "pytest_testnodedown", node=node, error=error)
+        pytest_cov.call_others(self.config, "pytest_testnodedown", node=node, error=error)
 
     def summary_lines(self):
         """A line for each worker that did not take part, and why none was forked where nothing has told that yet."""
@@ -419,54 +419,10 @@ def _arguments(config, arguments):
             kept.pop()
         elif not (isinstance(one, str) and one.startswith("-p") and one[2:] in own):
             kept.append(one)
-    if _coverage_plugin(config) is not None:
+    if pytest_cov.plugin_of(config) is not None:
         kept.append("--cov-append")  # else a worker that starts late deletes what a quick one has measured
     # Of two arguments that block and load a plugin, the last one counts.
     return [part for name in sorted(own) for part in ("-p", f"no:{name}")] + kept + ["-p", "no:xdist", "-p", "no:xdist.looponfail"]
-
-
-def _coverage_plugin(config):
-    """The plugin of pytest-cov, which believes that all runs in one process: it has not seen our options."""
-    plugin = config.pluginmanager.getplugin("_cov")
-    return plugin if getattr(plugin, "cov_controller", None) is not None else None
-
-
-def _call(config, hook, /, **arguments):
-    """Calls a hook for all plugins but pytest-cov's."""
-    caller = getattr(config.hook, hook, None)
-    if caller is None:
-        return
-    plugin = _coverage_plugin(config)
-    if plugin is not None:
-        caller = config.pluginmanager.subset_hook_caller(hook, [plugin])
-    caller(**arguments)
-
-
-def _serve_coverage(config, node):
-    """Tells pytest-cov in a worker what its own controller would: that it measures in the same folder."""
-    plugin = _coverage_plugin(config)
-    if plugin is not None:
-        import socket
-
-        node.workerinput["cov_master_host"] = socket.gethostname()
-        node.workerinput["cov_master_topdir"] = getattr(plugin.cov_controller, "topdir", os.getcwd())
-        node.workerinput["cov_master_rsync_roots"] = []
-
-
-def _keep_coverage(config, node):
-    """Writes what a worker in another folder has measured beside what was measured here."""
-    plugin = _coverage_plugin(config)
-    data = node.workeroutput.get("cov_worker_data") if plugin is not None else None
-    combining = getattr(plugin and plugin.cov_controller, "combining_cov", None)
-    if data is None or combining is None:
-        return
-    from coverage import CoverageData
-
-    measured = CoverageData(basename=combining.config.data_file, suffix=f"{node.gateway.id}.{os.getpid()}")
-    measured.loads(data)
-    measured.write()
-    topdir = getattr(plugin.cov_controller, "topdir", os.getcwd())
-    combining.config.paths.setdefault("source", [topdir]).append(node.workeroutput["cov_worker_path"])
 
 
 def _tests(count):
