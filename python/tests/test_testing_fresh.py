@@ -297,3 +297,15 @@ def test_pytest_cov_counts_the_lines_that_fresh_workers_run(tmp_path, tmp_path_f
     done = with_cov.run(folder, "-n2", "--cov=module", "--cov-report=term-missing", "--dist=load")
     assert re.search(r"module.py +6 +1 +83% +8", done.stdout), done.stdout
     assert counts(done) == {"passed": 2}
+
+
+def test_files_of_the_worker_hide_no_module_of_the_environment(tmp_path, real):
+    tests = "import watch, controller\ndef test_it(): assert watch.OWN and controller.OWN"
+    folder = project(tmp_path, test_it=tests)
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in ("watch", "controller"):
+        (packages / f"{name}.py").write_text("OWN = True\n")
+    paths = os.pathsep.join([str(real.site), str(packages)])
+    done = real.run(folder, "-d", "--tx", f"popen//python={real.interpreter}", PYTHONPATH=paths)
+    assert counts(done) == {"passed": 1}, done.stdout

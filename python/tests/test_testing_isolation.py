@@ -359,14 +359,33 @@ def test_pytest_cov_counts_the_lines_that_workers_run(tmp_path, tmp_path_factory
     assert "test_it.py::test_one|run" in said.stdout and "test_it.py::test_two|run" in said.stdout, said
 
 
-def test_plugins_may_give_each_worker_something_and_hear_of_its_beginning_and_end(real, tmp_path):
-    conftest = """
-def pytest_configure_node(node):
-    node.workerinput["given"] = "to " + node.gateway.id
-def pytest_testnodeready(node): print("ready", node.gateway.id)
-def pytest_testnodedown(node, error): print("down", node.gateway.id, error)
+def test_what_popular_plugins_count_is_as_in_pytest_alone(tmp_path, tmp_path_factory):
+    """Subtests are counted in the worker; reruns are told although no xdist is there; metadata and seeds need no workers of their own."""
+    plugins = "pytest-rerunfailures==16.1", "pytest-randomly==4.0.1", "pytest-metadata==3.1.1", "pytest-mock==3.15.1"
+    with_plugins = install(tmp_path_factory.getbasetemp() / "popular", "3.13", "9.2.0", *plugins)
+    tests = """
+import pathlib, pytest, random
+@pytest.mark.flaky(reruns=2)
+def test_rerun():
+    runs = pathlib.Path("runs")
+    before = runs.read_text() if runs.exists() else ""
+    runs.write_text(before + "1")
+    assert len(before) == 2
+def test_sub(subtests):
+    for number in range(3):
+        with subtests.test(number=number): assert number != 1
+def test_seed(): pathlib.Path("seed-" + str(random.random())).touch()
+def test_mock(mocker):
+    mocker.patch("os.getcwd", return_value="there")
+    import os
+    assert os.getcwd() == "there"
 """
-    tests = "def test_it(pytestconfig, worker_id): assert pytestconfig.workerinput['given'] == 'to ' + worker_id"
-    done = real.run(project(tmp_path, conftest, test_it=tests), "-n1", "-s")
-    assert counts(done) == {"passed": 1}
-    assert "ready gw0" in done.stdout and "down gw0 None" in done.stdout, done.stdout
+    folder = project(tmp_path, test_it=tests)
+    said = {}
+    for words in ["-pno:naja"], ["-n2"], ["-n2", "--isolate"], ["-d", "--tx=2*popen"]:
+        (folder / "runs").unlink(missing_ok=True)
+        done = with_plugins.run(folder, *words, "-p", "randomly", "-p", "no:cacheprovider", "--randomly-seed=7", "-v")
+        said[" ".join(words)] = counts(done)
+        assert "new interpreters" not in done.stdout, done.stdout
+    assert all(one == {"failed": 2, "passed": 3, "rerun": 2, "subtests": 2} for one in said.values()), said
+    assert len(list(folder.glob("seed-*"))) == 1, "the seed is not the same for all"

@@ -16,7 +16,7 @@ import uuid
 
 import pytest
 
-from . import debugger, ending, isolation, pytest_cov, scheduling
+from . import debugger, ending, isolation, scheduling
 from .session_fixtures import SessionFixtures
 from .stop_signals import StopSignals
 from .threads import ThreadedWorker, Threads
@@ -49,7 +49,8 @@ class Node:
     def __init__(self, config, number, slot, worker_input):
         self.config, self.number, self.slot = config, number, slot
         self.gateway = Gateway(worker_input["workerid"])
-        self.workerinput, self.workeroutput = worker_input, {}
+        # It has no `workeroutput` before it has told its end: by that plugins know one that died.
+        self.workerinput = worker_input
         self.workerinfo = {
             "id": self.gateway.id,
             "version": sys.version,
@@ -132,8 +133,6 @@ class Unseen:
 
 class Controller:
     """The plugin that runs the tests of a session in forked workers."""
-
-    roots = ()  # the folders that are sent to other hosts, which plugins ask for
 
     def __init__(self, config, settings, front_end):
         self.config, self.settings, self.front_end = config, settings, front_end
@@ -323,8 +322,6 @@ class Controller:
 
     def _fork(self, slot):
         node = self.new_node(slot)
-        node.nodemanager = self
-        pytest_cov.call_others(self.config, "pytest_configure_node", node=node)
         reading, writing = map(above_usual, os.pipe())
         life, node.life = map(above_usual, os.pipe())
         _widen(writing)
@@ -337,7 +334,6 @@ class Controller:
         os.close(writing)
         node.process, node.descriptor = process, reading
         self.watch(node)
-        pytest_cov.call_others(self.config, "pytest_testnodeready", node=node)
 
     def _cannot_fork(self, slot, error):
         self._line(f"cannot start worker {slot + 1} of {self.workers}: {error}")
@@ -493,8 +489,6 @@ class Controller:
     def _tell_node_down(self, node, error):
         if self.fresh is not None:
             self.fresh.tell_node_down(node, error)
-        else:
-            pytest_cov.call_others(self.config, "pytest_testnodedown", node=node, error=error)
 
     def _replace(self, node):
         most = self.settings.most_restarts

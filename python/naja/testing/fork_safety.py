@@ -24,8 +24,9 @@ _HOOKS_OF_SESSIONS = ("pytest_configure", "pytest_sessionstart", "pytest_session
 _INPUTS = {"workerinput", "workeroutput", "slaveinput", "slaveoutput"}
 _WORKER_NAME = "PYTEST_XDIST_WORKER"
 
-# pytest-cov asks for the hooks, and is served by other means (`worker.py` saves what forks have measured).
-_SERVED = ("pytest_cov.plugin", "_cov")
+# pytest-cov asks for the hooks, and is served by other means (`worker.py` saves what forks have measured). What
+# pytest-metadata would take from workers, each has from here.
+_SERVED = ("pytest_cov.plugin", "_cov", "pytest_metadata.plugin", "metadata")
 # Plugins that open at configure what two processes cannot use.
 _KNOWN = {"pytest_twisted": "pytest-twisted has started a reactor", "pytest_twisted.plugin": "pytest-twisted has started a reactor"}
 

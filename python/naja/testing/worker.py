@@ -223,6 +223,11 @@ class Reporter:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report):
+        if type(report) is not pytest.TestReport:
+            self._of_thread.in_parts = self.test  # one of its subtests
+        elif getattr(self._of_thread, "in_parts", None) == self.test:
+            # What pytest counts of subtests, it adds to the report where it asks for the test's status.
+            self.config.hook.pytest_report_teststatus(report=report, config=self.config)
         data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
         data["item_index"], data["worker_id"], data["testrun_uid"] = self.test, self.worker_id, self.run_id
         self.channel.send("report", self.test, data)
@@ -319,6 +324,7 @@ def become_worker(session, channel, worker_input, crash_file):
     os.environ["PYTEST_XDIST_TESTRUNUID"] = worker_input["testrunuid"]
     if crash_file is not None and faulthandler.is_enabled():
         faulthandler.enable(crash_file, all_threads=True)
+    _let_reruns_be_told()
     _silence(config)
     _capture_anew(config)
     _own_temporary_folder(config, worker_input["workerid"])
@@ -326,6 +332,13 @@ def become_worker(session, channel, worker_input, crash_file):
     config.pluginmanager.register(reporter, "naja-worker")
     reporter.is_heard = True
     return reporter
+
+
+def _let_reruns_be_told():
+    """pytest-rerunfailures keeps reruns to itself where no xdist is installed that would not mistake them for the end."""
+    module = sys.modules.get("pytest_rerunfailures")
+    if hasattr(module, "works_with_current_xdist"):
+        module.works_with_current_xdist = lambda: True
 
 
 def _silence(config):
@@ -613,6 +626,7 @@ class FreshWorker:
         crash_file = self.setup["crash_file"]
         if crash_file is not None and faulthandler.is_enabled():
             faulthandler.enable(crash_file, all_threads=True)
+        _let_reruns_be_told()
         _silence(config)
         fixtures = types.ModuleType("naja_fixtures")
         fixtures.worker_id, fixtures.testrun_uid = worker_id, testrun_uid
@@ -801,6 +815,8 @@ def _delete(folder, path):
 
 
 if __name__ == "__main__":
+    # Python puts a script's folder first, where the files of this package would hide modules of their names.
+    sys.path[:1] = [path for path in sys.path[:1] if path != os.path.dirname(os.path.abspath(__file__))]
     _reading, _writing, _crash = (above_usual(int(number)) for number in sys.argv[1:4])
     sys.argv[1:] = []
     work(Channel(_writing, plain=True), Replies(_reading), os.fdopen(_crash, "w"))

@@ -37,7 +37,7 @@ def serve(config, node):
 def keep(config, node):
     """Writes what a worker in another folder has measured beside what was measured here."""
     plugin = plugin_of(config)
-    data = node.workeroutput.get("cov_worker_data") if plugin is not None else None
+    data = getattr(node, "workeroutput", {}).get("cov_worker_data") if plugin is not None else None
     combining = getattr(plugin and plugin.cov_controller, "combining_cov", None)
     if data is None or combining is None:
         return
