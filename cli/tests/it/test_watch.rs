@@ -4,6 +4,7 @@ use std::path::Path;
 
 use naja_testkit::terminal::{CTRL_C, Terminal};
 
+use crate::test_runs::wait_until;
 use crate::{folder_with, naja, python_with_pytest};
 
 const FILES: &[(&str, &str)] = &[
@@ -56,6 +57,26 @@ fn a_saved_file_runs_what_it_affects_with_its_new_text() {
     terminal.press("q");
     let (status, _) = terminal.wait();
     assert_eq!(status.code(), Some(0), "as the last run ended");
+}
+
+#[test]
+fn what_is_saved_while_tests_run_is_not_run_with_its_old_text() {
+    let folder = folder_with(FILES);
+    let Some((_naja, mut terminal)) = start(folder.path()) else { return };
+    assert!(terminal.wait_for(WAITS).contains("2 passed"));
+    // The test says that it runs, and goes on when what the session has loaded has been saved.
+    let slow = "import pathlib, time\ndef test_slow():\n    pathlib.Path('runs').mkdir()\n    \
+                while not pathlib.Path('saved').exists(): time.sleep(0.01)\n";
+    write(folder.path(), "test_slow.py", slow);
+    wait_until("the test runs", || folder.path().join("runs").exists());
+    write(folder.path(), "base.py", "ONE = 2\n");
+    write(folder.path(), "test_slow.py", "def test_slow(): pass\n");
+    std::fs::create_dir(folder.path().join("saved")).expect("a folder");
+    terminal.wait_for("1 passed");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("1 failed, 2 passed"), "{shown}");
+    terminal.press("q");
+    terminal.wait();
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
     against.py [--short] [CASE…]     `cargo dev bench test` builds first and then starts this
 
-CASE: flask, sympy, start, parallel. Cases that are not named keep the results that they have. With --short: fewer runs,
-and of sympy the folder `sets` alone; nothing is written.
+CASE: flask, sympy/core, sympy/sets, sympy/logic, sympy/polys, start, parallel. Cases that are not named keep the results that
+they have. With --short: fewer runs, and nothing is written.
 Outcomes are compared test by test before time counts; the sides run in turn; every figure is a median with its spread.
 """
 
 import argparse
+import functools
 import statistics
 import sys
 import tempfile
@@ -69,26 +70,25 @@ def flask(short):
     yield Result.share("flask's suite, 2 workers, processor time", XDIST, sides.cpu("naja"), sides.cpu(XDIST), None, sides.note("naja"))
 
 
-def sympy(short):
-    """Long suites, which a second core can halve; and how far that is reached."""
+def sympy(folder, short):
+    """A suite that takes long, which a second core can halve; and how far that is reached."""
     suite = prepared("sympy")
-    for folder in ("sets",) if short else ("core", "sets", "logic", "polys"):
-        tests, case = [f"sympy/{folder}"], f"sympy/{folder}, 2 workers"
-        collecting = []
+    tests, case = [f"sympy/{folder}"], f"sympy/{folder}, 2 workers"
+    collecting = []
 
-        def alone():
-            collecting.append(suite.serial("--collect-only", tests=tests).wall_s)  # noqa: B023
-            return suite.serial(tests=tests)  # noqa: B023
+    def alone():
+        collecting.append(suite.serial("--collect-only", tests=tests).wall_s)
+        return suite.serial(tests=tests)
 
-        runs = {"naja": lambda: suite.naja(tests=tests), XDIST: lambda: suite.xdist(tests=tests), ALONE: alone}  # noqa: B023
-        sides = Sides(runs, 1 if short else 5)
-        yield sides.times_faster(f"{case}, wall time", XDIST, 2.0)
-        yield sides.times_faster(f"{case}, wall time", ALONE, None)
-        serial, collection = statistics.median(sides.wall(ALONE)), statistics.median(collecting)
-        bound = collection + (serial - collection) / WORKERS
-        note = f"collection alone takes {collection:.2f} s, and what follows it {serial - collection:.2f} s without workers"
-        yield Result.attained(f"{case}, of what two cores allow after collection", bound, sides.wall("naja"), 0.95, note)
-        yield Result.share(f"{case}, processor time", ALONE, sides.cpu("naja"), sides.cpu(ALONE), 1.10, sides.note("naja"))
+    runs = {"naja": lambda: suite.naja(tests=tests), XDIST: lambda: suite.xdist(tests=tests), ALONE: alone}
+    sides = Sides(runs, 1 if short else 5)
+    yield sides.times_faster(f"{case}, wall time", XDIST, 2.0)
+    yield sides.times_faster(f"{case}, wall time", ALONE, None)
+    serial, collection = statistics.median(sides.wall(ALONE)), statistics.median(collecting)
+    bound = collection + (serial - collection) / WORKERS
+    note = f"collection alone takes {collection:.2f} s, and what follows it {serial - collection:.2f} s without workers"
+    yield Result.attained(f"{case}, of what two cores allow after collection", bound, sides.wall("naja"), 0.95, note)
+    yield Result.share(f"{case}, processor time", ALONE, sides.cpu("naja"), sides.cpu(ALONE), 1.10, sides.note("naja"))
 
 
 def start(short):
@@ -127,7 +127,13 @@ def prepared(name):
     return suite
 
 
-CASES = {"flask": flask, "sympy": sympy, "start": start, "parallel": parallel}
+FOLDERS = ("core", "sets", "logic", "polys")
+CASES = {
+    "flask": flask,
+    **{f"sympy/{folder}": functools.partial(sympy, folder) for folder in FOLDERS},
+    "start": start,
+    "parallel": parallel,
+}
 
 
 def main():
