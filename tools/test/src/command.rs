@@ -24,6 +24,9 @@ use crate::{command_choose, command_watch};
 /// How often a run is looked at when nothing happens in it.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long after the last output of a run more of it is waited for, where pytest stays: what comes later is shown later.
+const ON_ITS_WAY: Duration = Duration::from_millis(10);
+
 /// One file may take this many times as long to be collected as a test may to run: it is often the first to import
 /// what the others have imported already.
 const COLLECTION_TIMES: u32 = 5;
@@ -299,8 +302,12 @@ impl Run {
                 self.exit_code(status)
             }
         };
-        // pytest has ended; what it wrote last may still be on its way.
-        let patience = if self.view.is_some() || self.ended.is_none() { TICK } else { Duration::ZERO };
+        // pytest has ended, or a run of a pytest that stays; what it wrote last may still be on its way.
+        let patience = match (self.ended, &self.view) {
+            (None, _) => TICK,
+            (Some(_), Some(_)) => ON_ITS_WAY,
+            (Some(_), None) => Duration::ZERO,
+        };
         while let Ok(message) = self.pytest.messages.recv_timeout(patience) {
             match message {
                 Message::Output(bytes) => self.print(&bytes),
