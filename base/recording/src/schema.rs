@@ -115,6 +115,27 @@ impl Again {
 /// One that is being written is copied into memory in one step, so that long reading never holds up the
 /// writer. One whose writer was killed within a transaction is set back to the last complete one.
 pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
+    let deadline = std::time::Instant::now() + READER_PATIENCE;
+    loop {
+        match open_now(path) {
+            // A reader that has found no journal a moment ago and finds one now can't know whose it is. Where the
+            // writer lives, it is gone in some milliseconds; else it is seen at once the next time.
+            Err(RecordingError::Sqlite { source, .. })
+                if needs_rollback(&source) && std::time::Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn needs_rollback(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+fn open_now(path: &Path) -> Result<Opened, RecordingError> {
     check_file(path)?;
     let live = is_being_written(path)?;
     let file = open_file(path)?;
