@@ -467,7 +467,7 @@ while time.process_time() < end:
 #[test]
 fn a_program_that_mostly_imports_is_told_so() {
     // Modules that take their time, as large packages do, with functions of their own that run on import.
-    let slow = "def build():\n    return [str(i) for i in range(1500000)]\nbuild()\n";
+    let slow = "def build():\n    return [str(i) for i in range(4000000)]\nbuild()\n";
     let folder = folder_with(&[
         ("program.py", "import first\nprint('done')\n"),
         ("first.py", &format!("import second\n{slow}")),

@@ -316,7 +316,7 @@ async def leaf():
     await asyncio.sleep(0)
 async def branch(): await leaf()
 async def root():
-    for _ in range(40): await branch()
+    for _ in range(80): await branch()
 loop = asyncio.new_event_loop()
 loop.run_until_complete(root())
 loop.close()
