@@ -116,13 +116,13 @@ impl Again {
 /// writer. One whose writer was killed within a transaction is set back to the last complete one.
 pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
     let deadline = std::time::Instant::now() + READER_PATIENCE;
+    let mut is_last = false;
     loop {
         match open_now(path) {
             // A reader that has found no journal a moment ago and finds one now can't know whose it is. Where the
             // writer lives, it is gone in some milliseconds; else it is seen at once the next time.
-            Err(RecordingError::Sqlite { source, .. })
-                if needs_rollback(&source) && std::time::Instant::now() < deadline =>
-            {
+            Err(RecordingError::Sqlite { source, .. }) if needs_rollback(&source) && !is_last => {
+                is_last = std::time::Instant::now() > deadline || !is_being_written(path)?;
                 std::thread::sleep(Duration::from_millis(1));
             }
             other => return other,

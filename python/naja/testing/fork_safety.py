@@ -10,6 +10,8 @@ import sys
 import threading
 import types
 
+from .served_plugins import MAY_BE_FORKED
+
 # Hooks by which a conftest or plugin says that it was written for workers that configure by themselves.
 _HOOKS_OF_NODES = (
     "pytest_configure_node",
@@ -24,9 +26,6 @@ _HOOKS_OF_SESSIONS = ("pytest_configure", "pytest_sessionstart", "pytest_session
 _INPUTS = {"workerinput", "workeroutput", "slaveinput", "slaveoutput"}
 _WORKER_NAME = "PYTEST_XDIST_WORKER"
 
-# pytest-cov asks for the hooks, and is served by other means (`worker.py` saves what forks have measured). What
-# pytest-metadata would take from workers, each has from here.
-_SERVED = ("pytest_cov.plugin", "_cov", "pytest_metadata.plugin", "metadata")
 # Plugins that open at configure what two processes cannot use.
 _KNOWN = {"pytest_twisted": "pytest-twisted has started a reactor", "pytest_twisted.plugin": "pytest-twisted has started a reactor"}
 
@@ -62,7 +61,7 @@ def _process_model(config):
     for hook in _HOOKS_OF_NODES:
         caller = getattr(config.hook, hook, None)
         for implementation in caller.get_hookimpls() if caller is not None else ():
-            if implementation.plugin_name not in _SERVED and type(implementation.plugin).__module__ not in _SERVED:
+            if implementation.plugin_name not in MAY_BE_FORKED and type(implementation.plugin).__module__ not in MAY_BE_FORKED:
                 return f"{_name(implementation, config)} has the hook {hook}"
     for hook in _HOOKS_OF_SESSIONS:
         for implementation in getattr(config.hook, hook).get_hookimpls():

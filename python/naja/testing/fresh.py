@@ -11,7 +11,7 @@ import subprocess
 import sys
 from difflib import unified_diff
 
-from . import cov_plugin, fork_safety, sent_tree, worker, xdist_hooks
+from . import fork_safety, sent_tree, served_plugins, worker, xdist_hooks
 from .controller import Node
 from .work_queue import PENDING
 from .worker import above_usual, load_plain
@@ -112,7 +112,7 @@ class FreshWorkers:
         self.specs = [Spec(text) for text in specs]
         self.ids = None
         self.told, self.left, self.unreached = set(), [], []
-        cov_plugin.call_others(self.config, "pytest_xdist_setupnodes", config=self.config, specs=self.specs)
+        served_plugins.call_others(self.config, "pytest_xdist_setupnodes", config=self.config, specs=self.specs)
 
     def start(self, slot):
         """Starts the worker of a place in the plan."""
@@ -123,11 +123,8 @@ class FreshWorkers:
         node.gateway.spec = spec
         node.nodemanager = self
         controller._flush()
-        cov_plugin.serve(self.config, node)
-        # pytest-randomly does it where it finds a plugin by the name of xdist.
-        if getattr(self.config.option, "randomly_seed", None) is not None:
-            node.workerinput["randomly_seed"] = self.config.option.randomly_seed
-        cov_plugin.call_others(self.config, "pytest_configure_node", node=node)
+        served_plugins.serve(self.config, node)
+        served_plugins.call_others(self.config, "pytest_configure_node", node=node)
         if spec.is_local:
             _start_process(node, spec, self._is_this_interpreter(spec))
             controller.watch(node)
@@ -193,7 +190,7 @@ class FreshWorkers:
         self.hosts.has_tree(node, name)
 
     def on_connected(self, node):
-        cov_plugin.call_others(self.config, "pytest_xdist_newgateway", gateway=node.gateway)
+        served_plugins.call_others(self.config, "pytest_xdist_newgateway", gateway=node.gateway)
         self.greet(node)
 
     def on_unreachable(self, node, text):
@@ -204,7 +201,7 @@ class FreshWorkers:
 
     def on_ready(self, node, info):
         node.workerinfo.update(info)
-        cov_plugin.call_others(self.config, "pytest_testnodeready", node=node)
+        served_plugins.call_others(self.config, "pytest_testnodeready", node=node)
 
     def on_collect_report(self, node, data):
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
@@ -220,7 +217,7 @@ class FreshWorkers:
         node.has_collected = True
         if self.ids is None:
             self.ids = [item.nodeid for item in self.controller.session.items]
-        cov_plugin.call_others(self.config, "pytest_xdist_node_collection_finished", node=node, ids=ids)
+        served_plugins.call_others(self.config, "pytest_xdist_node_collection_finished", node=node, ids=ids)
         if ids == self.ids:
             node.reply("run", None)
             return
@@ -307,7 +304,7 @@ class FreshWorkers:
             controller._line(f"[{node.gateway.id}] does not take part: {node.refusal}")
             controller.front_end.send("worker-refused", worker=node.gateway.id, reason=node.refusal)
         node.queue.give_back(node.place)
-        cov_plugin.keep(self.config, node)
+        served_plugins.keep_coverage(self.config, node)
         if controller._is_stopping() or not node.queue.has_pending():
             return True
         if any(other.is_open and other.queue is node.queue for other in controller.nodes):
@@ -326,7 +323,7 @@ class FreshWorkers:
 
     def tell_node_down(self, node, error):
         """Tells plugins of a worker's end."""
-        cov_plugin.call_others(self.config, "pytest_testnodedown", node=node, error=error)
+        served_plugins.call_others(self.config, "pytest_testnodedown", node=node, error=error)
 
     def summary_lines(self):
         """A line for each worker that did not take part, and why none was forked where nothing has told that yet."""
@@ -422,7 +419,7 @@ def _arguments(config, arguments):
             kept.pop()
         elif not (isinstance(one, str) and one.startswith("-p") and one[2:] in own):
             kept.append(one)
-    if cov_plugin.plugin_of(config) is not None:
+    if served_plugins.coverage(config) is not None:
         kept.append("--cov-append")  # else a worker that starts late deletes what a quick one has measured
     # Of two arguments that block and load a plugin, the last one counts.
     return [part for name in sorted(own) for part in ("-p", f"no:{name}")] + kept + ["-p", "no:xdist", "-p", "no:xdist.looponfail"]

@@ -146,9 +146,11 @@ class Watch:
                 code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
                 self.front_end.send("run-end", code=code)
             elif order["order"] in ("restart", "quit"):
+                self._flush()
                 if not keeps:
                     self.config._ensure_unconfigure()
-                self._flush()
+                    sys.stdout.flush()
+                    sys.stderr.flush()
                 os._exit(_RESTART if order["order"] == "restart" else _QUIT)
 
     def _next_order(self):

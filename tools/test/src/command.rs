@@ -295,12 +295,9 @@ impl Run {
                 drawn = Instant::now();
             }
         }
-        let code = match self.ended {
-            Some(code) => code,
-            None => {
-                let status = self.pytest.wait().map_err(failed)?;
-                self.exit_code(status)
-            }
+        let status = match self.ended {
+            Some(_) => None,
+            None => Some(self.pytest.wait().map_err(failed)?),
         };
         // pytest has ended, or a run of a pytest that stays; what it wrote last may still be on its way.
         let patience = match (self.ended, &self.view) {
@@ -320,7 +317,11 @@ impl Run {
             let _ = view.print(&std::mem::take(&mut self.kept_back));
             let _ = view.finish();
         }
-        Ok(code)
+        // Only now is all known of what a pytest that has died was doing.
+        Ok(match (status, self.ended) {
+            (Some(status), _) => self.exit_code(status),
+            (None, code) => code.unwrap_or(DIED),
+        })
     }
 
     /// Passes on every wish to end: the first stops handing out tests, the second ends those that run, and the third

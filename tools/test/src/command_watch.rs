@@ -82,16 +82,6 @@ pub(crate) fn watch(
         };
         let whole: Vec<String> =
             changed.iter().map(|name| real.join(name).to_string_lossy().into_owned()).collect();
-        // What a session has loaded, it tells when it waits: before that nobody knows whether the change is in it.
-        if !changed.is_empty() && !run.is_unready && run.waits_with.is_none() {
-            run.ended = None;
-            if !wait_until_ready(&mut run) {
-                if run.ended.is_none() {
-                    return run.until_it_ends(services);
-                }
-                run.is_unready = true;
-            }
-        }
         if must_restart(&run, &changed, &whole, &real) {
             run.waits_with = None;
             run.pytest.order(&Order::Restart);
@@ -124,6 +114,17 @@ pub(crate) fn watch(
         }
         if run.asked > 0 {
             break;
+        }
+        // What the session has loaded, it tells when it waits: before that nobody knows whether a change is in it. One that
+        // begins anew may write what the project writes then.
+        if !run.is_unready {
+            run.ended = None;
+            if !wait_until_ready(&mut run) {
+                if run.ended.is_none() {
+                    break;
+                }
+                run.is_unready = true;
+            }
         }
         // What the tests have written is theirs; a source that was saved meanwhile is not.
         let mut meanwhile = files.wait(None, Duration::ZERO).map_err(cannot)?;
