@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -205,6 +205,7 @@ impl CoreFile {
             files: RefCell::default(),
         };
         let mut mapped = Vec::new();
+        let mut note_bytes = 0;
         for header in headers.chunks_exact(PROGRAM_HEADER_SIZE) {
             let word = |at| number(header, at, 8);
             let (offset, held) = (word(8), word(32));
@@ -213,8 +214,12 @@ impl CoreFile {
                     if held > NOTE_BYTES_MAX {
                         return Err(damaged("its notes are impossibly large"));
                     }
-                    // No more is made room for than the file can hold.
-                    let mut notes = vec![0; held.min(len) as usize];
+                    // Headers that each claim the whole file would cost its size squared.
+                    note_bytes += held;
+                    if note_bytes > len {
+                        return Err(damaged("it ends before its notes"));
+                    }
+                    let mut notes = vec![0; held as usize];
                     core.source.read(offset, &mut notes).map_err(|_| damaged("it ends before its notes"))?;
                     core.read_notes(&notes, &mut mapped);
                 }
@@ -292,7 +297,10 @@ impl CoreFile {
 
     /// The first page of a program or library, with its build number, is in the core: the file's must be the same.
     fn check_file(&self, path: &Path) -> Option<File> {
-        let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|one| one.is_file()))?;
+        // Asked before it is opened, and again after: opening a pipe would wait for whoever writes to it.
+        let is_file = |metadata: io::Result<Metadata>| metadata.is_ok_and(|one| one.is_file());
+        let file = Some(path).filter(|path| is_file(fs::metadata(path)))?;
+        let file = File::open(file).ok().filter(|file| is_file(file.metadata()))?;
         let first = self.mappings.iter().find(|mapping| mapping.path == path && mapping.offset == 0)?;
         let mut mapped = [0; COMPARED_BYTES];
         if self.read_held(first.start, &mut mapped).is_none() {
@@ -350,14 +358,21 @@ impl CoreFile {
             file: (0, file.map_or(0, |file| numbers[file.path.as_path()])),
             path: file.map(|file| file.path.clone()).unwrap_or_default(),
         };
+        // Neither segments nor files overlap in a core that a kernel has written, and both can be many.
+        let mut sorted: Vec<&MappedFile> = files.iter().collect();
+        sorted.sort_by_key(|file| file.start);
+        let file_at = |address| {
+            let after = sorted.partition_point(|file| file.start <= address);
+            sorted[..after].last().copied().filter(|file| address < file.end)
+        };
         let mut mappings = Vec::new();
         for segment in &self.segments {
-            let file = files.iter().find(|file| (file.start..file.end).contains(&segment.start));
-            mappings.push(mapping(segment.start, segment.end, segment.flags, file));
+            mappings.push(mapping(segment.start, segment.end, segment.flags, file_at(segment.start)));
         }
         // Some writers of cores leave out what can be read from files.
         for file in files {
-            let is_known = self.segments.iter().any(|one| one.start < file.end && file.start < one.end);
+            let after = self.segments.partition_point(|segment| segment.start < file.end);
+            let is_known = self.segments[..after].last().is_some_and(|segment| file.start < segment.end);
             if !is_known {
                 mappings.push(mapping(file.start, file.end, 5, Some(file)));
             }

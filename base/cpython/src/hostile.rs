@@ -2,10 +2,10 @@
 //! bytes of input. Not part of the interface.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::asyncio::{CHAIN_MAX, TASKS_MAX, TaskReader, TaskThread};
-use crate::code::{decode_and_check, read_code};
+use crate::code::{CodeInfo, decode_and_check, read_code};
 use crate::core_file::CoreFile;
 use crate::locate::Locator;
 use crate::locate::{FoundBy, Located};
@@ -15,7 +15,7 @@ use crate::objects::{read_string, thread_names};
 use crate::offsets::tables;
 #[cfg(test)]
 use crate::offsets::{Offsets, Version};
-use crate::reader::{Outcome, StackReader};
+use crate::reader::{Outcome, StackReader, Thread};
 use crate::values::{Describer, Limits};
 
 /// More reads than this are taken for an endless loop.
@@ -138,9 +138,7 @@ pub fn code(input: &[u8]) {
     if let Ok(code) = read_code(&memory, &located, 0x20_0000) {
         let places = [0, 1, 2, 7, u64::MAX, u64::MAX - 1, u64::from(u32::MAX), 1 << 63];
         for raw in places.into_iter().chain(places.map(|place| code.instructions.wrapping_add(place))) {
-            code.line_at(raw);
-            code.is_native_call_at(raw);
-            assert!(code.opcode_address(raw).is_none_or(|address| address == raw));
+            ask_code(&code, raw);
         }
     }
 }
@@ -192,21 +190,67 @@ pub fn values(input: &[u8]) {
     }
 }
 
-/// Opens a core file, looks for an interpreter in it and reads its memory.
+/// Opens a core file, looks for an interpreter in it and reads what a person would ask of it: stacks with lines, names
+/// of threads, tasks, local variables.
 pub fn core_file(input: &[u8]) {
     let Ok(core) = CoreFile::of_bytes(input) else { return };
     let _ = (core.is_cut_off(), core.command().len(), core.program());
+    // The files that it names are not the fuzzer's to read. Of those below this folder there are none.
+    let is_harmless = |path: &Path| !path.is_absolute() || path.starts_with("/nowhere");
+    if !core.mappings().iter().all(|mapping| is_harmless(&mapping.path)) {
+        return;
+    }
     let mut bytes = [0; 100];
     for mapping in core.mappings().iter().take(16) {
-        // The files that it names are not the fuzzer's to read.
-        if mapping.path.as_os_str().is_empty() {
-            let _ = core.read(mapping.start, &mut bytes);
-            let _ = core.read(mapping.end.wrapping_sub(7), &mut bytes);
+        let _ = core.read(mapping.start, &mut bytes);
+        let _ = core.read(mapping.end.wrapping_sub(7), &mut bytes);
+    }
+    core.section(&|name| name.contains("asyncio"), ".AsyncioDebug");
+    if let Ok(located) = Locator::default().locate_in_core(&core) {
+        ask_everything(&core, &located);
+    }
+}
+
+/// Asks a process that stands still for all that there is to tell of its threads.
+fn ask_everything(memory: &dyn Memory, located: &Located) {
+    let mut reader = StackReader::new(located.into());
+    reader.keep_addresses();
+    // Where the stacks lie is learnt over a few samples.
+    for _ in 0..3 {
+        let _ = reader.sample(memory, &mut |thread| thread.outcome == Outcome::Valid && thread.tries > 0);
+    }
+    for interpreter in reader.interpreters().iter().take(4) {
+        thread_names(memory, located, interpreter.address);
+    }
+    let limits = Limits { depth: 4, items: 8, characters: 64, objects: 200 };
+    let describer = Describer::new(memory, located, limits);
+    for thread in reader.threads().iter().take(4) {
+        os_thread_id(memory, located, thread.state);
+        assert_eq!(thread.addresses.len(), thread.frames.len(), "a place for each frame");
+        for (frame, address) in thread.frames.iter().zip(&thread.addresses).rev().take(16) {
+            if let Ok(code) = read_code(memory, located, frame.code) {
+                ask_code(&code, frame.instruction);
+            }
+            let _ = describer.locals(*address, frame.code);
         }
     }
-    if core.mappings().iter().all(|mapping| mapping.path.as_os_str().is_empty()) {
-        let _ = Locator::default().locate_in_core(&core);
+    let Some(mut tasks) = TaskReader::new(located) else { return };
+    let thread = |thread: &Thread| TaskThread {
+        state: thread.state,
+        interpreter: reader.interpreters()[thread.interpreter].address,
+    };
+    let threads: Vec<TaskThread> = reader.threads().iter().take(4).map(thread).collect();
+    assert!(tasks.all(memory, &threads).tasks.len() <= TASKS_MAX, "within the limits");
+    for running in tasks.running(memory, &threads) {
+        assert!(tasks.chain(memory, running.task).len() <= CHAIN_MAX, "within the limits");
     }
+}
+
+fn ask_code(code: &CodeInfo, raw: u64) {
+    code.line_at(raw);
+    code.is_native_call_at(raw);
+    code.is_await_at(raw);
+    assert!(code.opcode_address(raw).is_none_or(|address| address == raw));
 }
 
 /// Samples a process a few times, as a program would that starts, runs and ends a thread.

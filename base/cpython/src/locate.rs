@@ -315,8 +315,14 @@ impl Locator {
         if versions.is_empty() {
             return false;
         }
-        let tables = versions.iter().filter_map(|version| Some((*version, table(*version)?)));
+        // A minor version has one table, and a scan for each would find the same.
+        let is_first = |version: &Version| {
+            let same = |other: &&Version| (other.major, other.minor) == (version.major, version.minor);
+            versions.iter().find(same) == Some(version)
+        };
+        let one_each = versions.iter().copied().filter(is_first);
         let by_pointers = || {
+            let tables = one_each.filter_map(|version| Some((version, table(version)?)));
             tables.into_iter().find_map(|(version, offsets)| {
                 let address = scan::by_pointers(memory, image, mappings, &offsets)?;
                 Some((address, vec![version]))
@@ -353,6 +359,9 @@ impl Locator {
         if bytes.starts_with(COOKIE) {
             let debug = DebugOffsets::new(bytes).ok_or(LocateError::NotReady)?;
             let (version, free_threaded) = (debug.version(), debug.free_threaded());
+            if (version.major, version.minor) < (3, 13) {
+                return Err(LocateError::Unknown { version, why: "it has offsets that came with 3.13" });
+            }
             let offsets = debug.offsets().map_err(|why| LocateError::Unknown { version, why })?;
             let located = Located { version, runtime, offsets, free_threaded, binary, found_by };
             match debug.known() {
@@ -492,7 +501,8 @@ fn own_number(pid: u32) -> u32 {
 
 fn key(image: &Image<'_>) -> FileKey {
     let (device, inode) = image.file;
-    let size = image.mappings.iter().map(|mapping| mapping.len()).sum();
+    // A core can claim mappings that no memory would hold together.
+    let size = image.mappings.iter().fold(0, |sum: u64, mapping| sum.wrapping_add(mapping.len()));
     (device, inode, size, image.path.to_owned())
 }
 

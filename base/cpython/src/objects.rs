@@ -43,6 +43,10 @@ const STRING_CHARACTERS_MAX: u64 = 1 << 16;
 const DICT_ENTRIES_MAX: u64 = 1 << 16;
 /// Keys compared and threads looked at in one call, whatever the target's memory holds.
 const STEPS_MAX: u32 = 1 << 18;
+/// A longer name counts as more than one step.
+const NAME_BYTES_PER_STEP: usize = 64;
+/// Entries of a dictionary that are read for one step: reading one is far cheaper than comparing its key.
+const ENTRIES_PER_STEP: usize = 16;
 /// A string's head and the text of most names, taken in one read.
 const STRING_GUESS: usize = 192;
 /// `Py_TPFLAGS_INLINE_VALUES`, 3.13 and later.
@@ -216,12 +220,18 @@ fn read_thread_names(
     let active = reader.dict(globals)?.get(&reader, "_active")?.ok_or(missing)?;
     let mut names = HashMap::new();
     for (key, thread) in reader.dict(active)?.items() {
-        reader.step(1)?;
+        // What has been read by then are names.
+        if reader.step(1).is_err() {
+            break;
+        }
         let (Ok(ident), Ok(Some(name))) = (reader.int(key), reader.attribute(thread, "_name")) else {
             continue;
         };
         if let Ok(name) = read_string(memory, located, name) {
-            names.insert(ident, name);
+            // Threads of a damaged target may all have the longest name that there can be.
+            if reader.step(name.len() / NAME_BYTES_PER_STEP).is_ok() {
+                names.insert(ident, name);
+            }
         }
     }
     Ok(names)
@@ -405,6 +415,7 @@ impl Objects<'_> {
         if count > DICT_ENTRIES_MAX {
             return Err(wrong);
         }
+        self.step(count as usize / ENTRIES_PER_STEP)?;
         let mut entries = vec![0; count as usize * entry_words * 8];
         let start = address.wrapping_add(u64::from(o.keys_indices)).wrapping_add(index_bytes);
         self.memory.read(start, &mut entries)?;

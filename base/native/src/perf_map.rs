@@ -1,6 +1,8 @@
 //! Names of code that a program makes while it runs: the files `/tmp/perf-PID.map` that just-in-time compilers, and
 //! CPython with `-X perf`, write for profilers.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// Files beyond this are not read.
@@ -24,9 +26,13 @@ impl PerfMap {
         let own = own.and_then(|numbers| numbers.split_whitespace().last()).map(str::to_owned);
         let own = own.unwrap_or_else(|| pid.to_string());
         let path = PathBuf::from(format!("/proc/{pid}/root/tmp/perf-{own}.map"));
-        match std::fs::metadata(&path) {
+        // The process, or anyone who can write to its `/tmp`, may have put something there that is read without end.
+        let mut text = Vec::new();
+        match std::fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() && metadata.len() <= BYTES_MAX => {
-                PerfMap::parse(&std::fs::read(&path).unwrap_or_default())
+                let file = File::open(&path);
+                let _ = file.and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text));
+                PerfMap::parse(&text)
             }
             _ => PerfMap::default(),
         }

@@ -80,6 +80,6 @@ fn local_symbol<'data, R: ReadRef<'data>>(
         let place = u32::from_le_bytes(*symbol.first_chunk()?);
         let defined = symbol[6] != 0 || symbol[7] != 0;
         let address = u64::from_le_bytes(*symbol[8..].first_chunk()?);
-        (defined && address != 0 && places.contains(&place)).then_some(address)
+        (defined && address != 0 && places.binary_search(&place).is_ok()).then_some(address)
     })
 }

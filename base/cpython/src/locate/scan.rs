@@ -19,6 +19,9 @@ const SCANNED_BYTES_MAX: u64 = 64 << 20;
 /// Constants of other programs beyond this are not scanned: most are no Python, and a sampler waits meanwhile.
 const OTHER_BYTES_MAX: u64 = 16 << 20;
 const PART: usize = 1 << 20;
+/// More pairs of pointers, or more texts of versions, than this are no interpreter's: what is left is not looked at.
+const PAIRS_MAX: usize = 1 << 20;
+const VERSIONS_MAX: usize = 256;
 /// A part reaches this far into the next one, so that nothing sought is cut in two.
 const OVERLAP: usize = 32;
 /// Candidates read in one call.
@@ -53,7 +56,7 @@ pub(super) fn by_pointers(
                 pairs.push((address + 8 * i as u64, pair[0], pair[1]));
             }
         }
-        true
+        pairs.len() < PAIRS_MAX
     });
     let mut candidates: Vec<u64> = pairs.iter().flat_map(|(_, head, main)| [*head, *main]).collect();
     candidates.sort_unstable();
@@ -107,7 +110,8 @@ pub(super) fn versions(
 ) -> Vec<Version> {
     let in_memory = in_memory(memory);
     let in_file = |mapping: &Mapping, address: u64, bytes: &mut [u8]| {
-        file.is_some_and(|file| file.read_exact_at(bytes, mapping.offset + (address - mapping.start)).is_ok())
+        let place = mapping.offset.checked_add(address - mapping.start);
+        file.zip(place).is_some_and(|(file, place)| file.read_exact_at(bytes, place).is_ok())
     };
     let read = |mapping: &Mapping, address: u64, bytes: &mut [u8]| {
         in_file(mapping, address, bytes) || in_memory(mapping, address, bytes)
@@ -138,6 +142,9 @@ pub(super) fn versions(
                 && !found.contains(&version)
             {
                 found.push(version);
+            }
+            if found.len() >= VERSIONS_MAX {
+                return false;
             }
         }
         true
@@ -181,7 +188,8 @@ fn each_part<'a>(
             if read(mapping, address, &mut buffer[..size]) && !visit(address, &buffer[..size]) {
                 return;
             }
-            address += PART as u64;
+            let Some(next) = address.checked_add(PART as u64) else { break };
+            address = next;
         }
     }
 }

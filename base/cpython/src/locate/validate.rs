@@ -7,6 +7,9 @@ use crate::memory::{Memory, MemoryError};
 
 /// Lists longer than this are followed no further: one entry that holds is enough.
 const FOLLOWED_MAX: usize = 64;
+/// Code objects that are read to prove a layout, all looks together: one that holds is enough, and the lines of a wrong
+/// one can be megabytes.
+const CODES_MAX: u32 = 256;
 /// How often a contradiction is looked at again before it counts: the process goes on meanwhile.
 const LOOKS: usize = 4;
 /// Stack references carry a tag in their lowest bits from 3.14 on.
@@ -27,7 +30,8 @@ pub(super) fn check(memory: &dyn Memory, located: &Located) -> Result<(), Locate
 /// Thorough, for a version that naja does not know: a thread of the interpreter has to stand in a frame
 /// whose code object has a name and a file that can be read.
 pub(super) fn prove(memory: &dyn Memory, located: &Located) -> Result<(), LocateError> {
-    judge(located, || threads(memory, located, &mut |state| frames(memory, located, state)))
+    let mut codes_left = CODES_MAX;
+    judge(located, || threads(memory, located, &mut |state| frames(memory, located, state, &mut codes_left)))
 }
 
 fn judge(located: &Located, mut look: impl FnMut() -> Result<Look, MemoryError>) -> Result<(), LocateError> {
@@ -79,7 +83,7 @@ fn threads(
 }
 
 /// Looks for one frame of the thread whose code object is one.
-fn frames(memory: &dyn Memory, located: &Located, state: u64) -> Look {
+fn frames(memory: &dyn Memory, located: &Located, state: u64, codes_left: &mut u32) -> Look {
     let offsets = &located.offsets;
     let field = |address: u64, offset: u32| memory.read_u64(address.wrapping_add(u64::from(offset)));
     let Ok(mut frame) = field(state, offsets.thread.frame) else {
@@ -96,6 +100,10 @@ fn frames(memory: &dyn Memory, located: &Located, state: u64) -> Look {
         else {
             break;
         };
+        if *codes_left == 0 {
+            break;
+        }
+        *codes_left -= 1;
         if is_code(memory, located, code & !TAG_BITS) {
             return Look::Holds;
         }

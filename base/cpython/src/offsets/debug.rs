@@ -234,6 +234,8 @@ impl DebugOffsets {
             && self.get(layout.tuple_size)? == head
             && self.get(layout.unicode_length)? == head
             && (head + 16..=head + 48).contains(&self.get(layout.unicode_ascii_size)?)
+            && (layout.unicode_compact_size == ABSENT
+                || (head + 32..=head + 64).contains(&self.get(layout.unicode_compact_size)?))
             && (head + 200..4096).contains(&self.get(layout.type_size)?)
             && (128..1024).contains(&self.get(layout.code_size)?)
             && (48..512).contains(&self.get(layout.frame_size)?)
@@ -259,7 +261,13 @@ impl DebugOffsets {
             ],
         )? && within(
             layout.frame_size,
-            &[layout.frame_previous, layout.frame_code, layout.frame_instruction, layout.frame_owner],
+            &[
+                layout.frame_previous,
+                layout.frame_code,
+                layout.frame_instruction,
+                layout.frame_owner,
+                layout.frame_locals,
+            ],
         )? && within(
             layout.code_size,
             &[

@@ -338,8 +338,8 @@ impl StackReader {
         let mut known = std::mem::take(&mut self.threads);
         self.interpreters.clear();
         let offsets = &self.layout.offsets;
-        let mut address =
-            memory.read_u64(self.layout.runtime + u64::from(offsets.runtime.interpreters_head))?;
+        let mut address = memory
+            .read_u64(self.layout.runtime.wrapping_add(u64::from(offsets.runtime.interpreters_head)))?;
         while address != 0 {
             if self.interpreters.len() == INTERPRETERS_MAX {
                 return Err(SampleError::Inconsistent);
@@ -347,7 +347,7 @@ impl StackReader {
             let field = |offset: u32| memory.read_u64(address.wrapping_add(u64::from(offset)));
             let gil = match (self.layout.has_gil, offsets.interpreter.gil_pointer) {
                 (false, _) => 0,
-                (true, ABSENT) => self.layout.runtime + u64::from(offsets.runtime.gil),
+                (true, ABSENT) => self.layout.runtime.wrapping_add(u64::from(offsets.runtime.gil)),
                 (true, offset) => field(offset)?,
             };
             let threads_head = field(offsets.interpreter.threads_head)?;

@@ -372,7 +372,7 @@ impl StackReader {
         let offsets = &self.layout.offsets;
         let runtime_word = |offset: u32| match offset {
             ABSENT => None,
-            offset => self.copied.interpreter_word(self.layout.runtime + u64::from(offset)),
+            offset => self.copied.interpreter_word(self.layout.runtime.wrapping_add(u64::from(offset))),
         };
         let runtime_holder = runtime_word(offsets.runtime.gil_holder);
         let runtime_collecting = runtime_word(offsets.runtime.gc_collecting);
@@ -444,7 +444,7 @@ impl StackReader {
         chunks.truncate(kept);
         chunks.extend(fresh.into_iter().rev());
         // The outermost frame lies at the start of the oldest chunk, whose first slot stays free.
-        let root = chunks.first().map_or(0, |chunk| chunk.address + u64::from(offsets.data) + 8);
+        let root = chunks.first().map_or(0, |chunk| chunk.address.wrapping_add(u64::from(offsets.data) + 8));
         self.threads[index].memory.root = root;
         false
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test that finds nothing where something must be has failed
 
 mod asyncio;
+mod core_file;
 mod finding;
 mod hostile;
 mod layout;
