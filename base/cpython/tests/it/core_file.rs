@@ -223,7 +223,7 @@ fn core_of(pid: u32, parts: &[(u64, Vec<u8>)], located: &Located, hidden: bool) 
         }
     }
     // What is looked for among the constants, which are read from the file where it is there.
-    let constants = files.iter().find(|map| map.flags == 4 && map.offset > 0).unwrap_or(&&first);
+    let constants = files.iter().find(|map| map.flags == 4 && map.offset > 0).unwrap_or(&first);
     core.hold(4, constants.end - 64, format!("Fatal Python error: \0{}\0", located.version).as_bytes());
     core.whole()
 }
