@@ -136,7 +136,8 @@ fn open(pid: u32, mapping: &Mapping, all: &[Mapping]) -> Option<ModuleFile> {
     });
     let is_same = |bytes: &Bytes| {
         let head = &bytes[..bytes.len().min(elf::HEAD_BYTES)];
-        let is_loaded = |loaded: &Vec<u8>| head[..head.len().min(loaded.len())] == loaded[..];
+        let is_loaded =
+            |loaded: &Vec<u8>| elf::is_unchanged(bytes, &head[..head.len().min(loaded.len())], loaded);
         elf::is_elf(head) && loaded.as_ref().is_none_or(is_loaded)
     };
     let open = |place: PathBuf| {
