@@ -76,7 +76,7 @@ const BASE_PREFIXES: [&str; 21] = [
 pub(crate) enum Owner {
     /// The file of the interpreter.
     Interpreter,
-    /// The GNU C library, in which every process and thread starts.
+    /// The C library, glibc or musl, in which every process and thread starts.
     Libc,
     /// Anything else.
     Other,
@@ -86,9 +86,11 @@ impl Owner {
     /// The owner of a file that is not the interpreter's, by its path.
     pub(crate) fn of_file(path: &str) -> Owner {
         // `libc.so.6`; up to 2.33 `libc-2.33.so` and `libpthread-2.33.so`, which have links with the other names.
-        const NAMES: [&str; 4] = ["libc.so.6", "libc-2.", "libpthread.so.0", "libpthread-2."];
+        const NAMES: [&str; 5] = ["ld-musl-", "libc.so.6", "libc-2.", "libpthread.so.0", "libpthread-2."];
         let name = path.rsplit('/').next().unwrap_or_default();
-        if NAMES.iter().any(|begin| name.starts_with(begin)) { Owner::Libc } else { Owner::Other }
+        // Debian keeps musl's apart from glibc's in `/usr/lib/x86_64-linux-musl/libc.so`.
+        let is_libc = NAMES.iter().any(|begin| name.starts_with(begin)) || path.ends_with("-musl/libc.so");
+        if is_libc { Owner::Libc } else { Owner::Other }
     }
 }
 
@@ -139,7 +141,8 @@ mod tests {
         for (path, expected) in [
             ("/usr/lib/x86_64-linux-gnu/libc.so.6", Libc),
             ("/lib/x86_64-linux-gnu/libpthread-2.31.so", Libc),
-            ("/lib/ld-musl-x86_64.so.1", Other),
+            ("/lib/ld-musl-x86_64.so.1", Libc),
+            ("/usr/lib/x86_64-linux-musl/libc.so", Libc),
             ("/usr/lib/libcrypto.so.3", Other),
             ("", Other),
         ] {
