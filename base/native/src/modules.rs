@@ -44,8 +44,11 @@ impl ModuleFile {
         let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
         let tables = layout.eh_frame.as_ref().map_or(0, |(range, _)| len(range));
         let code = layout.text.as_ref().map_or(0, len);
-        let lacks_tables =
-            path.contains("musl") && layout.debug_frame.is_none() && tables < code / CODE_BYTES_A_TABLE_BYTE;
+        // Elsewhere a call cannot be told from the bytes before an address.
+        let lacks_tables = cfg!(target_arch = "x86_64")
+            && path.contains("musl")
+            && layout.debug_frame.is_none()
+            && tables < code / CODE_BYTES_A_TABLE_BYTE;
         Some(ModuleFile { path, place, bytes, layout, lacks_tables })
     }
 

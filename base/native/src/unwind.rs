@@ -200,9 +200,6 @@ impl<Read: FnMut(u64) -> Result<u64, ()>> CallerSearch<'_, Read> {
     ///
     /// Cost: a look at each word of the code's own part of the stack, some ten for most calls.
     fn find(&mut self, regs: &mut UnwindRegsNative) -> Option<u64> {
-        if cfg!(not(target_arch = "x86_64")) {
-            return None;
-        }
         // Where the code has put its caller's frame pointer, it lies among the words before the return address.
         let mut pointers = vec![frame_pointer(regs)];
         for place in 0..CALLER_WORDS_MAX {
