@@ -24,6 +24,7 @@ const HEADER_SIZE: usize = 64;
 const PROGRAM_HEADER_SIZE: usize = 56;
 const ET_CORE: u64 = 4;
 const PT_LOAD: u64 = 1;
+const PT_DYNAMIC: u64 = 2;
 const PT_NOTE: u64 = 4;
 const NT_PRSTATUS: u32 = 1;
 const NT_PRPSINFO: u32 = 3;
@@ -308,7 +309,7 @@ impl CoreFile {
         }
         let mut now = [0; COMPARED_BYTES];
         let count = file.read_at(&mut now, 0).ok()?;
-        (mapped[..count] == now[..count]).then_some(file)
+        is_unchanged(&now[..count], &mapped[..count]).then_some(file)
     }
 
     fn read_notes(&mut self, notes: &[u8], mapped: &mut Vec<MappedFile>) {
@@ -473,8 +474,48 @@ fn mapped_files(content: &[u8]) -> Vec<MappedFile> {
     files.filter(|file| file.start < file.end).collect()
 }
 
+/// Whether the first bytes of a program or library in memory are those of its file. In its dynamic section the loader
+/// notes down addresses; tools that change a program's loader or search path (patchelf) put that section on the first
+/// page.
+fn is_unchanged(file: &[u8], mapped: &[u8]) -> bool {
+    let (at, count) = (number(file, 32, 8), number(file, 56, 2));
+    let headers = usize::try_from(at).ok().and_then(|at| file.get(at..)).unwrap_or_default();
+    let mut headers = headers.chunks_exact(PROGRAM_HEADER_SIZE).take(count as usize);
+    let dynamic = headers.find(|header| number(header, 0, 4) == PT_DYNAMIC).map_or(0..0, |header| {
+        let start = number(header, 8, 8);
+        start..start.saturating_add(number(header, 32, 8))
+    });
+    let is_same =
+        |(place, (one, other)): (usize, (&u8, &u8))| one == other || dynamic.contains(&(place as u64));
+    file.len() == mapped.len() && file.iter().zip(mapped).enumerate().all(is_same)
+}
+
 /// A little-endian number of that many bytes; 0 where there are none.
 fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
     let part = bytes.get(at..).and_then(|rest| rest.get(..len)).unwrap_or_default();
     part.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_loader_writes_into_the_dynamic_section_is_no_change() {
+        // One program header: a dynamic section of 32 bytes at 128.
+        let mut file = vec![7; 256];
+        file[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        file[56..58].copy_from_slice(&1_u16.to_le_bytes());
+        file[64..68].copy_from_slice(&2_u32.to_le_bytes());
+        file[72..80].copy_from_slice(&128_u64.to_le_bytes());
+        file[96..104].copy_from_slice(&32_u64.to_le_bytes());
+        let changed_at = |place: usize| {
+            let mut mapped = file.clone();
+            mapped[place] ^= 1;
+            is_unchanged(&file, &mapped)
+        };
+        assert!(is_unchanged(&file, &file));
+        assert_eq!([127, 128, 159, 160].map(changed_at), [false, true, true, false]);
+        assert!(!changed_at(32) && !changed_at(72), "the headers are read from the file alone");
+    }
 }

@@ -78,6 +78,25 @@ pub(crate) fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF")
 }
 
+/// Whether the first bytes of a file in memory, `loaded`, are those that it begins with. In its dynamic section the loader
+/// notes down addresses, and tools that change a program's loader or search path (patchelf) put that at its beginning.
+pub(crate) fn is_unchanged(bytes: &Bytes, head: &[u8], loaded: &[u8]) -> bool {
+    if head == loaded {
+        return true;
+    }
+    let Ok(elf) = Elf::parse(&**bytes) else { return false };
+    let is_dynamic = |header: &&object::elf::ProgramHeader64<LittleEndian>| {
+        header.p_type(LittleEndian) == object::elf::PT_DYNAMIC
+    };
+    let dynamic = elf.elf_program_headers().iter().find(is_dynamic).map_or(0..0, |header| {
+        let start = header.p_offset(LittleEndian);
+        start..start.saturating_add(header.p_filesz(LittleEndian))
+    });
+    let is_same =
+        |(place, (one, other)): (usize, (&u8, &u8))| one == other || dynamic.contains(&(place as u64));
+    head.len() == loaded.len() && head.iter().zip(loaded).enumerate().all(is_same)
+}
+
 /// What unwinding needs of a file.
 pub(crate) fn layout(bytes: &Bytes) -> Option<Layout> {
     let elf = Elf::parse(&**bytes).ok()?;

@@ -16,6 +16,13 @@ use crate::stack;
 /// Files that are kept although no process maps them any more.
 const FILES_MAX: usize = 4096;
 
+/// The longest instruction that calls, without prefixes.
+const CALL_BYTES_MAX: u64 = 7;
+
+/// A file with fewer bytes of tables than its code divided by this has none to speak of; compilers make one for each
+/// ten.
+const CODE_BYTES_A_TABLE_BYTE: u64 = 256;
+
 /// The kernel's own code in a process is two pages.
 const VDSO_BYTES_MAX: u64 = 64 << 10;
 
@@ -27,13 +34,22 @@ pub struct ModuleFile {
     place: PathBuf,
     bytes: Bytes,
     pub(crate) layout: Layout,
+    lacks_tables: bool,
 }
 
 impl ModuleFile {
     /// `None` where it is no ELF file.
     pub(crate) fn new(path: String, place: PathBuf, bytes: Bytes) -> Option<ModuleFile> {
         let layout = elf::layout(&bytes)?;
-        Some(ModuleFile { path, place, bytes, layout })
+        let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        let tables = layout.eh_frame.as_ref().map_or(0, |(range, _)| len(range));
+        let code = layout.text.as_ref().map_or(0, len);
+        // Elsewhere a call cannot be told from the bytes before an address.
+        let lacks_tables = cfg!(target_arch = "x86_64")
+            && path.contains("musl")
+            && layout.debug_frame.is_none()
+            && tables < code / CODE_BYTES_A_TABLE_BYTE;
+        Some(ModuleFile { path, place, bytes, layout, lacks_tables })
     }
 
     /// Its path as the process sees it; `[vdso]` for the kernel's part.
@@ -72,15 +88,24 @@ impl ModuleFile {
     ///
     /// Cost: reads and looks through the function's code, some milliseconds for a hundred kilobytes.
     pub fn moved_parts(&self, function: &Range<u64>) -> Vec<Range<u64>> {
-        let mut code = |range: &Range<u64>| {
-            let is_in = |load: &&elf::Load| {
-                range.start >= load.address && range.end <= load.address.saturating_add(load.size)
-            };
-            let load = self.layout.loads.iter().find(is_in)?;
-            let offset = load.offset.checked_add(range.start - load.address)?;
-            self.bytes.part(offset, range.end.checked_sub(range.start)?).map(|code| code.to_vec())
-        };
+        let mut code = |range: &Range<u64>| self.code(range).map(|code| code.to_vec());
         moved::parts(&self.layout, function, &mut code)
+    }
+
+    /// The file's bytes at some of its own addresses.
+    fn code(&self, range: &Range<u64>) -> Option<Bytes> {
+        let is_in = |load: &&elf::Load| {
+            range.start >= load.address && range.end <= load.address.saturating_add(load.size)
+        };
+        let load = self.layout.loads.iter().find(is_in)?;
+        let offset = load.offset.checked_add(range.start - load.address)?;
+        self.bytes.part(offset, range.end.checked_sub(range.start)?)
+    }
+
+    /// Whether it is musl's libc, without tables for unwinding but for some bytes of them. Other code without tables keeps
+    /// frame pointers, as that of Go does.
+    pub(crate) fn lacks_tables(&self) -> bool {
+        self.lacks_tables
     }
 
     /// What must be added to the file's own addresses where it is mapped like this.
@@ -136,7 +161,8 @@ fn open(pid: u32, mapping: &Mapping, all: &[Mapping]) -> Option<ModuleFile> {
     });
     let is_same = |bytes: &Bytes| {
         let head = &bytes[..bytes.len().min(elf::HEAD_BYTES)];
-        let is_loaded = |loaded: &Vec<u8>| head[..head.len().min(loaded.len())] == loaded[..];
+        let is_loaded =
+            |loaded: &Vec<u8>| elf::is_unchanged(bytes, &head[..head.len().min(loaded.len())], loaded);
         elf::is_elf(head) && loaded.as_ref().is_none_or(is_loaded)
     };
     let open = |place: PathBuf| {
@@ -165,6 +191,36 @@ pub struct Module {
     pub bias: u64,
     /// The file.
     pub file: Arc<ModuleFile>,
+}
+
+impl Module {
+    /// Whether an address is one to which a call returns: the instruction before it is a call.
+    pub(crate) fn is_behind_call(&self, address: u64) -> bool {
+        let address = address.wrapping_sub(self.bias);
+        let Some(start) = address.checked_sub(CALL_BYTES_MAX) else { return false };
+        self.file.code(&(start..address)).is_some_and(|code| ends_in_call(&code))
+    }
+}
+
+/// Whether bytes end in an instruction that calls: a call with a distance, or one through a register or memory.
+fn ends_in_call(code: &[u8]) -> bool {
+    let from_end = |count: usize| code.len().checked_sub(count).map_or(&[][..], |start| &code[start..]);
+    let is_indirect = |len: usize| match from_end(len) {
+        // The middle bits of the second byte are 2: `call`. It says how long the instruction is.
+        [0xFF, form, rest @ ..] if form >> 3 & 7 == 2 => {
+            let has_index = form & 7 == 4 && form >> 6 != 3;
+            let distance = match (form >> 6, form & 7) {
+                (0, 5) => 4,
+                (0, 4) if rest.first().is_some_and(|index| index & 7 == 5) => 4,
+                (0, _) | (3, _) => 0,
+                (1, _) => 1,
+                _ => 4,
+            };
+            len == 2 + usize::from(has_index) + distance
+        }
+        _ => false,
+    };
+    from_end(5).first() == Some(&0xE8) || (2..=CALL_BYTES_MAX as usize).any(is_indirect)
 }
 
 /// The mapped code of a process.
@@ -213,5 +269,31 @@ impl Modules {
     pub fn mapping_end(&self, address: u64) -> Option<u64> {
         let after = self.bounds.partition_point(|(start, _)| *start <= address);
         self.bounds.get(after.checked_sub(1)?).map(|(_, end)| *end).filter(|end| address < *end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ends_in_call;
+
+    #[test]
+    fn calls_are_known_by_their_bytes() {
+        for (code, expected) in [
+            // call f; call [rip + 1]; call rax; call [rax]; call [rbx + 8]; call [rax + rcx * 8]; call [rsp + 0x180]
+            (&[0x90, 0x90, 0xE8, 1, 2, 3, 4][..], true),
+            (&[0x90, 0xFF, 0x15, 1, 0, 0, 0], true),
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0xFF, 0xD0], true),
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0xFF, 0x10], true),
+            (&[0x90, 0x90, 0x90, 0x90, 0xFF, 0x53, 8], true),
+            (&[0x90, 0x90, 0x90, 0x90, 0xFF, 0x14, 0xC8], true),
+            (&[0xFF, 0x94, 0x24, 0x80, 1, 0, 0], true),
+            // jmp rax; push [rax]; a call that is one byte longer; nothing.
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0xFF, 0xE0], false),
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0xFF, 0x30], false),
+            (&[0x90, 0x90, 0x90, 0x90, 0x90, 0xFF, 0x53], false),
+            (&[], false),
+        ] {
+            assert_eq!(ends_in_call(code), expected, "{code:x?}");
+        }
     }
 }

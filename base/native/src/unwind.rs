@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framehop::{
-    CacheNative, ExplicitModuleSectionInfo, MustNotAllocateDuringUnwind, UnwindRegsNative, Unwinder as _,
-    UnwinderNative,
+    CacheNative, ExplicitModuleSectionInfo, FrameAddress, MustNotAllocateDuringUnwind, UnwindRegsNative,
+    Unwinder as _, UnwinderNative,
 };
 
 use crate::mapped::Bytes;
@@ -19,6 +19,13 @@ use crate::stack::{Registers, StackCopy, UNKNOWN};
 
 /// Frames beyond which a stack is given up.
 const DEPTH_MAX: usize = 1 << 16;
+
+/// Where code has no tables: how many words of the stack are searched for a return address, how large a frame may be to which
+/// a word points, how many such words are tried as frame pointers, and over how many steps an answer is tried.
+const CALLER_WORDS_MAX: u64 = 1024;
+const FRAME_BYTES_MAX: u64 = 64 << 10;
+const FRAME_POINTERS_MAX: usize = 8;
+const STEPS_TRIED: usize = 3;
 
 /// The shortest and the longest time between two looks at what is mapped.
 const REFRESH_GAP_MIN: Duration = Duration::from_millis(20);
@@ -129,21 +136,35 @@ impl Unwinder {
                 Err(())
             }
         };
-        let mut frames = self.inner.iter_frames(registers.pc, native(registers), &mut self.cache, &mut read);
+        let mut regs = native(registers);
+        let mut frame = FrameAddress::from_instruction_pointer(registers.pc);
         let end = loop {
-            match frames.next() {
-                Ok(Some(frame)) => {
-                    let address = frame.address_for_lookup();
-                    if self.modules.find(address).is_none() {
-                        self.met_unknown = true;
-                    }
-                    addresses.push(address);
-                    if addresses.len() >= DEPTH_MAX {
-                        break End::Lost;
-                    }
+            let address = frame.address_for_lookup();
+            addresses.push(address);
+            if addresses.len() >= DEPTH_MAX {
+                break End::Lost;
+            }
+            let module = self.modules.find(address);
+            self.met_unknown |= module.is_none();
+            let next = match module {
+                Some(module) if module.file.lacks_tables() => {
+                    let mut caller = CallerSearch {
+                        modules: &self.modules,
+                        inner: &self.inner,
+                        cache: &mut self.cache,
+                        read: &mut read,
+                    };
+                    let Some(next) = caller.find(&mut regs) else { break End::Lost };
+                    Some(next)
                 }
-                Ok(None) | Err(framehop::Error::ReturnAddressIsNull) => break End::Root,
-                Err(_) => break End::Lost,
+                _ => match self.inner.unwind_frame(frame, &mut regs, &mut self.cache, &mut read) {
+                    Ok(next) => next,
+                    Err(_) => break End::Lost,
+                },
+            };
+            match next.and_then(FrameAddress::from_return_address) {
+                Some(next) => frame = next,
+                None => break End::Root,
             }
         };
         // A word that could not be read says more than what came of it: a frame pointer that leads nowhere may look
@@ -162,6 +183,78 @@ impl Unwinder {
             _ => end,
         }
     }
+}
+
+/// Finds who called code that has no tables and keeps no frame pointers, which is how musl's libc is built: by the words on
+/// the stack, of which one is the return address. What is taken for it lies behind a call, and the tables lead from
+/// there to more of the kind.
+struct CallerSearch<'a, Read> {
+    modules: &'a Modules,
+    inner: &'a UnwinderNative<Bytes, Policy>,
+    cache: &'a mut CacheNative<Policy>,
+    read: &'a mut Read,
+}
+
+impl<Read: FnMut(u64) -> Result<u64, ()>> CallerSearch<'_, Read> {
+    /// The return address into code with tables; `regs` are then those of that code.
+    ///
+    /// Cost: a look at each word of the code's own part of the stack, some ten for most calls.
+    fn find(&mut self, regs: &mut UnwindRegsNative) -> Option<u64> {
+        // Where the code has put its caller's frame pointer, it lies among the words before the return address.
+        let mut pointers = vec![frame_pointer(regs)];
+        for place in 0..CALLER_WORDS_MAX {
+            let at = regs.sp().checked_add(place * 8)?;
+            let word = (self.read)(at).ok()?;
+            let module = self.modules.find(word.wrapping_sub(1));
+            if module.is_some_and(|module| !module.file.lacks_tables() && module.is_behind_call(word)) {
+                let sp = at.wrapping_add(8);
+                let mut candidates = pointers.iter().rev().map(|fp| registers_at(word, sp, *fp));
+                if let Some(found) = candidates.find(|candidate| self.leads_on(*candidate, word)) {
+                    *regs = found;
+                    return Some(word);
+                }
+            }
+            if word > at && word - at < FRAME_BYTES_MAX && pointers.len() < FRAME_POINTERS_MAX {
+                pointers.push(word);
+            }
+        }
+        None
+    }
+
+    /// Whether the tables lead on from a return address, some steps far.
+    fn leads_on(&mut self, mut regs: UnwindRegsNative, mut address: u64) -> bool {
+        for _ in 0..STEPS_TRIED {
+            let Some(frame) = FrameAddress::from_return_address(address) else { return false };
+            let mut read = |address: u64| (self.read)(address);
+            match self.inner.unwind_frame(frame, &mut regs, self.cache, &mut read) {
+                Ok(None) => return true,
+                Ok(Some(next)) => address = next,
+                Err(_) => return false,
+            }
+            let Some(module) = self.modules.find(address.wrapping_sub(1)) else { return false };
+            if !module.is_behind_call(address) {
+                return false;
+            }
+            if module.file.lacks_tables() {
+                return true;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn frame_pointer(regs: &UnwindRegsNative) -> u64 {
+    regs.bp()
+}
+
+#[cfg(target_arch = "aarch64")]
+fn frame_pointer(regs: &UnwindRegsNative) -> u64 {
+    regs.fp()
+}
+
+fn registers_at(pc: u64, sp: u64, fp: u64) -> UnwindRegsNative {
+    native(Registers { pc, sp, fp, lr: UNKNOWN })
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -378,7 +378,7 @@ time.sleep(1000)
     terminal.wait_until("the child's function", |picture| row_of(picture, "in_child").is_some());
     terminal.press("p");
     terminal.wait_until("two processes", |picture| {
-        picture.rows.iter().skip(1).filter(|row| row.contains("/work")).count() == 2
+        picture.rows.iter().skip(1).filter(|row| row.contains("/wor")).count() == 2
             && picture.shows("interpreter")
     });
     // The first is the program itself, which has nothing that runs.

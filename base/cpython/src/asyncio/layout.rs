@@ -55,7 +55,12 @@ pub(super) struct Layout {
 /// version, until the process has stated its own. `None` for a version before the first.
 pub(super) fn layout(located: &Located) -> Option<(Layout, bool)> {
     let minor = located.version.minor;
-    Some((of_version(minor.min(NEWEST), located.free_threaded)?, minor <= NEWEST))
+    let mut layout = of_version(minor.min(NEWEST), located.free_threaded)?;
+    if minor == 13 {
+        // The first field behind `PyThreadState`, which has grown by a word since 3.13.0. The process states its size.
+        layout.thread_running_loop = located.offsets.thread.size;
+    }
+    Some((layout, minor <= NEWEST))
 }
 
 /// The fields of a task by name, as `probe.py` prints them.

@@ -14,7 +14,7 @@ use naja_recording::{Batch, Function, FunctionId, FunctionKind, NodeId, StackNod
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::glue;
+use super::glue::{self, Owner};
 use super::places::{Place, Seen};
 use crate::sink::{Finished, Sink};
 use crate::stacks::FunctionKey;
@@ -98,21 +98,21 @@ impl Namer {
     /// What is at a place, as it is shown above other functions and as it is shown at the bottom of a stack; without
     /// the interpreter's glue.
     pub(crate) fn chains(&mut self, place: &Place) -> [Chain; 2] {
-        let (frames, path, is_interpreter) = self.frames(place);
+        let (frames, path, owner) = self.frames(place);
         [false, true].map(|is_outermost| {
             // The innermost inlined call comes first.
             let frames = frames.iter().rev();
-            let kept =
-                frames.filter(|frame| !glue::is_left_out(&frame.function, is_interpreter, is_outermost));
+            let kept = frames.filter(|frame| !glue::is_left_out(&frame.function, owner, is_outermost));
             kept.map(|frame| described(frame, &path)).collect()
         })
     }
 
-    /// What is at a place, innermost first; the path of its file, and whether that is the interpreter.
-    fn frames(&mut self, place: &Place) -> (Vec<NativeFrame>, String, bool) {
+    /// What is at a place, innermost first; the path of its file, and whose that is.
+    fn frames(&mut self, place: &Place) -> (Vec<NativeFrame>, String, Owner) {
         match place {
             Place::File { file, address, is_interpreter } => {
-                (self.symbols.frames(file, *address).to_vec(), file.path().to_owned(), *is_interpreter)
+                let owner = if *is_interpreter { Owner::Interpreter } else { Owner::of_file(file.path()) };
+                (self.symbols.frames(file, *address).to_vec(), file.path().to_owned(), owner)
             }
             Place::Made { pid, address } => {
                 if self.perf_maps.len() >= PERF_MAPS_MAX {
@@ -124,7 +124,7 @@ impl Namer {
                     *map = PerfMap::read(*pid);
                 }
                 let function = map.name(*address).unwrap_or("<code without a file>").to_owned();
-                (vec![NativeFrame { function, ..NativeFrame::default() }], String::new(), false)
+                (vec![NativeFrame { function, ..NativeFrame::default() }], String::new(), Owner::Other)
             }
         }
     }
