@@ -20,13 +20,18 @@ const FILES: &[(&str, &str)] = &[
 const WAITS: &str = "q ends";
 
 fn start(folder: &Path) -> Option<(naja_testkit::naja::Naja, Terminal)> {
+    start_with(folder, &[])
+}
+
+fn start_with(folder: &Path, words: &[&str]) -> Option<(naja_testkit::naja::Naja, Terminal)> {
     let naja = naja();
     let mut command = naja.command();
     let python = std::path::absolute(python_with_pytest()?).expect("the working folder is there");
     command
         .current_dir(folder)
         .args(["test", "--watch", "--plain", "-q", "-p", "no:cacheprovider", "--python"])
-        .arg(python);
+        .arg(python)
+        .args(words);
     let terminal = Terminal::start(&command);
     Some((naja, terminal))
 }
@@ -77,6 +82,65 @@ fn what_is_saved_while_tests_run_is_not_run_with_its_old_text() {
     assert!(shown.contains("1 failed, 2 passed"), "{shown}");
     terminal.press("q");
     terminal.wait();
+}
+
+/// What gives no test by these words runs after the rest, and only where that has changed is anything said of it.
+#[test]
+fn files_that_gave_no_test_are_looked_at_again_after_the_others() {
+    let folder = folder_with(FILES);
+    let more = "import pytest, base\n@pytest.mark.parametrize('name', base.NAMES)\ndef test_more(name): assert base.ONE\n";
+    write(folder.path(), "test_more.py", more);
+    write(folder.path(), "base.py", "ONE = 1\nNAMES = ['other']\n");
+    let Some((_naja, mut terminal)) = start_with(folder.path(), &["-k", "test_one or wanted"]) else {
+        return;
+    };
+    assert!(terminal.wait_for(WAITS).contains("1 passed"));
+    let save = |text: &str| write(folder.path(), "base.py", text);
+    save("ONE = 1\nNAMES = ['others']\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("1 passed") && shown.matches(" in ").count() == 1, "{shown}");
+    save("ONE = 1\nNAMES = ['wanted']\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.matches("1 passed").count() == 2, "{shown}");
+    // Now both give a test, and run together; what fails in either is the answer.
+    save("ONE = 0\nNAMES = ['wanted']\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("2 failed") && shown.contains("f the 2 that failed"), "{shown}");
+    save("ONE = 1\nNAMES = []\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("1 passed"), "{shown}");
+    save("ONE = 1\nNAMES = ['wanted'\n");
+    terminal.wait_for(WAITS);
+    terminal.press("q");
+    let (status, _) = terminal.wait();
+    assert_eq!(status.code(), Some(4), "as the last run ended");
+}
+
+/// Sessions are made ahead of time, and must know what was saved since.
+#[test]
+fn a_session_that_was_begun_early_is_as_a_new_one() {
+    let folder = folder_with(FILES);
+    let Some((_naja, mut terminal)) = start(folder.path()) else { return };
+    assert!(terminal.wait_for(WAITS).contains("2 passed"));
+    for number in [2, 1, 3, 1] {
+        write(folder.path(), "base.py", &format!("ONE = {number}\n"));
+        let shown = terminal.wait_for(WAITS);
+        let expected = if number == 1 { "2 passed" } else { "1 failed, 1 passed" };
+        assert!(shown.contains(expected), "{number}: {shown}");
+    }
+    write(folder.path(), "pytest.ini", "[pytest]\naddopts = -k helper\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("1 passed, 1 deselected"), "{shown}");
+    write(folder.path(), "pytest.ini", "[pytest]\naddopts = -p plugged\n");
+    terminal.wait_for(WAITS);
+    write(folder.path(), "plugged.py", "def pytest_collection_modifyitems(items): del items[1:]\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("1 passed"), "{shown}");
+    write(folder.path(), "plugged.py", "def pytest_collection_modifyitems(items): items[:] = items * 1\n");
+    let shown = terminal.wait_for(WAITS);
+    assert!(shown.contains("2 passed"), "{shown}");
+    terminal.press("q");
+    assert!(terminal.wait().0.success());
 }
 
 #[test]

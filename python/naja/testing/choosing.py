@@ -6,27 +6,33 @@ import os
 import pytest
 
 CHOICE = "NAJA_TEST_CHOICE"
+# pytest builds its tree of them.
+_OF_FOLDERS = ("__init__.py", "conftest.py")
 
 
 class Choosing:
     """The plugin that keeps pytest from importing some files, and from running all but some tests."""
 
     def __init__(self):
-        self.left_out, self.only = frozenset(), None
+        self.left_out, self.only, self.rest = frozenset(), None, None
 
-    def take(self, left_out, only=None):
-        """`left_out` are real paths of files; `only` are the node ids to run, `None` for all others."""
+    def take(self, left_out, only=None, rest=None):
+        """`left_out` are real paths of files; `only` are the node ids to run, `None` for all others; `rest` are the
+        real paths of the only files to collect, `None` for all."""
         self.left_out, self.only = frozenset(left_out), None if only is None else frozenset(only)
+        self.rest = None if rest is None else frozenset(rest)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path):
         if self.left_out and collection_path.suffix == ".py" and os.path.realpath(collection_path) in self.left_out:
             return True
+        if self.rest is not None and collection_path.name not in _OF_FOLDERS and collection_path.is_file():
+            return True if os.path.realpath(collection_path) not in self.rest else None
         return None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config, items):
-        if not self.left_out and self.only is None:
+        if not self.left_out and self.only is None and self.rest is None:
             return
         # Files that the command line names are collected whether they are left out or not.
         kept = [item for item in items if self._is_kept(item)]
@@ -36,7 +42,8 @@ class Choosing:
             items[:] = kept
 
     def _is_kept(self, item):
-        if os.path.realpath(item.path) in self.left_out:
+        path = os.path.realpath(item.path)
+        if path in self.left_out or (self.rest is not None and path not in self.rest):
             return False
         return self.only is None or item.nodeid in self.only
 

@@ -1,6 +1,11 @@
 """Tells `naja test` which file pytest collects, so that one that hangs or ends the process can be named."""
 
+import os
+
 import pytest
+
+# pytest 7 has none.
+_FOLDER = getattr(pytest, "Dir", ())
 
 
 class Collecting:
@@ -11,8 +16,9 @@ class Collecting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collectstart(self, collector):
-        # Classes belong to a file that is told already.
-        if not isinstance(collector, pytest.Class):
+        # Classes belong to a file that is told already, and a folder runs code of its conftest at the most.
+        is_folder = isinstance(collector, _FOLDER) and not os.path.exists(os.path.join(str(collector.path), "conftest.py"))
+        if not isinstance(collector, pytest.Class) and not is_folder:
             self._front_end.send("collecting", file=collector.nodeid or ".")
 
     @pytest.hookimpl(trylast=True)

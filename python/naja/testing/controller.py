@@ -29,6 +29,8 @@ _ENDING_S = 10.0
 _MOST_STILLBORN = 3
 # After a message others follow soon: they are heard together, so that not each one wakes this process. In seconds.
 _GATHER_S = 0.005
+# Of so few tests the outcome is wanted at once.
+_FEW = 8
 # What a pipe of a worker may hold meanwhile, in bytes.
 _PIPE_SIZE = 1 << 18
 # How often to look whether workers live where the system has no descriptor for that, in seconds.
@@ -248,7 +250,8 @@ class Controller:
     def _turn(self):
         """Waits for the next thing to happen, and deals with it."""
         # Workers that are not forked wait for answers.
-        if self.has_heard and self.fresh is None and any(node.is_open and node.told_end is None for node in self.nodes):
+        are_many = len(self.session.items) > _FEW
+        if are_many and self.has_heard and self.fresh is None and any(node.is_open and node.told_end is None for node in self.nodes):
             time.sleep(_GATHER_S)
         self.has_heard = False
         with self.front_end.in_one_piece():

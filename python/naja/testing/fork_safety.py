@@ -78,8 +78,10 @@ def _is_of_project(plugin, config):
     file = getattr(plugin, "__file__", None)
     if not isinstance(plugin, types.ModuleType) or not file:
         return False
-    inside = os.path.realpath(file).startswith(os.path.realpath(str(config.rootpath)) + os.sep)
-    return os.path.basename(file) == "conftest.py" or (inside and "site-packages" not in file)
+    if os.path.basename(file) == "conftest.py":
+        return True
+    # Asked first, since real paths take many looks at the disk.
+    return "site-packages" not in file and os.path.realpath(file).startswith(os.path.realpath(str(config.rootpath)) + os.sep)
 
 
 def _name(implementation, config):

@@ -14,7 +14,9 @@ Both are JSON, one object a line, over the descriptors that the environment name
 | terminal | worker, is_taken | a worker has the terminal for a debugger |
 | end | code | pytest ends by itself |
 
-Orders: stop{count}, kill{worker, reason, text}. Where the descriptor `NAJA_TEST_LIFE` is closed by the death of the
+Under `--watch` also `waiting` (`files`, `keeps`) and `run-end` (`code`), as `watch.py` says.
+
+Orders: stop{count}, kill{worker, reason, text}; under `--watch` run{changed, left_out, only, rest}, restart{changed, settings}, quit. Where the descriptor `NAJA_TEST_LIFE` is closed by the death of the
 program, the kernel sends this process SIGTERM.
 
 Of workers that are not forked two events tell more: `fresh` (`reason`: why this process may not be forked) and

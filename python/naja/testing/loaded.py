@@ -17,7 +17,7 @@ class LoadedModules:
         self._folder = os.path.join(os.path.realpath(folder), "")
         self._front_end = front_end
         self._known = set()
-        self._folders = {}  # real paths of folders, which are asked for once
+        self._folders, self._paths = {}, {}  # real paths of folders and of files, which are asked for once
         self._by_file = {}
         self._count = 0
 
@@ -47,6 +47,10 @@ class LoadedModules:
         if new and worker is not None:
             worker.channel.send("loaded", str(item.path), new)
 
+    def look_early(self):
+        """Takes in what is loaded before anything is collected."""
+        self._take("")
+
     def _take(self, file):
         new = self._new()
         if new or file:
@@ -69,6 +73,12 @@ class LoadedModules:
         path = getattr(module, "__file__", None)
         if not isinstance(path, str) or not path.endswith(".py"):
             return None
+        if path not in self._paths:
+            self._paths[path] = self._real_path(path)
+        return self._paths[path]
+
+    def _real_path(self, path):
+        """Where a file lies in the project, or `None`."""
         folder, name = os.path.split(path)
         if folder not in self._folders:
             self._folders[folder] = os.path.join(os.path.realpath(folder), "")

@@ -67,7 +67,7 @@ def run(folder, pytest):
     # The plugin takes the place of xdist's: the same options, the same fixtures.
     arguments = ["-p", "no:xdist", "-p", "no:xdist.looponfail"] + sys.argv[1:]
     if "NAJA_TEST_WATCH" in os.environ:
-        return keep_warm(arguments, pytest, plugin)
+        return keep_warm(arguments, pytest, [plugin, garbage.Rarely()])
     line, code = front_end.of_process(), 1
     try:
         code = pytest.main(arguments, plugins=[plugin, garbage.Rarely()])
@@ -79,12 +79,12 @@ def run(folder, pytest):
     return code
 
 
-def keep_warm(arguments, pytest, plugin):
+def keep_warm(arguments, pytest, plugins):
     """Runs pytest for each order of `naja test --watch`; the exit code of this process, or of a run forked from it."""
     from naja_testing import watch
 
     root = os.getpid()
-    code = watch.serve(lambda: pytest.main(arguments, plugins=[plugin]))
+    code = watch.serve(lambda: pytest.main(arguments, plugins=[*plugins, watch.Pause()]))
     return code if os.getpid() == root else watch.end(int(code))
 
 

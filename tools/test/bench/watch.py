@@ -3,8 +3,9 @@
     python watch.py SDIST --python PYTHON [--naja NAJA] [--rounds 9]
 
 SDIST is flask's unpacked source distribution. In each round a test file, then a module of flask, gets a new last line;
-each time `naja test --watch -k TEST` and then `pytest -k TEST` are timed from there. The answers are compared first: both
-must have run that one test, and it must have passed. Writes its figures into choosing.json and choosing.md.
+each time `naja test --watch -k TEST` and then `pytest -k TEST` are timed from there, to the line with the outcome and to the end
+of the process. The answers are compared first: both must have run that one test, and it must have passed. All of it once with
+Python's compiled files, as a user has them, and once without. Writes its figures into choosing.json and choosing.md.
 """
 
 import argparse
@@ -35,18 +36,22 @@ def main():
     parser.add_argument("--naja", default="naja")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
-        shutil.copytree(options.sdist, project)
-        cases = measure(project, options)
+    cases = []
+    for has_compiled in (True, False):
+        with tempfile.TemporaryDirectory() as folder:
+            project = Path(folder) / "project"
+            shutil.copytree(options.sdist, project)
+            cases += measure(project, options, has_compiled)
     figures = {"project": options.sdist.name, "rounds": options.rounds, "cases": cases}
     choosing_results.keep("watch", figures)
     print(json.dumps(figures, indent=1))
 
 
-def measure(project, options):
+def measure(project, options, has_compiled):
     """The two cases, a test file and a module saved, in turn."""
     environment = {**choosing_results.environment(project), "TERM": "dumb"}
+    if has_compiled:
+        del environment["PYTHONDONTWRITEBYTECODE"]
     # What computed imports load is known only once all tests have run.
     whole = [options.naja, "test", "--plain", "--python", options.python, "-q"]
     subprocess.run(whole, cwd=project, env=environment, capture_output=True)
@@ -81,7 +86,8 @@ def measure(project, options):
     finally:
         os.write(outer, b"q")
         watched.wait(10)
-    what = {FILE: f"the test's file, `{FILE}`", MODULE: f"a module of the package, `{MODULE}`"}
+    without = "" if has_compiled else "; no compiled files"
+    what = {FILE: f"the test's file, `{FILE}`{without}", MODULE: f"a module of the package, `{MODULE}`{without}"}
     return [case(what[path], *pair) for path, pair in times.items()]
 
 

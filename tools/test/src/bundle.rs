@@ -36,6 +36,7 @@ pub const FILES: &[(&str, &str)] = files!(
     "loaded.py",
     "per_thread.py",
     "plugin.py",
+    "rewriting.py",
     "run_pytest.py",
     "scheduling.py",
     "sent_tree.py",

@@ -165,6 +165,7 @@ pub fn test(options: &TestArguments, python: &Path, services: &Services<'_>) -> 
         is_unready: false,
         ended: None,
         waits_with: None,
+        keeps: false,
     };
     if options.watch {
         return command_watch::watch(run, options, &project, history, services);
@@ -267,6 +268,8 @@ pub(crate) struct Run {
     pub(crate) ended: Option<u8>,
     /// What a pytest that waits for orders has loaded of the project.
     pub(crate) waits_with: Option<Vec<String>>,
+    /// Whether several runs may begin from there.
+    pub(crate) keeps: bool,
     /// What pytest has written while a debugger has the terminal.
     pub(crate) kept_back: Vec<u8>,
 }
@@ -400,7 +403,10 @@ impl Run {
         self.sight.take(event);
         match event {
             Event::RunEnd { code } => self.ended = Some(*code),
-            Event::Waiting { files } => self.waits_with = Some(files.clone()),
+            Event::Waiting { files, keeps } => {
+                self.waits_with = Some(files.clone());
+                self.keeps = *keeps;
+            }
             _ => {}
         }
         if let (OutputFormat::Json, Event::Done { test, .. }) = (self.format, event)

@@ -7,7 +7,7 @@ use std::path::Path;
 use naja_system::Result;
 
 use crate::affected::changes::{self, Changes};
-use crate::affected::project::walk;
+use crate::affected::project::{Texts, walk};
 use crate::affected::seen::Seen;
 use crate::affected::sight::Sight;
 use crate::affected::{Choice, choose};
@@ -16,7 +16,7 @@ use crate::history::History;
 use crate::progress::Progress;
 
 /// pytest's exit code for a run without tests.
-const NO_TESTS: u8 = 5;
+pub(crate) const NO_TESTS: u8 = 5;
 
 /// Options of pytest that leave no test out, and whether a value follows as a word of its own.
 const KEEP_ALL: &[(&str, bool)] = &[
@@ -64,7 +64,7 @@ pub(crate) fn choice(
             Changes { files, since: "all tests last passed".to_owned(), ..Changes::default() }
         }
     };
-    let mut choice = choose(project, &changes, &seen);
+    let mut choice = choose(project, &changes, &seen, &mut Texts::default());
     if let Some(reason) = everything {
         choice.everything = Some(reason.to_owned());
         choice.left_out.clear();
@@ -96,15 +96,16 @@ pub(crate) fn tell(choice: &Choice, durations: &HashMap<String, f64>, is_verbose
 /// A choice as pytest's side reads it.
 pub(crate) fn order(choice: &Choice, project: &Path) -> serde_json::Value {
     let real = std::fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf());
-    let left_out: Vec<String> = choice
-        .left_out
-        .iter()
-        .map(|path| {
-            let path = real.join(path);
-            std::fs::canonicalize(&path).unwrap_or(path).to_string_lossy().into_owned()
-        })
-        .collect();
-    serde_json::json!({ "left_out": left_out })
+    serde_json::json!({ "left_out": whole(&choice.left_out, &real) })
+}
+
+/// The whole, real paths of files below a folder.
+pub(crate) fn whole(files: &[String], folder: &Path) -> Vec<String> {
+    let of_file = |path: &String| {
+        let path = folder.join(path);
+        std::fs::canonicalize(&path).unwrap_or(path).to_string_lossy().into_owned()
+    };
+    files.iter().map(of_file).collect()
 }
 
 /// The exit code of a run: that there was no test is no failure where the others were left out on purpose.

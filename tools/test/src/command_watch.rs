@@ -10,13 +10,14 @@ use naja_system::{Failure, Result};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::affected::changes::Changes;
+use crate::affected::project::Texts;
 use crate::affected::sight::Sight;
-use crate::affected::{choose, settings};
+use crate::affected::{Choice, choose, settings};
 use crate::command::{Run, Services, TestArguments, warn_of};
 use crate::command_choose;
 use crate::event::Order;
 use crate::history::{self, History};
-use crate::progress::Progress;
+use crate::progress::{Outcome, Progress};
 use crate::pytest::Message;
 use crate::view::live::Live;
 use crate::watch::files::Files;
@@ -55,80 +56,102 @@ pub(crate) fn watch(
     let mut code = 0;
     // What has changed and was not in a run yet, because pytest could not begin one.
     let mut owed: Vec<String> = Vec::new();
+    let mut texts = Texts::default();
+    let mut empty = Empty::default();
     loop {
-        let (changed, mut left_out, only) = match next {
+        let (changed, mut left_out, mut rest, only) = match next {
             Next::End => break,
-            Next::All => (std::mem::take(&mut owed), Vec::new(), None),
+            Next::All => (std::mem::take(&mut owed), Vec::new(), Vec::new(), None),
             Next::Failed => {
-                let left_out = Vec::new();
-                (std::mem::take(&mut owed), left_out, Some(failed.iter().cloned().collect()))
+                let only = Some(failed.iter().cloned().collect());
+                (std::mem::take(&mut owed), Vec::new(), Vec::new(), only)
             }
             Next::Changed(mut changed) => {
                 changed.append(&mut owed);
                 let seen = history.as_ref().and_then(|history| warn_of(history.seen())).unwrap_or_default();
                 let since = "the last run".to_owned();
-                let choice =
-                    choose(&real, &Changes { files: changed.clone(), since, ..Changes::default() }, &seen);
+                let changes = Changes { files: changed.clone(), since, ..Changes::default() };
+                let choice = choose(&real, &changes, &seen, &mut texts);
                 command_choose::tell(&choice, &run.durations, command_choose::is_verbose(&options.pytest));
                 if choice.chosen.is_empty() {
                     next = idle(&mut run, &mut files, &mut keys, &failed).map_err(cannot)?;
                     owed = changed;
                     continue;
                 }
-                let order = command_choose::order(&choice, &real);
-                let left_out = order["left_out"].as_array().into_iter().flatten();
-                (changed, left_out.filter_map(|path| Some(path.as_str()?.to_owned())).collect(), None)
+                let left_out = command_choose::whole(&choice.left_out, &real);
+                (changed, left_out, command_choose::whole(&empty.of(&choice), &real), None)
             }
         };
         let whole: Vec<String> =
             changed.iter().map(|name| real.join(name).to_string_lossy().into_owned()).collect();
         if must_restart(&run, &changed, &whole, &real) {
             run.waits_with = None;
-            run.pytest.order(&Order::Restart);
+            let settings = run.is_unready || changed.iter().any(|name| is_settings(name));
+            run.pytest.order(&Order::Restart { changed: whole.clone(), settings });
         }
         begin(&mut run, &real);
         if wait_until_ready(&mut run) {
             if run.is_unready {
                 left_out.clear();
             }
+            if run.is_unready || !run.keeps {
+                rest.clear();
+            }
             run.is_unready = false;
             run.waits_with = None;
-            run.pytest.order(&Order::Run { changed: whole, left_out, only });
+            left_out.extend(rest.iter().cloned());
+            let (left_out, only) = (left_out.clone(), only.clone());
+            run.pytest.order(&Order::Run { changed: whole, left_out, only, rest: None });
         } else if run.ended.is_none() {
             return run.until_it_ends(services);
         } else {
             run.is_unready = true;
         }
         code = run.until_it_ends(services)?;
-        for test in &run.progress.tests {
-            if test.outcome.is_bad() {
-                failed.insert(test.id.clone());
-            } else if test.is_over {
-                failed.remove(&test.id);
-            }
-        }
-        if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
-            let kept = history::Run { seconds: run.began.elapsed().as_secs_f64(), exit_code: code };
-            warn_of(history.keep(&run.progress, kept));
-            warn_of(command_choose::keep(history, options, &run.progress, &mut run.sight, &real, code));
-        }
-        if run.asked > 0 {
-            break;
-        }
-        // What the session has loaded, it tells when it waits: before that nobody knows whether a change is in it. One that
-        // begins anew may write what the project writes then.
-        if !run.is_unready {
-            run.ended = None;
-            if !wait_until_ready(&mut run) {
-                if run.ended.is_none() {
-                    break;
+        let mut keep = |run: &mut Run, code: u8| {
+            for test in &run.progress.tests {
+                if test.outcome.is_bad() {
+                    failed.insert(test.id.clone());
+                } else if test.is_over {
+                    failed.remove(&test.id);
                 }
-                run.is_unready = true;
             }
+            if let Some(history) = history.as_mut().filter(|_| run.progress.is_collected) {
+                let kept = history::Run { seconds: run.began.elapsed().as_secs_f64(), exit_code: code };
+                warn_of(history.keep(&run.progress, kept));
+                warn_of(command_choose::keep(history, options, &run.progress, &mut run.sight, &real, code));
+            }
+        };
+        keep(&mut run, code);
+        if only.is_none() {
+            empty.take(&run, &left_out, &real);
+        }
+        if run.asked > 0 || !is_ready_again(&mut run) {
+            break;
         }
         // What the tests have written is theirs; a source that was saved meanwhile is not.
         let mut meanwhile = files.wait(None, Duration::ZERO).map_err(cannot)?;
         meanwhile.retain(|name| name.ends_with(".py"));
+        if !rest.is_empty() && !meanwhile.is_empty() {
+            owed = changed;
+        } else if !rest.is_empty() && !run.is_unready && !run.was_stopped() {
+            // The files that gave no test before, by these words for pytest: a change may have given them one.
+            begin(&mut run, &real);
+            run.waits_with = None;
+            let (changed, left_out) = (Vec::new(), Vec::new());
+            run.pytest.order(&Order::Run { changed, left_out, only: None, rest: Some(rest) });
+            let second = run.until_it_ends(services)?;
+            if second != command_choose::NO_TESTS {
+                code = if code == command_choose::NO_TESTS { second } else { code.max(second) };
+            }
+            keep(&mut run, second);
+            empty.take(&run, &[], &real);
+            if run.asked > 0 || !is_ready_again(&mut run) {
+                break;
+            }
+            meanwhile = files.wait(None, Duration::ZERO).map_err(cannot)?;
+            meanwhile.retain(|name| name.ends_with(".py"));
+        }
         next = if meanwhile.is_empty() {
             tell_keys(failed.len());
             idle(&mut run, &mut files, &mut keys, &failed).map_err(cannot)?
@@ -140,6 +163,36 @@ pub(crate) fn watch(
     Ok(code)
 }
 
+/// Test files that gave no test when they were last collected: the words for pytest leave all of theirs out.
+#[derive(Default)]
+struct Empty(BTreeSet<String>);
+
+impl Empty {
+    /// Takes in what a run has collected. `left_out` are whole paths: pytest collects them where it was told their names.
+    fn take(&mut self, run: &Run, left_out: &[String], root: &Path) {
+        let of_tests: BTreeSet<&str> =
+            run.progress.tests.iter().map(|test| test.id.split("::").next().unwrap_or_default()).collect();
+        for file in run.sight.modules.keys().filter(|file| !file.is_empty()) {
+            if left_out.iter().any(|path| Path::new(path) == root.join(file)) {
+                continue;
+            }
+            // Node ids are counted from pytest's root, which may lie below or above the project's.
+            if of_tests.iter().any(|one| Path::new(file).ends_with(one) || Path::new(one).ends_with(file)) {
+                self.0.remove(file);
+            } else {
+                self.0.insert(file.clone());
+            }
+        }
+    }
+
+    /// The chosen files that can be looked at after the others have been run.
+    fn of(&self, choice: &Choice) -> Vec<String> {
+        let is_last = |file: &&String| self.0.contains(*file) && !choice.changed.contains(file);
+        let last: Vec<String> = choice.chosen.keys().filter(is_last).cloned().collect();
+        if last.len() == choice.chosen.len() { Vec::new() } else { last }
+    }
+}
+
 /// Whether pytest has loaded what has changed, or may find something else where it has looked before.
 fn must_restart(run: &Run, changed: &[String], whole: &[String], root: &Path) -> bool {
     if run.is_unready {
@@ -149,11 +202,29 @@ fn must_restart(run: &Run, changed: &[String], whole: &[String], root: &Path) ->
     changed.iter().zip(whole).any(|(name, path)| {
         let file = name.rsplit('/').next().unwrap_or(name);
         loaded.contains(path)
-            || settings::FILES.contains(&file)
+            || is_settings(name)
             || file == "conftest.py"
             || file == "__init__.py"
             || !(name.ends_with(".py") && root.join(name).exists())
     })
+}
+
+/// Whether a file may hold settings of pytest.
+fn is_settings(name: &str) -> bool {
+    settings::FILES.contains(&name.rsplit('/').next().unwrap_or(name))
+}
+
+/// Waits after a run until pytest waits again; whether there is still one. What the session has loaded, it tells when it
+/// waits: before that nobody knows whether a change is in it. One that begins anew may write what the project writes then.
+fn is_ready_again(run: &mut Run) -> bool {
+    if !run.is_unready {
+        run.ended = None;
+        if !wait_until_ready(run) {
+            run.is_unready = run.ended.is_some();
+            return run.is_unready;
+        }
+    }
+    true
 }
 
 /// Forgets the run before.
@@ -177,6 +248,13 @@ fn wait_until_ready(run: &mut Run) -> bool {
         }
     }
     run.waits_with.is_some()
+}
+
+impl Run {
+    /// Whether the run has ended before all of its tests were over.
+    fn was_stopped(&self) -> bool {
+        self.progress.tests.iter().any(|test| test.outcome == Outcome::Pending)
+    }
 }
 
 /// Waits for something to do.

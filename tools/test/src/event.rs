@@ -115,6 +115,9 @@ pub enum Event {
     Waiting {
         /// What it has loaded of the project: whole paths. When one of them changes, it must begin anew.
         files: Vec<String>,
+        /// Whether several runs may begin from where it waits.
+        #[serde(default)]
+        keeps: bool,
     },
     /// Under `--watch`, a run has ended.
     RunEnd {
@@ -143,9 +146,16 @@ pub enum Order {
         left_out: Vec<String>,
         /// The tests to run, by node id; without it all that are collected.
         only: Option<Vec<String>>,
+        /// The only files to collect: whole, real paths. Nothing is shown where they have no tests. Without it, all.
+        rest: Option<Vec<String>>,
     },
     /// Under `--watch`, configure pytest anew: a file has changed that it has loaded.
-    Restart,
+    Restart {
+        /// Files that have changed: whole paths.
+        changed: Vec<String>,
+        /// Whether the settings may have changed.
+        settings: bool,
+    },
     /// Under `--watch`, end.
     Quit,
     /// End a worker; its test is reported as failed for this reason.

@@ -113,7 +113,11 @@ pub fn between(before: &HashMap<String, i64>, now: &HashMap<String, i64>) -> Vec
 
 /// A number that differs, as good as surely, when a file's contents do; 0 for a file that cannot be read.
 pub fn content_hash(path: &Path) -> i64 {
-    let Ok(bytes) = std::fs::read(path) else { return 0 };
+    std::fs::read(path).map_or(0, |bytes| hash_of(&bytes))
+}
+
+/// The same, for contents that have been read; never 0.
+pub fn hash_of(bytes: &[u8]) -> i64 {
     let mut hasher = std::hash::DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish().cast_signed() | 1

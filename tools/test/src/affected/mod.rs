@@ -16,7 +16,7 @@ use std::path::Path;
 use naja_source::layout::{FileIndex, split_path};
 
 use changes::Changes;
-use project::{Project, Reasons, neighbours};
+use project::{Project, Reasons, Texts, neighbours};
 use seen::Seen;
 
 /// How many changed files are named in the line for people.
@@ -41,10 +41,10 @@ pub struct Choice {
 
 /// Chooses the test files that these changes affect, in the project below `root`.
 ///
-/// Cost: a parse of each Python file of the project.
-pub fn choose(root: &Path, changes: &Changes, seen: &Seen) -> Choice {
+/// Cost: a parse of each Python file of the project that `texts` does not know as it is now.
+pub fn choose(root: &Path, changes: &Changes, seen: &Seen, texts: &mut Texts) -> Choice {
     let gone: Vec<String> = changes.files.iter().filter(|path| !root.join(path).exists()).cloned().collect();
-    let project = Project::read(root, &gone, seen);
+    let project = Project::read(root, &gone, seen, texts);
     choose_in(&project, changes)
 }
 

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use naja_source::imports::{Imports, imports};
 use naja_source::layout::{FileIndex, Layout, below, split_path};
 
+use super::changes::hash_of;
 use super::seen::Seen;
 use super::settings::Settings;
 
@@ -39,15 +41,15 @@ pub type Reasons = HashMap<FileIndex, Option<FileIndex>>;
 impl Project {
     /// Reads all Python files below `root`; `gone` are files that were there and count as if they still were.
     ///
-    /// Cost: a parse of each file, on all cores.
-    pub fn read(root: &Path, gone: &[String], seen: &Seen) -> Project {
+    /// Cost: reads each file, and parses those that `texts` does not know as they are now, on all cores.
+    pub fn read(root: &Path, gone: &[String], seen: &Seen, texts: &mut Texts) -> Project {
         let settings = Settings::read(root);
         let (mut paths, links) = python_files(root);
         paths.extend(gone.iter().filter(|path| path.ends_with(".py")).cloned());
         paths.sort_unstable();
         paths.dedup();
         let roots = roots(root, &paths, &settings, seen);
-        let texts = read_imports(root, &paths);
+        let texts = texts.read(root, &paths);
         let layout = Layout::new(paths, &roots);
         let mut project = Project {
             edges: Vec::new(),
@@ -279,25 +281,39 @@ pub fn is_source_folder(path: &Path) -> bool {
     !name.starts_with('.') && !NOT_SOURCES.contains(&&*name) && !path.join("pyvenv.cfg").exists()
 }
 
-/// The imports of all files, parsed on all cores. A file that cannot be read may import anything.
-fn read_imports(root: &Path, paths: &[String]) -> Vec<Imports> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let part = paths.len().div_ceil(cores).max(1);
-    let read = |path: &String| match std::fs::read(root.join(path)) {
-        Ok(bytes) => imports(&String::from_utf8_lossy(&bytes)),
-        // One that is gone imports nothing.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Imports { is_whole: true, ..Imports::default() }
-        }
-        Err(_) => Imports::default(),
-    };
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = paths
-            .chunks(part)
-            .map(|paths| scope.spawn(move || paths.iter().map(read).collect::<Vec<_>>()))
-            .collect();
-        parts.into_iter().flat_map(|part| part.join().expect("reading text does not panic")).collect()
-    })
+/// The imports of files as they were last read, by the contents from which they were parsed.
+#[derive(Debug, Default)]
+pub struct Texts(HashMap<String, (i64, Arc<Imports>)>);
+
+impl Texts {
+    /// The imports of all files, parsed on all cores. A file that cannot be read may import anything.
+    fn read(&mut self, root: &Path, paths: &[String]) -> Vec<Arc<Imports>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let part = paths.len().div_ceil(cores).max(1);
+        let read = |path: &String| match std::fs::read(root.join(path)) {
+            Ok(bytes) => {
+                let hash = hash_of(&bytes);
+                let known = self.0.get(path).filter(|(before, _)| *before == hash);
+                let parsed = || Arc::new(imports(&String::from_utf8_lossy(&bytes)));
+                (hash, known.map_or_else(parsed, |(_, imports)| Arc::clone(imports)))
+            }
+            // One that is gone imports nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                (0, Arc::new(Imports { is_whole: true, ..Imports::default() }))
+            }
+            Err(_) => (0, Arc::default()),
+        };
+        let found: Vec<(i64, Arc<Imports>)> = std::thread::scope(|scope| {
+            let parts: Vec<_> = paths
+                .chunks(part)
+                .map(|paths| scope.spawn(move || paths.iter().map(read).collect::<Vec<_>>()))
+                .collect();
+            parts.into_iter().flat_map(|part| part.join().expect("reading text does not panic")).collect()
+        });
+        let imports = found.iter().map(|(_, imports)| Arc::clone(imports)).collect();
+        self.0 = paths.iter().cloned().zip(found).filter(|(_, (hash, _))| *hash != 0).collect();
+        imports
+    }
 }
 
 /// The nearest folder upward from a file that holds Python files, and these: what may read the file.
