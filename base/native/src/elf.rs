@@ -169,7 +169,10 @@ pub(crate) fn functions(bytes: &Bytes) -> Vec<FunctionTable> {
             symbol.kind() == SymbolKind::Text || symbol.elf_symbol().st_type() == object::elf::STT_GNU_IFUNC;
         let name = symbol.elf_symbol().st_name.get(LittleEndian);
         let (address, size, global) = (symbol.address(), symbol.size(), symbol.is_global());
-        let is_sized = !is_stripped || size > 0;
+        // `_init` and `_fini` have no size either, and linkers put the stubs of calls to other libraries behind them.
+        let section = || elf.section_by_index(symbol.section_index()?).ok()?.name().ok();
+        let is_alone = || matches!(section(), Some(".init" | ".fini"));
+        let is_sized = size > 0 || !(is_stripped || is_alone());
         let is_named = is_code && is_sized && symbol.is_definition() && name != 0;
         is_named.then_some(Function { address, size, name, global })
     };

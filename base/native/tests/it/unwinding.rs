@@ -7,6 +7,7 @@ use naja_native::pause::{PauseError, Pauser};
 use naja_native::stack::{COPY_BYTES_FIRST, Registers, StackCopy};
 use naja_native::symbols::{NativeFrame, Symbols};
 use naja_native::unwind::{End, Unwinder, blocked_at};
+use object::{Object as _, ObjectSection as _};
 
 use crate::{Running, programs};
 
@@ -114,4 +115,21 @@ fn a_stack_that_was_copied_too_short_says_so() {
     assert_eq!(end, End::Root);
     let functions = names(&unwinder, &addresses);
     assert_eq!(functions.iter().filter(|frame| frame.function == "deep").count(), 201);
+}
+
+#[test]
+fn stubs_of_calls_to_other_libraries_have_no_name_of_another_function() {
+    let running = Running::ready(&programs().full, &["spin"]);
+    let unwinder = Unwinder::new(running.pid(), &mut ModuleFiles::default()).unwrap();
+    let modules = unwinder.modules().list();
+    let module = modules.iter().find(|module| module.file.path().ends_with("/full")).unwrap();
+    let bytes = std::fs::read(&programs().full).unwrap();
+    let elf = object::File::parse(&*bytes).unwrap();
+    let name_in = |section: &str| {
+        let section = elf.section_by_name(section)?;
+        let frames = Symbols::default().frames(&module.file, section.address() + section.size() / 2);
+        Some(frames.iter().map(|frame| frame.function.clone()).collect::<Vec<_>>())
+    };
+    let stubs: Vec<_> = [".plt", ".plt.sec", ".plt.got"].into_iter().filter_map(name_in).collect();
+    assert!(!stubs.is_empty() && stubs.iter().all(|names| names.iter().all(String::is_empty)), "{stubs:?}");
 }
