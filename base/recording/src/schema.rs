@@ -33,6 +33,9 @@ const VALUE_MAX: i32 = 64 << 20;
 /// How long a reader waits for a writer to finish a transaction of some milliseconds.
 const READER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// After this long a file without content, of which no writer says that it writes it, is not one in the making.
+const MAKING: Duration = Duration::from_millis(250);
+
 pub(crate) const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE processes (
@@ -115,10 +118,17 @@ impl Again {
 /// One that is being written is copied into memory in one step, so that long reading never holds up the
 /// writer. One whose writer was killed within a transaction is set back to the last complete one.
 pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
-    let deadline = std::time::Instant::now() + READER_PATIENCE;
+    let begun = std::time::Instant::now();
+    let deadline = begun + READER_PATIENCE;
     let mut is_last = false;
     loop {
         match open_now(path) {
+            // It has just been made: its writer comes to say that it writes, and then to its first transaction.
+            Err(RecordingError::NotARecording { .. }) if is_empty(path) && !is_last => {
+                let now = std::time::Instant::now();
+                is_last = now > deadline || (now > begun + MAKING && !is_being_written(path)?);
+                std::thread::sleep(Duration::from_millis(1));
+            }
             // A reader that has found no journal a moment ago and finds one now can't know whose it is. Where the
             // writer lives, it is gone in some milliseconds; else it is seen at once the next time.
             Err(RecordingError::Sqlite { source, .. }) if needs_rollback(&source) && !is_last => {
@@ -128,6 +138,10 @@ pub(crate) fn open(path: &Path) -> Result<Opened, RecordingError> {
             other => return other,
         }
     }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
 fn needs_rollback(error: &rusqlite::Error) -> bool {

@@ -84,7 +84,7 @@ def keep_warm(arguments, pytest, plugins):
     from naja_testing import watch
 
     root = os.getpid()
-    code = watch.serve(lambda: pytest.main(arguments, plugins=[*plugins, watch.Pause()]))
+    code = watch.serve(lambda: pytest.main(arguments, plugins=plugins + [watch.Pause()]))
     return code if os.getpid() == root else watch.end(int(code))
 
 

@@ -50,6 +50,22 @@ fn a_reader_that_holds_the_file_loses_nothing_and_stops_nobody() {
 }
 
 #[test]
+fn a_recording_that_has_just_been_made_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..50 {
+        let path = folder.path().join(format!("{number}.naja"));
+        let writing = path.clone();
+        let writer = std::thread::spawn(move || Writer::create(&writing, &header()).unwrap());
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        // The file is there before its first transaction is.
+        assert_eq!(samples(&Reader::open(&path).unwrap()), 0);
+        writer.join().unwrap().finish().unwrap();
+    }
+}
+
+#[test]
 fn reading_again_and_again_never_disturbs_the_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.naja");
