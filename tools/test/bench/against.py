@@ -24,6 +24,9 @@ ALONE = "pytest alone"
 # Each more worker is expected to take part of what is left after collection.
 WORKERS = 2
 
+# Folders of sympy whose tests take minutes, and how often they run all the same.
+LONG = {"core": 3, "polys": 3}
+
 
 class Sides:
     """Ways to run the same tests, measured in turn."""
@@ -81,7 +84,7 @@ def sympy(folder, short):
         return suite.serial(tests=tests)
 
     runs = {"naja": lambda: suite.naja(tests=tests), XDIST: lambda: suite.xdist(tests=tests), ALONE: alone}
-    sides = Sides(runs, 1 if short else 5)
+    sides = Sides(runs, 1 if short else LONG.get(folder, 5))
     yield sides.times_faster(f"{case}, wall time", XDIST, 2.0)
     yield sides.times_faster(f"{case}, wall time", ALONE, None)
     serial, collection = statistics.median(sides.wall(ALONE)), statistics.median(collecting)
