@@ -6,5 +6,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(feature = "dates")]
     naja_dates_py::register(module)?;
+    #[cfg(feature = "db")]
+    naja_db_py::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

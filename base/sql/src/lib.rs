@@ -1,0 +1,9 @@
+//! Databases, spoken to in their own words: SQL text and values go in, columns of rows come out.
+//!
+//! Nothing here knows Python, a tool, or what a table is for. Values that are read go into a [`Sink`], so that
+//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`].
+
+mod sink;
+pub mod sqlite;
+
+pub use sink::Sink;

@@ -1,0 +1,1 @@
+//! Tests of `naja db` through its public face.
