@@ -5,8 +5,11 @@
 
 use pyo3::prelude::*;
 
+mod tables;
+
 /// Adds the submodule `db` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let db = PyModule::new(module.py(), "db")?;
+    tables::register(&db)?;
     module.add_submodule(&db)
 }
