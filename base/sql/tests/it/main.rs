@@ -1,1 +1,3 @@
 //! Tests of the drivers, against real databases.
+
+mod sqlite;

@@ -73,24 +73,42 @@ pub fn add_column(dialect: Dialect, table: &str, column: &NewColumn) -> String {
     sql
 }
 
-/// `CREATE INDEX` over columns. MySQL takes the first ten characters of those columns that `texts` names.
-pub fn create_index(
-    dialect: Dialect,
-    table: &str,
-    name: &str,
-    columns: &[&str],
-    texts: &[&str],
-    unique: bool,
-) -> String {
-    let mut sql = String::from(if unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
-    dialect.quote(&mut sql, name);
+/// An index that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewIndex<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The schema of its table, where that is not the usual one.
+    pub schema: Option<&'a str>,
+    /// Its table's name.
+    pub table: &'a str,
+    /// The columns, in order.
+    pub columns: &'a [&'a str],
+    /// Those of them that hold text, of which MySQL takes the first ten characters.
+    pub texts: &'a [&'a str],
+    /// No two rows may have the same values.
+    pub unique: bool,
+    /// One of the same name may be there already: MySQL, which has no such words, says so with an error.
+    pub may_be_there: bool,
+}
+
+/// `CREATE INDEX` over columns.
+pub fn create_index(dialect: Dialect, index: &NewIndex<'_>) -> String {
+    let mut sql = String::from(if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
+    if index.may_be_there && dialect != Dialect::Mysql {
+        sql.push_str("IF NOT EXISTS ");
+    }
+    // SQLite wants the schema with the index's name, the others with the table's.
+    let (of_index, of_table) =
+        if dialect == Dialect::Sqlite { (index.schema, None) } else { (None, index.schema) };
+    sql.push_str(&dialect.table(of_index, index.name));
     sql.push_str(" ON ");
-    sql.push_str(table);
+    sql.push_str(&dialect.table(of_table, index.table));
     sql.push_str(" (");
-    for (index, column) in columns.iter().enumerate() {
-        sql.push_str(if index == 0 { "" } else { ", " });
+    for (number, column) in index.columns.iter().enumerate() {
+        sql.push_str(if number == 0 { "" } else { ", " });
         dialect.quote(&mut sql, column);
-        if dialect == Dialect::Mysql && texts.contains(column) {
+        if dialect == Dialect::Mysql && index.texts.contains(column) {
             sql.push_str("(10)");
         }
     }
@@ -275,6 +293,25 @@ mod tests {
         );
         assert!(made(Dialect::Postgres).contains(r#""id" SERIAL NOT NULL"#));
         assert!(made(Dialect::Mysql).contains("`id` INTEGER NOT NULL AUTO_INCREMENT"));
+    }
+
+    #[test]
+    fn an_index_stands_in_the_schema_of_its_table() {
+        let index = NewIndex {
+            name: "i",
+            schema: Some("s"),
+            table: "t",
+            columns: &["a", "b"],
+            texts: &["b"],
+            unique: false,
+            may_be_there: true,
+        };
+        assert_eq!(create_index(LITE, &index), r#"CREATE INDEX IF NOT EXISTS "s"."i" ON "t" ("a", "b")"#);
+        assert_eq!(
+            create_index(Dialect::Postgres, &index),
+            r#"CREATE INDEX IF NOT EXISTS "i" ON "s"."t" ("a", "b")"#
+        );
+        assert_eq!(create_index(Dialect::Mysql, &index), "CREATE INDEX `i` ON `s`.`t` (`a`, `b`(10))");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use naja_db::tables::Dialect;
 use naja_db::tables::filter::Test;
 use naja_db::tables::names::{column_name, table_name};
-use naja_db::tables::statement::{self, NewColumn, PrimaryKey, Selection as Wanted};
+use naja_db::tables::statement::{self, NewColumn, NewIndex, PrimaryKey, Selection as Wanted};
 use naja_sql::sqlite::{Cell, Connection, Error, Rows, Value};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -449,6 +449,7 @@ impl Table {
     ) -> PyResult<()> {
         self.warn_of_threads(py)?;
         let names = self.names(layout, columns.iter().copied());
+        let is_own_name = name.is_none();
         let name = match name {
             Some(name) => name.to_owned(),
             None => {
@@ -458,16 +459,21 @@ impl Table {
                     .call_method1(intern!(py, "sha1"), (text,))?
                     .call_method0(intern!(py, "hexdigest"))?
                     .extract()?;
-                format!("ix_{}_{}", self.name, &digest[..16])
+                format!("{}_{}_{}", if unique { "ux" } else { "ix" }, self.name, &digest[..16])
             }
         };
-        let quoted_name = DIALECT.table(self.schema.as_deref(), &name);
-        // SQLite takes the schema before the index's name, and the table's name without it.
-        let table = DIALECT.table(None, &self.name);
-        let sql = statement::create_index(DIALECT, &table, &name, &names, &[], unique).replacen(
-            &DIALECT.table(None, &name),
-            &quoted_name,
-            1,
+        let sql = statement::create_index(
+            DIALECT,
+            &NewIndex {
+                name: &name,
+                schema: self.schema.as_deref(),
+                table: &self.name,
+                columns: &names,
+                texts: &[],
+                unique,
+                // Another program may have made the same one meanwhile.
+                may_be_there: is_own_name,
+            },
         );
         let engine = self.engine(py);
         engine.run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
