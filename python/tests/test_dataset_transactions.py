@@ -203,8 +203,8 @@ def test_a_locked_file_is_waited_for_and_then_named(path):
 SLOW = """
 import sys, naja.dataset as dataset
 db = dataset.connect("sqlite://")
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     print(next(db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")))
 except KeyboardInterrupt:
     print("interrupted", next(db.query("SELECT 1 AS one"))["one"], flush=True)
@@ -222,8 +222,8 @@ def test_ctrl_c_ends_a_statement_that_takes_long():
 WAITING = """
 import sys, naja.dataset as dataset
 db = dataset.connect(sys.argv[1] + "?timeout=3600")
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     db["rows"].insert({"a": 2})
 except KeyboardInterrupt:
     print("interrupted", flush=True)
