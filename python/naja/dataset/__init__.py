@@ -36,7 +36,18 @@ __all__ = [
     "StatementError",
     "Table",
     "connect",
+    "freeze",
 ]
+
+
+def freeze(result, format="csv", filename=None, fileobj=None, prefix=".", encoding="utf-8", indent=None):  # noqa: A002
+    """Writes rows into a CSV, JSON or JSON lines file, and gives its path.
+
+    `freeze(db["people"].find(born={"<": 1900}), filename="old.csv")`. A file is replaced only when the new one is whole.
+    """
+    from .files import freeze
+
+    return freeze(result, format, filename, fileobj, prefix, encoding, indent)
 
 
 def connect(

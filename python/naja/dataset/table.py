@@ -127,6 +127,17 @@ class Table(_db.Table):
             self._drop()
             self.db._tables.pop(self.name, None)
 
+    def load(self, path, format=None, keys=None):  # noqa: A002
+        """Reads the rows of a CSV, JSON or JSON lines file, in one transaction; how many there were.
+
+        What a file is, its name says, or `format`. With `keys`, rows that are there are changed, as `upsert` does. The
+        columns of a CSV file get the type that all of their values have: whole numbers, numbers, true or false, dates,
+        moments, or text.
+        """
+        from .files import load
+
+        return load(self, path, format, keys)
+
     # The original's older name.
     all = _db.Table.find
 
