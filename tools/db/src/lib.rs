@@ -1,6 +1,9 @@
 //! Databases for lazy people: what `naja.dataset` and its kin do, without Python.
 //!
-//! Nothing here opens a connection or prints: names, types and the SQL of a table's life are made here, and the values
-//! are the caller's. Start at [`tables`].
+//! Names, types and the SQL of a table's life are made here; only [`command`] opens databases and prints. Start at
+//! [`tables`].
 
+pub mod command;
+pub mod files;
+pub mod place;
 pub mod tables;

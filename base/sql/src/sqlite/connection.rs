@@ -115,7 +115,7 @@ impl Connection {
         // A connection that failed to open is still one, to ask why and to close.
         connection.check(code)?;
         let context = (&raw const *connection.waiting).cast_mut().cast::<c_void>();
-        // SAFETY: the connection is open. What the handlers are given lives in a box that is dropped after `close_v2`
+        // SAFETY: the connection is open. What the handlers are given lives in a box that is dropped after `close`
         // has been called, and is only read, by the thread that uses the connection.
         unsafe {
             (library.functions.busy_handler)(raw.as_ptr(), Some(wait_for_lock), context);
@@ -511,7 +511,7 @@ impl Drop for Connection {
             self.discard(index);
         }
         // SAFETY: no statement is left, and nothing uses the connection after this.
-        unsafe { (self.library.functions.close_v2)(self.raw.as_ptr()) };
+        unsafe { (self.library.functions.close)(self.raw.as_ptr()) };
     }
 }
 

@@ -78,7 +78,7 @@ functions! {
     threadsafe = c"sqlite3_threadsafe": fn() -> c_int;
     errstr = c"sqlite3_errstr": fn(c_int) -> *const c_char;
     open_v2 = c"sqlite3_open_v2": fn(*const c_char, *mut *mut RawConnection, c_int, *const c_char) -> c_int;
-    close_v2 = c"sqlite3_close_v2": fn(*mut RawConnection) -> c_int;
+    close = c"sqlite3_close": fn(*mut RawConnection) -> c_int;
     errmsg = c"sqlite3_errmsg": fn(*mut RawConnection) -> *const c_char;
     extended_errcode = c"sqlite3_extended_errcode": fn(*mut RawConnection) -> c_int;
     busy_handler = c"sqlite3_busy_handler": fn(*mut RawConnection, Option<unsafe extern "C" fn(*mut c_void, c_int) -> c_int>, *mut c_void) -> c_int;
@@ -176,9 +176,19 @@ impl Library {
     }
 
     fn in_handle(handle: *mut c_void) -> Result<Library, NotFound> {
-        // SAFETY: the handle is open, and the name ends with NUL.
-        let functions = Functions::find(|name| unsafe { libc::dlsym(handle, name.as_ptr()) })
-            .map_err(|name| NotFound::Hidden(name.to_string_lossy().into_owned()))?;
+        // SAFETY: the handle is open, and the name ends with NUL; what has such a name is SQLite's function.
+        unsafe { Library::of_functions(|name| libc::dlsym(handle, name.as_ptr())) }
+    }
+
+    /// A SQLite whose functions somebody else finds; null where one is not there.
+    ///
+    /// Errors: [`NotFound`]
+    ///
+    /// # Safety
+    /// Each address is that of SQLite's function of that name, and stays so for good.
+    pub unsafe fn of_functions(find: impl Fn(&CStr) -> *mut c_void) -> Result<Library, NotFound> {
+        let functions =
+            Functions::find(find).map_err(|name| NotFound::Hidden(name.to_string_lossy().into_owned()))?;
         let library = Library { functions };
         // SAFETY: these two need no connection and may be called at any time.
         let (number, is_threadsafe) =

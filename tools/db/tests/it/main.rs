@@ -1,1 +1,3 @@
 //! Tests of `naja db` through its public face.
+
+mod command;
