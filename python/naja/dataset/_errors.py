@@ -98,7 +98,7 @@ _CLASSES = {
 }
 
 # Both ours and SQLAlchemy's, by name.
-_BOTH = {}
+_BOTH: dict[str, type] = {}
 
 
 def class_of(name):
