@@ -4,6 +4,8 @@
 //! are made of the rows afterwards; so no statement ever holds up another thread. Start at [`engine::Engine`], the
 //! connections of a database, and [`table::Table`].
 
+mod changes;
+mod definition;
 mod engine;
 mod errors;
 mod layout;
@@ -12,6 +14,7 @@ mod objects;
 mod result;
 mod selection;
 mod table;
+mod taking;
 mod values;
 
 use naja_db::tables::names;
