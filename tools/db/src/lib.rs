@@ -5,5 +5,7 @@
 
 pub mod command;
 pub mod files;
+#[doc(hidden)]
+pub mod hostile;
 pub mod place;
 pub mod tables;

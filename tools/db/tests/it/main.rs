@@ -1,3 +1,4 @@
 //! Tests of `naja db` through its public face.
 
 mod command;
+mod hostile;
