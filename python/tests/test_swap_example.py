@@ -1,6 +1,7 @@
 """The example that the README begins with, with naja's drop-ins in place of the packages that it imports."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -31,5 +32,5 @@ def test_the_example_runs_unchanged_with_dataset_and_dateutil_swapped(python):
 
     plain, swapped = run(), run("--swap=dataset,dateutil")
     assert swapped.stdout == plain.stdout and plain.stdout.startswith("5,000 flights")
-    assert "swapped dataset" in swapped.stderr, swapped.stderr
-    assert "dateutil/parser/_parser.py" not in swapped.stderr
+    said = re.search(r"swapped dataset \(\d+ modules\), dateutil \(\d+ modules\)", swapped.stderr)
+    assert said, swapped.stderr
