@@ -9,3 +9,4 @@ pub mod files;
 pub mod hostile;
 pub mod place;
 pub mod tables;
+pub mod validation;

@@ -1,0 +1,54 @@
+//! Booleans, and what is taken for one.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyString};
+
+use super::check::Asked;
+use super::facts::Attributes;
+use super::failure::Outcome;
+
+/// What a `Boolean` needs to know; the tables may change in place and are asked each time.
+pub(super) struct BooleanRules {
+    coerce: bool,
+    values: Py<PyAny>,
+    nulls: Py<PyAny>,
+}
+
+impl BooleanRules {
+    pub(super) fn read(attributes: &mut Attributes<'_, '_>) -> PyResult<Self> {
+        Ok(Self {
+            coerce: attributes.flag("coerce_types")?,
+            values: attributes.get_of_class("coerce_values")?.unbind(),
+            nulls: attributes.get_of_class("coerce_null_values")?.unbind(),
+        })
+    }
+}
+
+pub(super) fn check<'py>(rules: &BooleanRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+    let py = asked.py();
+    if value.is_exact_instance_of::<PyBool>() {
+        return Ok(value.clone());
+    }
+    if value.is_none() {
+        return if asked.facts.allow_null { Ok(value.clone()) } else { Err(asked.failure("null")) };
+    }
+    if !rules.coerce {
+        return Err(asked.failure("type"));
+    }
+    let word = match value.cast::<PyString>() {
+        Ok(text) => text.call_method0(pyo3::intern!(py, "lower"))?,
+        Err(_) => value.clone(),
+    };
+    // What cannot be hashed stands in no table.
+    if word.hash().is_err() {
+        return Err(asked.failure("type"));
+    }
+    if asked.facts.allow_null && rules.nulls.bind(py).contains(&word)? {
+        return Ok(py.None().into_bound(py));
+    }
+    let values = rules.values.bind(py);
+    if !values.contains(&word)? {
+        return Err(asked.failure("type"));
+    }
+    Ok(values.get_item(&word)?)
+}
