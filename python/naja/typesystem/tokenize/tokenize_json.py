@@ -13,12 +13,14 @@ from .positional_validation import with_positions
 from .tokens import Token
 
 
+def _no_content() -> typing.NoReturn:
+    position = Position(column_no=1, line_no=1, char_index=0)
+    raise ParseError(text="No content.", code="no_content", position=position)
+
+
 def _text_of(content: str | bytes) -> str:
     text = content.decode("utf-8", "ignore") if isinstance(content, bytes) else content
-    if not text or text.isspace():
-        position = Position(column_no=1, line_no=1, char_index=0)
-        raise ParseError(text="No content.", code="no_content", position=position)
-    return text
+    return text if text and not text.isspace() else _no_content()
 
 
 def _position_of(text: str, index: int) -> Position:

@@ -16,11 +16,13 @@ from ..base import ParseError
 from ..fields import Field
 from ..schemas import Schema
 from .positional_validation import validate_with_positions
-from .tokenize_json import _position_of, _text_of
+from .tokenize_json import _no_content, _position_of, _text_of
 from .tokens import DictToken, ListToken, ScalarToken, Token
 
 # What is read by a name of its own; every other scalar is a string.
-_SCALARS = ("int", "float", "bool", "null")
+_SCALARS = ("int", "float", "bool", "null", "timestamp", "binary")
+# What is a mapping or a sequence under another name.
+_OTHERS = {"set": "map", "omap": "seq", "pairs": "seq"}
 
 
 def _constructor(token: type[Token], construct: typing.Callable) -> typing.Callable:
@@ -46,6 +48,8 @@ def _loader() -> type:
     }
     for name in _SCALARS:
         made[f"tag:yaml.org,2002:{name}"] = _constructor(ScalarToken, getattr(SafeLoader, f"construct_yaml_{name}"))
+    for name, kind in _OTHERS.items():
+        made[f"tag:yaml.org,2002:{name}"] = made[f"tag:yaml.org,2002:{kind}"]
     for tag, constructor in made.items():
         TokenLoader.add_constructor(tag, constructor)
     return TokenLoader
@@ -59,9 +63,10 @@ def tokenize_yaml(content: str | bytes) -> Token:
         loader = _loader()(text)
         loader.content = text
         try:
-            return loader.get_single_data()
+            token = loader.get_single_data()
         finally:
             loader.dispose()
+        return _no_content() if token is None else token
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words, index = error.problem or error.context or "invalid document", mark.index if mark else 0

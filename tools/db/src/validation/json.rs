@@ -292,7 +292,8 @@ impl<T: Unit> Scanner<'_, T> {
         }
         self.at = end;
         // Digits, signs, a point and an `e`: all of ASCII.
-        let written = || self.content[start..end].iter().map(|unit| unit.code() as u8 as char).collect::<String>();
+        let written =
+            || self.content[start..end].iter().map(|unit| unit.code() as u8 as char).collect::<String>();
         if end > whole_end {
             return written().parse().ok().map(Value::Float);
         }

@@ -39,7 +39,8 @@ fn after_digits(text: &str) -> Option<&str> {
 pub fn decimals(precision: &str) -> Option<usize> {
     let rest = after_digits(precision)?;
     let fraction = if rest.is_empty() { rest } else { rest.strip_prefix('.')? };
-    (fraction.len() <= 15 && (fraction.is_empty() || after_digits(fraction)?.is_empty())).then_some(fraction.len())
+    (fraction.len() <= 15 && (fraction.is_empty() || after_digits(fraction)?.is_empty()))
+        .then_some(fraction.len())
 }
 
 /// A float rounded to a number of decimals, halves away from zero, by its exact value and not by what is printed of it.
@@ -54,4 +55,11 @@ pub fn rounded(value: f64, decimals: usize) -> Option<f64> {
         return None;
     }
     format!("{value:.decimals$}").parse().ok()
+}
+
+/// Whether a text cannot be a number to Python's `decimal`: it has a character that stands in none.
+pub fn is_no_number(text: &str) -> bool {
+    let may_stand =
+        |byte: u8| byte.is_ascii_digit() || byte <= b' ' || b"+-._aefinstyAEFINSTY".contains(&byte);
+    text.is_ascii() && !text.bytes().all(may_stand)
 }

@@ -2,13 +2,13 @@
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyList, PySet, PyString};
+use pyo3::types::{PyInt, PyList, PySet};
 
 use super::check::{Asked, Member};
 use super::depth::Level;
 use super::distinct::make_hashable;
 use super::facts::Attributes;
-use super::failure::{Failure, Outcome, Problem};
+use super::failure::{Failure, Outcome, Problem, code_object};
 use super::field::CheckedField;
 
 /// What an `Array` needs to know.
@@ -47,7 +47,11 @@ impl ArrayRules {
     }
 }
 
-pub(super) fn check<'py>(rules: &ArrayRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &ArrayRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     let Ok(list) = value.cast::<PyList>() else {
         if !value.is_none() {
@@ -63,7 +67,8 @@ pub(super) fn check<'py>(rules: &ArrayRules, asked: &Asked<'_, 'py>, value: &Bou
     let by_place = items.cast::<PyList>().ok();
     let every = if by_place.is_none() && !items.is_none() { Some(Member::of(items)?) } else { None };
     let additional = rules.additional.bind(py);
-    let additional = if additional.is_instance_of::<CheckedField>() { Some(Member::of(additional)?) } else { None };
+    let additional =
+        if additional.is_instance_of::<CheckedField>() { Some(Member::of(additional)?) } else { None };
     let mut seen = if rules.is_unique { Some(PySet::empty(py)?) } else { None };
     let mut checked: Vec<Bound<'py, PyAny>> = Vec::with_capacity(list.len());
     let mut problems: Vec<Problem> = Vec::new();
@@ -90,7 +95,7 @@ pub(super) fn check<'py>(rules: &ArrayRules, asked: &Asked<'_, 'py>, value: &Bou
         if let Some(seen) = &mut seen {
             let made = make_hashable(&made)?;
             if seen.contains(&made)? {
-                let code = PyString::intern(py, "unique_items");
+                let code = code_object(py, "unique_items");
                 let text = asked.text(&code)?;
                 problems.push(Problem::at(text, code.as_any(), PyInt::new(py, place).as_any()));
             } else {

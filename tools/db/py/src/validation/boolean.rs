@@ -1,7 +1,7 @@
 //! Booleans, and what is taken for one.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use super::check::Asked;
 use super::facts::Attributes;
@@ -24,7 +24,11 @@ impl BooleanRules {
     }
 }
 
-pub(super) fn check<'py>(rules: &BooleanRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &BooleanRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     if value.is_exact_instance_of::<PyBool>() {
         return Ok(value.clone());
@@ -40,15 +44,15 @@ pub(super) fn check<'py>(rules: &BooleanRules, asked: &Asked<'_, 'py>, value: &B
         Err(_) => value.clone(),
     };
     // What cannot be hashed stands in no table.
-    if word.hash().is_err() {
-        return Err(asked.failure("type"));
-    }
-    if asked.facts.allow_null && rules.nulls.bind(py).contains(&word)? {
+    let found = |table: &Py<PyAny>| table.bind(py).contains(&word).unwrap_or(false);
+    if asked.facts.allow_null && found(&rules.nulls) {
         return Ok(py.None().into_bound(py));
     }
     let values = rules.values.bind(py);
-    if !values.contains(&word)? {
-        return Err(asked.failure("type"));
-    }
-    Ok(values.get_item(&word)?)
+    let value = match values.cast_exact::<PyDict>() {
+        Ok(values) => values.get_item(&word).unwrap_or(None),
+        Err(_) if found(&rules.values) => Some(values.get_item(&word)?),
+        Err(_) => None,
+    };
+    value.ok_or_else(|| asked.failure("type"))
 }

@@ -2,11 +2,11 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyInt, PyString};
 
 use super::depth::Level;
 use super::facts::{Default, Facts, Kind, Rules};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, code_object};
 use super::field::{CheckedField, facts_of};
 use super::{array, boolean, choice, composite, number, object, schema, string};
 
@@ -31,7 +31,7 @@ impl<'py> Asked<'_, 'py> {
             let error = self.field.call_method1(pyo3::intern!(self.py(), "validation_error"), (code,))?;
             return Ok(Failure::of_exception(self.py(), PyErr::from_value(error)));
         }
-        let code = PyString::intern(self.py(), code);
+        let code = code_object(self.py(), code);
         Ok(Failure::single(self.text(&code)?, &code))
     }
 
@@ -70,17 +70,50 @@ fn asked_default<'py>(field: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, P
 }
 
 /// `errors[code]` of a field, with its attributes in the places that it names.
-pub(super) fn error_text<'py>(field: &Bound<'py, PyAny>, code: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn error_text<'py>(
+    field: &Bound<'py, PyAny>,
+    code: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = field.py();
     let template = field.getattr(pyo3::intern!(py, "errors"))?.get_item(code)?;
-    if let Ok(text) = template.cast_exact::<PyString>()
-        && let Ok(plain) = text.to_str()
-        && !plain.contains(['{', '}'])
-    {
+    let plain = template.cast_exact::<PyString>().ok().and_then(|text| text.to_str().ok());
+    if plain.is_some_and(|plain| !plain.contains(['{', '}'])) {
         return Ok(template);
     }
     let attributes = field.getattr(pyo3::intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+    if let Some(plain) = plain
+        && let Some(text) = filled(plain, &attributes)?
+    {
+        return Ok(PyString::new(py, &text).into_any());
+    }
     template.call_method(pyo3::intern!(py, "format"), (), Some(&attributes))
+}
+
+/// A template whose places are names of strings and whole numbers; `None` for anything that only Python formats.
+fn filled(template: &str, attributes: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
+    let mut text = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some((before, place)) = rest.split_once('{') {
+        let Some((name, after)) = place.split_once('}') else { return Ok(None) };
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let value = if is_name && !before.contains('}') { attributes.get_item(name)? } else { None };
+        let Some(value) = value else { return Ok(None) };
+        text.push_str(before);
+        if let Ok(shown) = value.cast_exact::<PyString>()
+            && let Ok(shown) = shown.to_str()
+        {
+            text.push_str(shown);
+        } else if value.is_exact_instance_of::<PyInt>()
+            && let Ok(shown) = value.extract::<i64>()
+        {
+            text.push_str(&shown.to_string());
+        } else {
+            return Ok(None);
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok((!rest.contains('}')).then_some(text))
 }
 
 /// A member of a field: what is known of it, where it is one of this package's.

@@ -39,7 +39,11 @@ impl ChoiceRules {
     }
 }
 
-pub(super) fn check<'py>(rules: &ChoiceRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &ChoiceRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     if value.is_none() {
         return if asked.facts.allow_null { Ok(value.clone()) } else { Err(asked.failure("null")) };

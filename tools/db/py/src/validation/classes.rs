@@ -1,5 +1,6 @@
 //! The classes and tables of the package that this crate makes objects of or asks.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -36,6 +37,8 @@ pub(super) struct Classes {
     /// `UUID.int.__set__` and `UUID.is_safe.__set__` with the value for "unknown", where `UUID` is made so.
     pub(super) uuid_parts: Option<(Py<PyAny>, Py<PyAny>, Py<PyAny>)>,
     pub(super) ipv4: Py<PyAny>,
+    /// `IPv4Address._ip.__set__`, where an address that is made so equals one that its class makes.
+    pub(super) ipv4_part: Option<Py<PyAny>>,
     pub(super) research: Py<PyAny>,
 }
 
@@ -52,6 +55,7 @@ impl Classes {
         let fields = py.import("naja.typesystem.fields")?;
         let schemas = py.import("naja.typesystem.schemas")?;
         let object = py.import("builtins")?.getattr("object")?;
+        let ipv4 = py.import("ipaddress")?.getattr("IPv4Address")?;
         let (decimal, uuid) = (py.import("decimal")?, py.import("uuid")?);
         let validation_error = base.getattr("ValidationError")?;
         let field = fields.getattr("Field")?;
@@ -84,18 +88,49 @@ impl Classes {
             invalid_operation: decimal.getattr("InvalidOperation")?.unbind(),
             isfinite: py.import("math")?.getattr("isfinite")?.unbind(),
             object_new: object.getattr("__new__")?.unbind(),
-            uuid_parts: uuid_parts(&uuid).ok(),
+            uuid_parts: uuid_parts(&uuid, &object.getattr("__new__")?).ok(),
             uuid: uuid.getattr("UUID")?.unbind(),
-            ipv4: py.import("ipaddress")?.getattr("IPv4Address")?.unbind(),
+            ipv4_part: ipv4_part(&ipv4, &object.getattr("__new__")?).ok(),
+            ipv4: ipv4.unbind(),
             research: py.import("re")?.getattr("compile")?.unbind(),
         })
     }
 }
 
 /// How to make a UUID without parsing its text again, where that gives what its class gives.
-fn uuid_parts(uuid: &Bound<'_, PyModule>) -> PyResult<(Py<PyAny>, Py<PyAny>, Py<PyAny>)> {
+fn uuid_parts(
+    uuid: &Bound<'_, PyModule>,
+    new: &Bound<'_, PyAny>,
+) -> PyResult<(Py<PyAny>, Py<PyAny>, Py<PyAny>)> {
     let class = uuid.getattr("UUID")?;
-    let setter = |name: &str| class.getattr(name)?.getattr("__set__");
+    let set_number = class.getattr("int")?.getattr("__set__")?;
+    let set_safety = class.getattr("is_safe")?.getattr("__set__")?;
     let unknown = uuid.getattr("SafeUUID")?.getattr("unknown")?;
-    Ok((setter("int")?.unbind(), setter("is_safe")?.unbind(), unknown.unbind()))
+    let number = 0x93e1_9019_c7a6_45fe_8936_f6f4_d550_f35f_u128;
+    let made = new.call1((&class,))?;
+    set_number.call1((&made, number))?;
+    set_safety.call1((&made, &unknown))?;
+    same(made, class.call1(("93e19019-c7a6-45fe-8936-f6f4d550f35f",))?)?;
+    Ok((set_number.unbind(), set_safety.unbind(), unknown.unbind()))
+}
+
+/// The same for an address of four parts.
+fn ipv4_part(class: &Bound<'_, PyAny>, new: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let set = class.getattr("_ip")?.getattr("__set__")?;
+    let made = new.call1((class,))?;
+    set.call1((&made, 0x0a00_0001))?;
+    same(made, class.call1(("10.0.0.1",))?)?;
+    Ok(set.unbind())
+}
+
+/// Errors: where two objects differ in what they are equal to, print or have as attributes.
+fn same(one: Bound<'_, PyAny>, other: Bound<'_, PyAny>) -> PyResult<()> {
+    let is_same =
+        one.eq(&other)? && one.repr()?.as_any().eq(other.repr()?)? && one.hash()? == other.hash()?;
+    let state = one.call_method1("__reduce_ex__", (4,))?;
+    if is_same && state.eq(other.call_method1("__reduce_ex__", (4,))?)? {
+        Ok(())
+    } else {
+        Err(PyValueError::new_err("made otherwise"))
+    }
 }

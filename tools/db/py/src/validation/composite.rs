@@ -1,5 +1,6 @@
 //! Fields that are made of other fields, and constants.
 
+use pyo3::exceptions::PyArithmeticError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -32,7 +33,11 @@ fn verdict(failure: Box<Failure>) -> Result<Box<Failure>, Box<Failure>> {
     if matches!(*failure, Failure::Raised(_)) { Err(failure) } else { Ok(failure) }
 }
 
-pub(super) fn union<'py>(rules: &ManyRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn union<'py>(
+    rules: &ManyRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     if value.is_none() {
         return if asked.facts.allow_null { Ok(value.clone()) } else { Err(asked.failure("null")) };
@@ -57,7 +62,11 @@ pub(super) fn union<'py>(rules: &ManyRules, asked: &Asked<'_, 'py>, value: &Boun
     }
 }
 
-pub(super) fn one_of<'py>(rules: &ManyRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn one_of<'py>(
+    rules: &ManyRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     let _level = Level::enter(py)?;
     let mut matches = Vec::new();
@@ -74,7 +83,11 @@ pub(super) fn one_of<'py>(rules: &ManyRules, asked: &Asked<'_, 'py>, value: &Bou
     }
 }
 
-pub(super) fn all_of<'py>(rules: &ManyRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn all_of<'py>(
+    rules: &ManyRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     let _level = Level::enter(py)?;
     for field in rules.fields(py)? {
@@ -94,9 +107,18 @@ impl ConstRules {
     }
 }
 
-pub(super) fn constant<'py>(rules: &ConstRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn constant<'py>(
+    rules: &ConstRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let expected = rules.value.bind(asked.py());
-    if value.ne(expected)? {
+    let differs = match value.ne(expected) {
+        // A signalling NaN is compared with nothing.
+        Err(error) if error.is_instance_of::<PyArithmeticError>(asked.py()) => true,
+        compared => compared?,
+    };
+    if differs {
         return Err(asked.failure(if expected.is_none() { "only_null" } else { "const" }));
     }
     Ok(value.clone())

@@ -25,7 +25,9 @@ impl Level {
         if depth > ALWAYS {
             let limit: usize = py.import("sys")?.call_method0("getrecursionlimit")?.extract()?;
             if depth > limit.min(NEVER) {
-                return Err(PyRecursionError::new_err("maximum recursion depth exceeded: fields and values are nested too deeply"));
+                return Err(PyRecursionError::new_err(
+                    "maximum recursion depth exceeded: fields and values are nested too deeply",
+                ));
             }
         }
         Ok(level)

@@ -12,6 +12,7 @@ struct Marks {
     no: Py<PyAny>,
     list: Py<PyAny>,
     dict: Py<PyAny>,
+    other: Py<PyAny>,
 }
 
 static MARKS: PyOnceLock<Marks> = PyOnceLock::new();
@@ -20,7 +21,7 @@ fn marks(py: Python<'_>) -> PyResult<&'static Marks> {
     MARKS.get_or_try_init(py, || {
         let object = py.import("builtins")?.getattr("object")?;
         let mark = || object.call0().map(Bound::unbind);
-        Ok(Marks { yes: mark()?, no: mark()?, list: mark()?, dict: mark()? })
+        Ok(Marks { yes: mark()?, no: mark()?, list: mark()?, dict: mark()?, other: mark()? })
     })
 }
 
@@ -52,6 +53,10 @@ pub(super) fn make_hashable<'py>(element: &Bound<'py, PyAny>) -> PyResult<Bound<
             items.push(make_hashable(&value)?);
         }
         return Ok(PyTuple::new(py, items)?.into_any());
+    }
+    if element.hash().is_err() {
+        // Nothing tells what it is equal to: itself.
+        return Ok((marks(py)?.other.bind(py), element.as_ptr() as usize).into_pyobject(py)?.into_any());
     }
     Ok(element.clone())
 }

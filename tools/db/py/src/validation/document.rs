@@ -101,7 +101,9 @@ impl<'a, 'py, T: Unit> Maker<'a, 'py, T> {
     fn key(&mut self, value: Value<'_>, span: Span) -> Result<Bound<'py, PyAny>, Refusal> {
         let Value::Plain(start, end) = value else { return self.value(value, span) };
         let codes = self.content[start..end].iter().map(|unit| char::from_u32(unit.code()));
-        let Some(text) = codes.collect::<Option<String>>() else { return Ok(self.plain(start, end)?.into_any()) };
+        let Some(text) = codes.collect::<Option<String>>() else {
+            return Ok(self.plain(start, end)?.into_any());
+        };
         let py = self.py;
         let kept = self.keys.entry(text.into()).or_insert_with_key(|text| PyString::new(py, text));
         Ok(kept.clone().into_any())
@@ -216,7 +218,9 @@ fn read<'py, T: Unit>(
     let mut builder = Builder { maker, tokens_of, open: Vec::new(), done: None };
     match json::scan(content, words, &mut builder) {
         Ok(()) => Ok((builder.done, None)),
-        Err(Stop::Fault(fault) | Stop::Sink(Refusal::Fault(fault))) => Ok((None, Some((fault.text, fault.index)))),
+        Err(Stop::Fault(fault) | Stop::Sink(Refusal::Fault(fault))) => {
+            Ok((None, Some((fault.text, fault.index))))
+        }
         Err(Stop::Sink(Refusal::Raised(error))) => Err(error),
     }
 }

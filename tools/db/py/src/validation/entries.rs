@@ -2,8 +2,8 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyDictMethods};
 use pyo3::types::dict::BoundDictIterator;
+use pyo3::types::{PyDict, PyDictMethods};
 
 /// Goes through a dictionary; where it grows or shrinks on the way there is Python's own error.
 pub(super) struct Entries<'py> {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyAssertionError, PyException};
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple};
 
@@ -34,16 +35,38 @@ impl ErrorBase {
     }
 }
 
-/// Puts a text at the end of a path of nested dictionaries.
+/// Puts a text at the end of a path of nested dictionaries. Where a text is in the way, it becomes the dictionary's own.
 fn insert<'py>(by_key: &Bound<'py, PyDict>, path: &[Bound<'py, PyAny>], text: &Bound<'py, PyAny>) -> PyResult<()> {
-    let Some((last, outer)) = path.split_last() else {
-        return by_key.set_item(PyString::intern(by_key.py(), ""), text);
-    };
-    let mut place = by_key.clone().into_any();
+    let itself = PyString::intern(by_key.py(), "");
+    let Some((last, outer)) = path.split_last() else { return by_key.set_item(itself, text) };
+    let mut place = by_key.clone();
     for key in outer {
-        place = place.call_method1("setdefault", (key, PyDict::new(by_key.py())))?;
+        let there = place.get_item(key)?;
+        place = match there.as_ref().and_then(|there| there.cast::<PyDict>().ok()) {
+            Some(inner) => inner.clone(),
+            None => {
+                let inner = PyDict::new(by_key.py());
+                if let Some(text) = &there {
+                    inner.set_item(&itself, text)?;
+                }
+                place.set_item(key, &inner)?;
+                inner
+            }
+        };
     }
     place.set_item(last, text)
+}
+
+/// A message of Python's, with the attributes that its class gives it.
+fn message_of<'py>(py: Python<'py>, problem: &Problem) -> PyResult<Bound<'py, PyAny>> {
+    let classes = classes(py)?;
+    let message = classes.object_new.bind(py).call1((classes.message.bind(py),))?;
+    message.setattr(intern!(py, "text"), &problem.text)?;
+    message.setattr(intern!(py, "code"), &problem.code)?;
+    message.setattr(intern!(py, "index"), index_of(py, problem)?)?;
+    message.setattr(intern!(py, "start_position"), py.None())?;
+    message.setattr(intern!(py, "end_position"), py.None())?;
+    Ok(message)
 }
 
 #[pymethods]
@@ -64,14 +87,9 @@ impl ErrorBase {
             }
             said.problems.iter().map(|problem| problem.clone_ref(py)).collect()
         };
-        let make = classes(py)?.message.bind(py);
         let messages = PyList::empty(py);
         for problem in &problems {
-            let named = PyDict::new(py);
-            named.set_item("text", &problem.text)?;
-            named.set_item("code", &problem.code)?;
-            named.set_item("index", index_of(py, problem)?)?;
-            messages.append(make.call((), Some(&named))?)?;
+            messages.append(message_of(py, problem)?)?;
         }
         Ok(self.said().messages.get_or_insert_with(|| messages.unbind()).bind(py).clone())
     }
@@ -109,12 +127,34 @@ impl ErrorBase {
             }
             None => {
                 for problem in &problems {
-                    let path: Vec<Bound<'_, PyAny>> = problem.path.iter().rev().map(|key| key.bind(py).clone()).collect();
+                    let path: Vec<Bound<'_, PyAny>> =
+                        problem.path.iter().rev().map(|key| key.bind(py).clone()).collect();
                     insert(&by_key, &path, problem.text.bind(py))?;
                 }
             }
         }
         Ok(self.said().by_key.get_or_insert_with(|| by_key.unbind()).bind(py).clone())
+    }
+
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.by_key(py)?.call_method0(intern!(py, "keys"))
+    }
+
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.by_key(py)?.call_method0(intern!(py, "values"))
+    }
+
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.by_key(py)?.call_method0(intern!(py, "items"))
+    }
+
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.by_key(key.py())?.get_item(key)?.or(default))
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -197,11 +237,14 @@ impl ValidationResult {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let (this, py) = (slf.borrow(), slf.py());
-        let (name, shown) = if this.error.is_none(py) { ("value", &this.value) } else { ("error", &this.error) };
+        let (name, shown) =
+            if this.error.is_none(py) { ("value", &this.value) } else { ("error", &this.error) };
         Ok(format!("{}({name}={})", slf.get_type().name()?, shown.bind(py).repr()?))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
         let (this, py) = (slf.borrow(), slf.py());
         let state = PyTuple::new(py, [this.value.bind(py), this.error.bind(py)])?;
         Ok((slf.get_type().into_any(), PyTuple::empty(py), state))

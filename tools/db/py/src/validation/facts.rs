@@ -230,8 +230,17 @@ pub(super) fn read(field: &Bound<'_, CheckedField>) -> PyResult<(Facts, bool)> {
         Err(_) if own_validate => (false, Rules::None),
         Err(error) => return Err(error),
     };
-    let facts =
-        Facts { kind, allow_null, read_only, default, own_validate, own_validate_or_error, own_error, own_text, rules };
+    let facts = Facts {
+        kind,
+        allow_null,
+        read_only,
+        default,
+        own_validate,
+        own_validate_or_error,
+        own_error,
+        own_text,
+        rules,
+    };
     Ok((facts, attributes.is_lasting))
 }
 

@@ -1,7 +1,8 @@
 //! Why a value is not valid, until Python wants to know it.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString};
 
 use super::classes::classes;
 use super::error::ErrorBase;
@@ -31,7 +32,8 @@ impl Problem {
     /// What a message of Python's says.
     fn of_message(message: &Bound<'_, PyAny>) -> PyResult<Self> {
         let index = message.getattr("index")?;
-        let mut path: Vec<Py<PyAny>> = index.try_iter()?.map(|key| key.map(Bound::unbind)).collect::<PyResult<_>>()?;
+        let mut path: Vec<Py<PyAny>> =
+            index.try_iter()?.map(|key| key.map(Bound::unbind)).collect::<PyResult<_>>()?;
         path.reverse();
         Ok(Self { text: message.getattr("text")?.unbind(), code: message.getattr("code")?.unbind(), path })
     }
@@ -139,4 +141,54 @@ impl Failure {
 /// The index of a problem as Python's messages have it.
 pub(super) fn index_of<'py>(py: Python<'py>, problem: &Problem) -> PyResult<Bound<'py, PyList>> {
     PyList::new(py, problem.path.iter().rev().map(|key| key.bind(py)))
+}
+
+/// The codes of errors, each as one object for the whole process.
+const CODES: [&str; 34] = [
+    "additional_items",
+    "blank",
+    "choice",
+    "const",
+    "empty",
+    "exact_items",
+    "exclusive_maximum",
+    "exclusive_minimum",
+    "finite",
+    "format",
+    "integer",
+    "invalid",
+    "invalid_key",
+    "invalid_property",
+    "max_items",
+    "max_length",
+    "max_properties",
+    "maximum",
+    "min_items",
+    "min_length",
+    "min_properties",
+    "minimum",
+    "multiple_matches",
+    "multiple_of",
+    "negated",
+    "never",
+    "no_match",
+    "null",
+    "only_null",
+    "pattern",
+    "required",
+    "type",
+    "union",
+    "unique_items",
+];
+
+static OBJECTS: PyOnceLock<Vec<Py<PyString>>> = PyOnceLock::new();
+
+/// A code as Python's object.
+pub(super) fn code_object<'py>(py: Python<'py>, code: &str) -> Bound<'py, PyString> {
+    let objects =
+        OBJECTS.get_or_init(py, || CODES.iter().map(|code| PyString::intern(py, code).unbind()).collect());
+    match CODES.binary_search(&code) {
+        Ok(place) => objects[place].bind(py).clone(),
+        Err(_) => PyString::intern(py, code),
+    }
 }

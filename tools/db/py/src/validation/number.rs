@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use naja_db::validation::number::{decimals, float, rounded, whole};
+use naja_db::validation::number::{decimals, float, is_no_number, rounded, whole};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
@@ -44,8 +44,12 @@ impl Known {
             (Self::Whole(one), Self::Whole(other)) => Some(Some(one.cmp(&other))),
             (Self::Float(one), Self::Float(other)) => Some(one.partial_cmp(&other)),
             // Every whole number up to here is a float too.
-            (Self::Float(one), Self::Whole(other)) if other.abs() < 1 << 53 => Some(one.partial_cmp(&(other as f64))),
-            (Self::Whole(one), Self::Float(other)) if one.abs() < 1 << 53 => Some((one as f64).partial_cmp(&other)),
+            (Self::Float(one), Self::Whole(other)) if other.abs() < 1 << 53 => {
+                Some(one.partial_cmp(&(other as f64)))
+            }
+            (Self::Whole(one), Self::Float(other)) if one.abs() < 1 << 53 => {
+                Some((one as f64).partial_cmp(&other))
+            }
             _ => None,
         }
     }
@@ -131,7 +135,11 @@ enum Read<'py> {
     Error(&'static str),
 }
 
-pub(super) fn check<'py>(rules: &NumberRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &NumberRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     let (mut number, mut known) = match read(rules, asked, value)? {
         Read::Number(number, known) => (number, known),
@@ -182,9 +190,11 @@ fn breaks_bound(
     }
 }
 
-fn is_multiple(number: &Bound<'_, PyAny>, known: Option<Known>, multiple: &Given) -> PyResult<bool> {
+fn is_multiple<'py>(number: &Bound<'py, PyAny>, known: Option<Known>, multiple: &Given) -> PyResult<bool> {
     match (known, multiple.known) {
-        (Some(Known::Whole(number)), Some(Known::Whole(of))) if of != 0 => return Ok(number.wrapping_rem(of) == 0),
+        (Some(Known::Whole(number)), Some(Known::Whole(of))) if of != 0 => {
+            return Ok(number.wrapping_rem(of) == 0);
+        }
         (Some(Known::Float(number)), Some(Known::Whole(of))) if of != 0 && of.abs() < 1 << 53 => {
             return Ok(number % of as f64 == 0.0);
         }
@@ -200,14 +210,23 @@ fn is_multiple(number: &Bound<'_, PyAny>, known: Option<Known>, multiple: &Given
     }
     let of = multiple.object.bind(number.py());
     if of.is_instance_of::<PyInt>() {
-        return Ok(!number.rem(of)?.is_truthy()?);
+        let rest = match number.rem(of) {
+            Err(error) if error.is_instance(of.py(), classes(of.py())?.invalid_operation.bind(of.py())) => {
+                many_digits(of.py())?.call_method1("remainder", (number, of))?
+            }
+            done => done?,
+        };
+        return Ok(!rest.is_truthy()?);
     }
-    let times = number.mul(1i32.into_pyobject(number.py())?.as_any().div(of)?)?;
-    match times.call_method0("is_integer") {
-        Ok(is_integer) => is_integer.is_truthy(),
-        // Decimals have had this method since 3.12 only.
-        Err(_) => times.eq(times.call_method0("to_integral_value")?),
+    let decimal = classes(of.py())?.decimal.bind(of.py());
+    if number.is_instance(decimal)? || of.is_instance(decimal)? {
+        // As they are written: a tenth is a tenth here.
+        let written = |value: &Bound<'py, PyAny>| decimal.call1((value.str()?,));
+        let rest = many_digits(of.py())?.call_method1("remainder", (written(number)?, written(of)?))?;
+        return Ok(!rest.is_truthy()?);
     }
+    let times = number.mul(PyInt::new(of.py(), 1).div(of)?)?;
+    times.call_method0("is_integer")?.is_truthy()
 }
 
 fn read<'py>(rules: &NumberRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
@@ -225,9 +244,11 @@ fn read<'py>(rules: &NumberRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyA
         if !rules.coerce {
             return Ok(Read::Error("type"));
         }
-        if let Ok(text) = text.to_str()
-            && let Some(known) = of_text(rules, text)
-        {
+        let text = text.to_str().ok();
+        if text.is_some_and(is_no_number) {
+            return Ok(Read::Error("type"));
+        }
+        if let Some(known) = text.and_then(|text| of_text(rules, text)) {
             return Ok(match known {
                 Known::Whole(number) => Read::Number(number.into_pyobject(py)?.into_any(), Some(known)),
                 Known::Float(number) if number.is_finite() => {
@@ -282,7 +303,11 @@ fn of_text(rules: &NumberRules, text: &str) -> Option<Known> {
 }
 
 /// The way for everything else, with Python's own steps.
-fn of_other<'py>(rules: &NumberRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> PyResult<Read<'py>> {
+fn of_other<'py>(
+    rules: &NumberRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Read<'py>> {
     let py = asked.py();
     let classes = classes(py)?;
     if asked.facts.allow_null && rules.coerce && value.eq("")? {
@@ -309,11 +334,28 @@ fn of_other<'py>(rules: &NumberRules, asked: &Asked<'_, 'py>, value: &Bound<'py,
             return Ok(Read::Error("finite"));
         }
     }
+    let is_decimal = number.get_type().is(&classes.decimal);
+    if is_decimal && matches!(rules.numeric, Numeric::Decimal | Numeric::Any) {
+        return decimal(number);
+    }
     let made = match rules.class(py, classes) {
         Some(class) => class.call1((&number,)),
         None => Ok(number),
     };
     converted(&classes.isfinite, made)
+}
+
+/// A decimal stays one; it must not be beyond every float.
+fn decimal(number: Bound<'_, PyAny>) -> PyResult<Read<'_>> {
+    let py = number.py();
+    if !number.call_method0(pyo3::intern!(py, "is_finite"))?.is_truthy()? {
+        return Ok(Read::Error("finite"));
+    }
+    let size: i64 = number.call_method0(pyo3::intern!(py, "adjusted"))?.extract()?;
+    if size < 308 {
+        return Ok(Read::Number(number, None));
+    }
+    converted(&classes(py)?.isfinite, Ok(number))
 }
 
 /// What a conversion has come to: an error by its code, or a number that must be finite.
@@ -330,7 +372,9 @@ fn converted<'py>(isfinite: &Py<PyAny>, made: PyResult<Bound<'py, PyAny>>) -> Py
         }
         Ok(_) => Ok(Read::Error("finite")),
         // A number beyond every float, and a signalling NaN.
-        Err(error) if error.is_instance_of::<PyOverflowError>(py) || error.is_instance_of::<PyValueError>(py) => {
+        Err(error)
+            if error.is_instance_of::<PyOverflowError>(py) || error.is_instance_of::<PyValueError>(py) =>
+        {
             Ok(Read::Error("finite"))
         }
         Err(error) => code_of(py, error).map(Read::Error),
@@ -371,9 +415,7 @@ fn to_precision<'py>(
     named.set_item("rounding", "ROUND_HALF_UP")?;
     let quantized = match exact.call_method("quantize", (&step,), Some(&named)) {
         Err(error) if error.is_instance(py, classes.invalid_operation.bind(py)) => {
-            // More digits than `decimal` keeps by itself.
-            let context = py.import("decimal")?.getattr("Context")?;
-            named.set_item("context", context.call1((2_000,))?)?;
+            named.set_item("context", many_digits(py)?)?;
             exact.call_method("quantize", (&step,), Some(&named))?
         }
         done => done?,
@@ -381,4 +423,9 @@ fn to_precision<'py>(
     let number = class.call1((quantized,))?;
     let known = Known::of(&number);
     Ok((number, known))
+}
+
+/// A context of `decimal` with more digits than it keeps by itself: enough for every float, and for its decimals.
+fn many_digits(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("decimal")?.getattr("Context")?.call1((2_000,))
 }

@@ -10,7 +10,7 @@ use super::classes::classes;
 use super::depth::Level;
 use super::entries::{Entries, as_dict};
 use super::facts::Attributes;
-use super::failure::{Failure, Outcome, Problem};
+use super::failure::{Failure, Outcome, Problem, code_object};
 use super::field::CheckedField;
 
 /// A value with keys.
@@ -25,7 +25,8 @@ impl<'py> Source<'py> {
         if let Ok(dict) = value.cast_exact::<PyDict>() {
             return Ok(Some(Self::Dict(dict.clone())));
         }
-        let is_mapping = value.is_instance_of::<PyDict>() || value.is_instance(classes(value.py())?.mapping.bind(value.py()))?;
+        let is_mapping = value.is_instance_of::<PyDict>()
+            || value.is_instance(classes(value.py())?.mapping.bind(value.py()))?;
         Ok(is_mapping.then(|| Self::Mapping(value.clone())))
     }
 
@@ -120,7 +121,8 @@ impl ObjectRules {
         let search = match searches.get_item(pattern)? {
             Some(search) => search,
             None => {
-                let search = classes(key.py())?.research.bind(key.py()).call1((pattern,))?.getattr("search")?;
+                let search =
+                    classes(key.py())?.research.bind(key.py()).call1((pattern,))?.getattr("search")?;
                 searches.set_item(pattern, &search)?;
                 search
             }
@@ -131,7 +133,7 @@ impl ObjectRules {
 
 /// The message for a key.
 pub(super) fn problem_at(asked: &Asked<'_, '_>, code: &str, key: &Bound<'_, PyAny>) -> PyResult<Problem> {
-    let code = PyString::intern(asked.py(), code);
+    let code = code_object(asked.py(), code);
     Ok(Problem::at(asked.text(&code)?, code.as_any(), key))
 }
 
@@ -167,7 +169,11 @@ pub(super) fn take<'py>(
     }
 }
 
-pub(super) fn check<'py>(rules: &ObjectRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &ObjectRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     if value.is_none() {
         return if asked.facts.allow_null { Ok(value.clone()) } else { Err(asked.failure("null")) };
@@ -284,12 +290,17 @@ fn check_additional<'py>(
             refused.add(key)?;
         }
     }
-    let is_taken = |key: &Bound<'py, PyAny>| Ok::<_, PyErr>(validated.contains(key)? || refused.contains(key)?);
+    let is_taken =
+        |key: &Bound<'py, PyAny>| Ok::<_, PyErr>(validated.contains(key)? || refused.contains(key)?);
     let truth = additional.cast_exact::<PyBool>().ok().map(|truth| truth.is_true());
     let member = match truth {
         Some(_) => None,
         None if additional.is_instance_of::<CheckedField>() => Some(Member::of(additional)?),
-        None => return Err(PyAssertionError::new_err("additional_properties has to be a field, True, False or None")),
+        None => {
+            return Err(PyAssertionError::new_err(
+                "additional_properties has to be a field, True, False or None",
+            ));
+        }
     };
     for key in source.keys()? {
         if is_taken(&key)? {

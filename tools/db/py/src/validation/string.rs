@@ -8,7 +8,7 @@ use pyo3::types::{PyDate, PyDateTime, PyDelta, PyDict, PyString, PyTime, PyTzInf
 use super::check::Asked;
 use super::classes::{Classes, classes};
 use super::facts::Attributes;
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, code_object};
 
 /// The formats that are known here, as long as the table of formats has the package's own object for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,11 @@ impl StringRules {
     }
 }
 
-pub(super) fn check<'py>(rules: &StringRules, asked: &Asked<'_, 'py>, value: &Bound<'py, PyAny>) -> Outcome<'py> {
+pub(super) fn check<'py>(
+    rules: &StringRules,
+    asked: &Asked<'_, 'py>,
+    value: &Bound<'py, PyAny>,
+) -> Outcome<'py> {
     let py = asked.py();
     let text = match value.cast_exact::<PyString>() {
         Ok(text) => cleaned(rules, text)?,
@@ -165,7 +169,7 @@ fn formatted<'py>(format: &Bound<'py, PyAny>, text: &Bound<'py, PyString>) -> Ou
 }
 
 fn format_failure(format: &Bound<'_, PyAny>, code: &str) -> PyResult<Box<Failure>> {
-    let code = PyString::intern(format.py(), code);
+    let code = code_object(format.py(), code);
     Ok(Failure::single(super::check::error_text(format, &code)?, &code))
 }
 
@@ -183,7 +187,12 @@ impl<'py> Made<'py> {
     }
 }
 
-fn by_rust<'py>(known: Format, classes: &Classes, text: &Bound<'py, PyString>, plain: &str) -> PyResult<Made<'py>> {
+fn by_rust<'py>(
+    known: Format,
+    classes: &Classes,
+    text: &Bound<'py, PyString>,
+    plain: &str,
+) -> PyResult<Made<'py>> {
     let py = text.py();
     let as_it_is = |answer: Answer<()>| match answer {
         Answer::Read(()) => Made::Value(text.clone().into_any()),
@@ -214,7 +223,7 @@ fn by_rust<'py>(known: Format, classes: &Classes, text: &Bound<'py, PyString>, p
             Answer::Unsure => Made::Unsure,
         },
         Format::IpAddress => match format::ipv4(plain) {
-            Answer::Read(value) => Made::Value(classes.ipv4.bind(py).call1((value,))?),
+            Answer::Read(value) => Made::Value(ipv4(py, classes, value)?),
             Answer::Not => Made::Error("format"),
             Answer::Unsure => Made::Unsure,
         },
@@ -223,7 +232,12 @@ fn by_rust<'py>(known: Format, classes: &Classes, text: &Bound<'py, PyString>, p
     })
 }
 
-fn datetime<'py>(py: Python<'py>, day: Day, clock: Clock, offset: Offset) -> PyResult<Bound<'py, PyDateTime>> {
+fn datetime<'py>(
+    py: Python<'py>,
+    day: Day,
+    clock: Clock,
+    offset: Offset,
+) -> PyResult<Bound<'py, PyDateTime>> {
     let zone = match offset {
         Offset::Missing => None,
         Offset::Utc => Some(PyTzInfo::utc(py)?.to_owned()),
@@ -232,6 +246,14 @@ fn datetime<'py>(py: Python<'py>, day: Day, clock: Clock, offset: Offset) -> PyR
     };
     let Clock { hour, minute, second, microsecond } = clock;
     PyDateTime::new(py, day.year.into(), day.month, day.day, hour, minute, second, microsecond, zone.as_ref())
+}
+
+fn ipv4<'py>(py: Python<'py>, classes: &Classes, value: u32) -> PyResult<Bound<'py, PyAny>> {
+    let class = classes.ipv4.bind(py);
+    let Some(set) = &classes.ipv4_part else { return class.call1((value,)) };
+    let made = classes.object_new.bind(py).call1((class,))?;
+    set.bind(py).call1((&made, value))?;
+    Ok(made)
 }
 
 fn uuid<'py>(py: Python<'py>, classes: &Classes, value: u128) -> PyResult<Bound<'py, PyAny>> {

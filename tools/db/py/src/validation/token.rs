@@ -36,7 +36,12 @@ pub(crate) struct DictToken {
 pub(crate) struct ListToken;
 
 impl Token {
-    pub(super) fn new(value: Bound<'_, PyAny>, start: usize, end: usize, content: &Bound<'_, PyString>) -> Self {
+    pub(super) fn new(
+        value: Bound<'_, PyAny>,
+        start: usize,
+        end: usize,
+        content: &Bound<'_, PyString>,
+    ) -> Self {
         let content = content.clone().unbind();
         Self { value: value.unbind(), start: start as isize, end: end as isize, content }
     }
