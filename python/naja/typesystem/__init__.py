@@ -4,6 +4,8 @@ Fields are checked in Rust as long as their classes are the ones below; a subcla
 of its own to say.
 """
 
+import typing
+
 from .base import Message, ParseError, Position, ValidationError
 from .fields import (
     URL,
@@ -34,6 +36,9 @@ from .schemas import Definitions, Reference, Schema
 from .tokenize.positional_validation import validate_with_positions
 from .tokenize.tokenize_json import tokenize_json, validate_json
 from .tokenize.tokenize_yaml import tokenize_yaml, validate_yaml
+
+if typing.TYPE_CHECKING:
+    from .classes import schema_of
 
 __version__ = "0.4.1"
 __all__ = [
@@ -77,4 +82,15 @@ __all__ = [
     "validate_json",
     "validate_yaml",
     "validate_with_positions",
+    # Not in the original
+    "schema_of",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    # Dataclasses are imported by who asks for them.
+    if name == "schema_of":
+        from .classes import schema_of
+
+        return schema_of
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,11 +6,12 @@ import typing
 
 from ..base import Message, ValidationError
 from ..fields import Field
-from ..schemas import Schema
 from .tokens import Token
 
+_T = typing.TypeVar("_T")
 
-def validate_with_positions(*, token: Token, validator: Field | Schema) -> typing.Any:
+
+def validate_with_positions(*, token: Token, validator: Field[_T]) -> _T:
     """The checked value of a token; the messages of the error have the places of what they are about."""
     try:
         return validator.validate(token.value)

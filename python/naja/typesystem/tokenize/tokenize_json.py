@@ -8,9 +8,10 @@ from naja._native import db
 
 from ..base import ParseError, Position, ValidationError
 from ..fields import Field
-from ..schemas import Schema
 from .positional_validation import with_positions
 from .tokens import Token
+
+_T = typing.TypeVar("_T")
 
 
 def _no_content() -> typing.NoReturn:
@@ -43,7 +44,7 @@ def tokenize_json(content: str | bytes) -> Token:
     return _read(db.validation.tokenize, _text_of(content))
 
 
-def validate_json(content: str | bytes, validator: Field | Schema) -> typing.Any:
+def validate_json(content: str | bytes, validator: Field[_T]) -> _T:
     """The checked value of a document; raises `ParseError` or `ValidationError`, whose messages say where."""
     text = _text_of(content)
     value = _read(db.validation.parse, text)

@@ -14,10 +14,11 @@ import typing
 
 from ..base import ParseError
 from ..fields import Field
-from ..schemas import Schema
 from .positional_validation import validate_with_positions
 from .tokenize_json import _no_content, _position_of, _text_of
 from .tokens import DictToken, ListToken, ScalarToken, Token
+
+_T = typing.TypeVar("_T")
 
 # What is read by a name of its own; every other scalar is a string.
 _SCALARS = ("int", "float", "bool", "null", "timestamp", "binary")
@@ -75,7 +76,7 @@ def tokenize_yaml(content: str | bytes) -> Token:
     raise ParseError(text=f"{words}.", code="parse_error", position=_position_of(text, index))
 
 
-def validate_yaml(content: str | bytes, validator: Field | Schema) -> typing.Any:
+def validate_yaml(content: str | bytes, validator: Field[_T]) -> _T:
     """The checked value of a document; raises `ParseError` or `ValidationError`, whose messages say where."""
     assert yaml is not None, "'pyyaml' must be installed."
     return validate_with_positions(token=tokenize_yaml(content), validator=validator)

@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 
 /// Up to here nothing is asked.
 const ALWAYS: usize = 300;
-/// Beyond this the stack might not last, whatever `sys.setrecursionlimit` was told.
-const NEVER: usize = 3_000;
+/// Beyond this the stack of a thread of one megabyte might not last, whatever `sys.setrecursionlimit` was told: a level
+/// takes some 600 bytes.
+const NEVER: usize = 1_500;
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
@@ -24,7 +25,8 @@ impl Level {
         let level = Self(());
         if depth > ALWAYS {
             let limit: usize = py.import("sys")?.call_method0("getrecursionlimit")?.extract()?;
-            if depth > limit.min(NEVER) {
+            // Where Python code does the same, a level takes more than one of its frames.
+            if depth > (limit / 10 * 7).min(NEVER) {
                 return Err(PyRecursionError::new_err(
                     "maximum recursion depth exceeded: fields and values are nested too deeply",
                 ));

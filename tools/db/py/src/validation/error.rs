@@ -36,7 +36,11 @@ impl ErrorBase {
 }
 
 /// Puts a text at the end of a path of nested dictionaries. Where a text is in the way, it becomes the dictionary's own.
-fn insert<'py>(by_key: &Bound<'py, PyDict>, path: &[Bound<'py, PyAny>], text: &Bound<'py, PyAny>) -> PyResult<()> {
+fn insert<'py>(
+    by_key: &Bound<'py, PyDict>,
+    path: &[Bound<'py, PyAny>],
+    text: &Bound<'py, PyAny>,
+) -> PyResult<()> {
     let itself = PyString::intern(by_key.py(), "");
     let Some((last, outer)) = path.split_last() else { return by_key.set_item(itself, text) };
     let mut place = by_key.clone();
