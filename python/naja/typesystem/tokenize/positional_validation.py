@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from ..base import Message, ValidationError
+from ..base import Message, Position, ValidationError
 from ..fields import Field
 from .tokens import Token
 
@@ -16,27 +16,38 @@ def validate_with_positions(*, token: Token, validator: Field[_T]) -> _T:
     try:
         return validator.validate(token.value)
     except ValidationError as error:
-        raise with_positions(error, token) from None
+
+        def find(index: list) -> tuple[Position, Position]:
+            found = _deepest(token, index)
+            return found.start, found.end
+
+        raise with_positions(error, find) from None
 
 
-def with_positions(error: ValidationError, token: Token) -> ValidationError:
-    """The same error with places, its messages in the order of the text."""
-    messages = [_placed(message, token) for message in error.messages()]
-    return ValidationError(messages=sorted(messages, key=lambda message: message.start_position.char_index))
+def with_positions(
+    error: ValidationError, find: typing.Callable[[list], tuple[Position, Position]]
+) -> ValidationError:
+    """The same error with the places that its messages' indexes lead to, in the order of the text."""
+    messages = []
+    for message in error.messages():
+        text, index = message.text, message.index
+        if message.code == "required" and index:
+            # What is missing has no place: it is its object's.
+            text = f"The field {index[-1]!r} is required."
+            index = index[:-1]
+        start, end = find(index)
+        messages.append(
+            Message(text=text, code=message.code, index=message.index, start_position=start, end_position=end)
+        )
+    messages.sort(key=lambda message: message.start_position.char_index)
+    return ValidationError(messages=messages)
 
 
-def _placed(message: Message, token: Token) -> Message:
-    text, index = message.text, message.index
-    if message.code == "required" and index:
-        # What is missing has no place: it is its object's.
-        text = f"The field {index[-1]!r} is required."
-        index = index[:-1]
+def _deepest(token: Token, index: list) -> Token:
+    """The token to which an index leads; a field of the program's own may name what is not in the text."""
     for key in index:
         try:
             token = token.lookup([key])
         except (LookupError, NotImplementedError, TypeError):
-            # A field of the program's own may name what is not in the text.
             break
-    return Message(
-        text=text, code=message.code, index=message.index, start_position=token.start, end_position=token.end
-    )
+    return token

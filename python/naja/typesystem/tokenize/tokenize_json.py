@@ -52,4 +52,5 @@ def validate_json(content: str | bytes, validator: Field[_T]) -> _T:
         return validator.validate(value)
     except ValidationError as error:
         # Places are worked out when somebody needs them.
-        raise with_positions(error, _read(db.validation.tokenize, text)) from None
+        outline = db.validation.Outline(text)
+        raise with_positions(error, lambda index: [Position(*place) for place in outline.find(index)]) from None

@@ -3,21 +3,34 @@
 //! A document is a slice of characters, so that places are the indexes of Python's strings. The scanner keeps its
 //! own stack: no depth of nesting can overflow the thread's. Start at [`scan`].
 
+use std::borrow::Cow;
+
 /// One character of a document: a byte of ASCII, or any code point of a Python string, halves of surrogate pairs too.
 pub trait Unit: Copy {
     /// Its code point.
     fn code(self) -> u32;
+
+    /// Characters as text; `None` where half a surrogate pair is among them.
+    fn text(units: &[Self]) -> Option<Cow<'_, str>>;
 }
 
 impl Unit for u8 {
     fn code(self) -> u32 {
         u32::from(self)
     }
+
+    fn text(units: &[Self]) -> Option<Cow<'_, str>> {
+        std::str::from_utf8(units).ok().map(Cow::Borrowed)
+    }
 }
 
 impl Unit for u32 {
     fn code(self) -> u32 {
         self
+    }
+
+    fn text(units: &[Self]) -> Option<Cow<'_, str>> {
+        units.iter().map(|code| char::from_u32(*code)).collect::<Option<String>>().map(Cow::Owned)
     }
 }
 

@@ -6,5 +6,6 @@
 pub mod format;
 pub mod json;
 pub mod number;
+pub mod outline;
 pub mod place;
 pub mod white;

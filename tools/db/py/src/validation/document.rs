@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use naja_db::validation::json::{self, Fault, Sink, Span, Stop, Unit, Value, Words};
+use naja_db::validation::outline::{Outline, Step};
 use naja_db::validation::place::place_of;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
@@ -46,12 +47,68 @@ pub(super) fn place(content: &Bound<'_, PyString>, index: isize) -> PyResult<(us
     place_in(content, index)
 }
 
-/// A string of Python from its code points.
-fn text_of<'py>(py: Python<'py>, codes: impl Iterator<Item = u32> + Clone) -> PyResult<Bound<'py, PyString>> {
-    if let Some(text) = codes.clone().map(char::from_u32).collect::<Option<String>>() {
+/// The places of a document's values: `naja.typesystem.validate_json` asks when a value is wrong.
+#[pyclass(frozen, name = "Outline", module = "naja._native.db.validation")]
+pub(super) struct PlacesOfValues {
+    content: Py<PyString>,
+    outline: Outline,
+}
+
+/// A character: line, column and index.
+type Where = (usize, usize, usize);
+
+#[pymethods]
+impl PlacesOfValues {
+    #[new]
+    fn new(content: Bound<'_, PyString>) -> PyResult<Self> {
+        let words = words(content.py());
+        let outline = match Units::of(&content)? {
+            Units::Ascii(units) => Outline::of(units, words),
+            Units::Wide(units) => Outline::of(&units, words),
+        };
+        Ok(Self { content: content.unbind(), outline: outline.unwrap_or_default() })
+    }
+
+    /// The first and the last character of the value to which an index leads, or of the last one on the way to it.
+    fn find(&self, py: Python<'_>, index: Vec<Bound<'_, PyAny>>) -> PyResult<(Where, Where)> {
+        let mut steps = Vec::with_capacity(index.len());
+        for key in &index {
+            if let Ok(name) = key.cast::<PyString>() {
+                steps.push(Step::Key(match Units::of(name)? {
+                    Units::Ascii(units) => units.iter().map(|unit| u32::from(*unit)).collect(),
+                    Units::Wide(units) => units,
+                }));
+            } else if let Ok(place) = key.extract() {
+                steps.push(Step::Item(place));
+            } else {
+                break;
+            }
+        }
+        let content = self.content.bind(py);
+        Ok(match Units::of(content)? {
+            Units::Ascii(units) => self.ends(units, &steps),
+            Units::Wide(units) => self.ends(&units, &steps),
+        })
+    }
+}
+
+impl PlacesOfValues {
+    fn ends<T: Unit>(&self, units: &[T], steps: &[Step]) -> (Where, Where) {
+        let span = self.outline.find(units, steps).unwrap_or(Span { start: 0, end: 0 });
+        let place = |index| {
+            let place = place_of(units, index);
+            (place.line, place.column, index)
+        };
+        (place(span.start), place(span.end))
+    }
+}
+
+/// A string of Python from characters.
+fn text_of<'py, T: Unit>(py: Python<'py>, units: &[T]) -> PyResult<Bound<'py, PyString>> {
+    if let Some(text) = T::text(units) {
         return Ok(PyString::new(py, &text));
     }
-    let bytes: Vec<u8> = codes.flat_map(u32::to_le_bytes).collect();
+    let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.code().to_le_bytes()).collect();
     let text = PyBytes::new(py, &bytes).call_method1("decode", ("utf-32-le", "surrogatepass"))?;
     Ok(text.cast_into()?)
 }
@@ -78,10 +135,6 @@ struct Maker<'a, 'py, T> {
 }
 
 impl<'a, 'py, T: Unit> Maker<'a, 'py, T> {
-    fn plain(&self, start: usize, end: usize) -> PyResult<Bound<'py, PyString>> {
-        text_of(self.py, self.content[start..end].iter().map(|unit| unit.code()))
-    }
-
     fn value(&self, value: Value<'_>, span: Span) -> Result<Bound<'py, PyAny>, Refusal> {
         let py = self.py;
         Ok(match value {
@@ -89,8 +142,8 @@ impl<'a, 'py, T: Unit> Maker<'a, 'py, T> {
             Value::Bool(truth) => PyBool::new(py, truth).to_owned().into_any(),
             Value::Whole(number) => PyInt::new(py, number).into_any(),
             Value::Float(number) => PyFloat::new(py, number).into_any(),
-            Value::Plain(start, end) => self.plain(start, end)?.into_any(),
-            Value::Escaped(codes) => text_of(py, codes.iter().copied())?.into_any(),
+            Value::Plain(start, end) => text_of(py, &self.content[start..end])?.into_any(),
+            Value::Escaped(codes) => text_of(py, codes)?.into_any(),
             Value::Long(digits) => py.get_type::<PyInt>().call1((digits,)).map_err(|_| {
                 // Python refuses to read thousands of digits, since that takes long.
                 Refusal::Fault(Fault { text: "Number has too many digits", index: span.start })
@@ -100,13 +153,14 @@ impl<'a, 'py, T: Unit> Maker<'a, 'py, T> {
 
     fn key(&mut self, value: Value<'_>, span: Span) -> Result<Bound<'py, PyAny>, Refusal> {
         let Value::Plain(start, end) = value else { return self.value(value, span) };
-        let codes = self.content[start..end].iter().map(|unit| char::from_u32(unit.code()));
-        let Some(text) = codes.collect::<Option<String>>() else {
-            return Ok(self.plain(start, end)?.into_any());
-        };
-        let py = self.py;
-        let kept = self.keys.entry(text.into()).or_insert_with_key(|text| PyString::new(py, text));
-        Ok(kept.clone().into_any())
+        let content = self.content;
+        let Some(text) = T::text(&content[start..end]) else { return self.value(value, span) };
+        if let Some(kept) = self.keys.get(&text) {
+            return Ok(kept.clone().into_any());
+        }
+        let made = PyString::new(self.py, &text);
+        self.keys.insert(text, made.clone());
+        Ok(made.into_any())
     }
 }
 
@@ -225,9 +279,13 @@ fn read<'py, T: Unit>(
     }
 }
 
+fn words(py: Python<'_>) -> Words {
+    Words { names_trailing_comma: py.version_info() >= (3, 13) }
+}
+
 fn read_content<'py>(content: &Bound<'py, PyString>, as_tokens: bool) -> PyResult<Read<'py>> {
     let py = content.py();
-    let words = Words { names_trailing_comma: py.version_info() >= (3, 13) };
+    let words = words(py);
     let tokens_of = as_tokens.then_some(content);
     match Units::of(content)? {
         Units::Ascii(units) => read(units, words, tokens_of, py),

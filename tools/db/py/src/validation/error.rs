@@ -30,8 +30,14 @@ impl ErrorBase {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was said before ends when the lock is free again: the end of an object may run anything.
+    fn replace(&self, said: Said) {
+        let old = std::mem::replace(&mut *self.said(), said);
+        drop(old);
+    }
+
     pub(super) fn set_problems(&self, problems: Vec<Problem>) {
-        *self.said() = Said { problems, ..Said::default() };
+        self.replace(Said { problems, ..Said::default() });
     }
 }
 
@@ -105,7 +111,7 @@ impl ErrorBase {
             Ok(list) => list.clone(),
             Err(_) => PyList::new(messages.py(), messages.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
         };
-        *self.said() = Said { messages: Some(messages.unbind()), ..Said::default() };
+        self.replace(Said { messages: Some(messages.unbind()), ..Said::default() });
         Ok(())
     }
 
@@ -193,7 +199,7 @@ impl ErrorBase {
     }
 
     fn __clear__(&self) {
-        *self.said() = Said::default();
+        self.replace(Said::default());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The part of `typesystem.Field` that is written in Rust.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -10,20 +12,51 @@ use super::facts::{Facts, Kind, read, read_as};
 use super::failure::Failure;
 
 /// What `Field` comes from: it keeps what was read of the field, and has the `validate` of each class of the package.
-#[pyclass(subclass, name = "CheckedField", module = "naja._native.db.validation")]
+#[pyclass(subclass, frozen, name = "CheckedField", module = "naja._native.db.validation")]
 pub(crate) struct CheckedField {
+    kept: Mutex<Kept>,
+}
+
+/// What was read of a field.
+#[derive(Default)]
+struct Kept {
     facts: Option<Py<Facts>>,
+    /// How often an attribute was set: what was read before is not kept after.
+    changes: u64,
+}
+
+impl CheckedField {
+    /// Nothing of Python's may run while this is held, not even an object's end.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        let mut kept = self.kept();
+        kept.changes += 1;
+        let old = kept.facts.take();
+        drop(kept);
+        drop(old);
+    }
 }
 
 /// What is known of a field, read now where nothing is kept.
 pub(super) fn facts_of<'py>(field: &Bound<'py, CheckedField>) -> PyResult<Bound<'py, Facts>> {
-    if let Some(facts) = &field.borrow().facts {
-        return Ok(facts.bind(field.py()).clone());
-    }
+    let this = field.get();
+    let changes = {
+        let kept = this.kept();
+        if let Some(facts) = &kept.facts {
+            return Ok(facts.bind(field.py()).clone());
+        }
+        kept.changes
+    };
     let (facts, is_lasting) = read(field)?;
     let facts = Bound::new(field.py(), facts)?;
     if is_lasting {
-        field.borrow_mut().facts = Some(facts.clone().unbind());
+        let mut kept = this.kept();
+        if kept.changes == changes && kept.facts.is_none() {
+            kept.facts = Some(facts.clone().unbind());
+        }
     }
     Ok(facts)
 }
@@ -48,12 +81,12 @@ impl CheckedField {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { facts: None }
+        Self { kept: Mutex::default() }
     }
 
     /// Drops what was read of the field's attributes.
-    fn _forget(&mut self) {
-        self.facts = None;
+    fn _forget(&self) {
+        self.forget();
     }
 
     /// The checked value or the error, as a pair that is true where there is no error.
@@ -179,10 +212,12 @@ impl CheckedField {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.facts)
+        // Never waits: whoever holds the lock is not collecting garbage.
+        let Ok(kept) = self.kept.try_lock() else { return Ok(()) };
+        visit.call(&kept.facts)
     }
 
-    fn __clear__(&mut self) {
-        self.facts = None;
+    fn __clear__(&self) {
+        self.forget();
     }
 }

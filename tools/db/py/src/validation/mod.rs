@@ -37,6 +37,7 @@ pub(crate) fn register(db: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<token::ScalarToken>()?;
     module.add_class::<token::DictToken>()?;
     module.add_class::<token::ListToken>()?;
+    module.add_class::<document::PlacesOfValues>()?;
     module.add_function(wrap_pyfunction!(distinct::make_hashable, &module)?)?;
     module.add_function(wrap_pyfunction!(document::tokenize, &module)?)?;
     module.add_function(wrap_pyfunction!(document::parse, &module)?)?;
