@@ -28,7 +28,7 @@ def with_positions(
     error: ValidationError, find: typing.Callable[[list], tuple[Position, Position]]
 ) -> ValidationError:
     """The same error with the places that its messages' indexes lead to, in the order of the text."""
-    messages = []
+    placed = []
     for message in error.messages():
         text, index = message.text, message.index
         if message.code == "required" and index:
@@ -36,11 +36,12 @@ def with_positions(
             text = f"The field {index[-1]!r} is required."
             index = index[:-1]
         start, end = find(index)
-        messages.append(
-            Message(text=text, code=message.code, index=message.index, start_position=start, end_position=end)
+        message = Message(
+            text=text, code=message.code, index=message.index, start_position=start, end_position=end
         )
-    messages.sort(key=lambda message: message.start_position.char_index)
-    return ValidationError(messages=messages)
+        placed.append((start.char_index, message))
+    placed.sort(key=lambda pair: pair[0])
+    return ValidationError(messages=[message for _, message in placed])
 
 
 def _deepest(token: Token, index: list) -> Token:

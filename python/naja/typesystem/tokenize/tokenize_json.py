@@ -53,4 +53,4 @@ def validate_json(content: str | bytes, validator: Field[_T]) -> _T:
     except ValidationError as error:
         # Places are worked out when somebody needs them.
         outline = db.validation.Outline(text)
-        raise with_positions(error, lambda index: [Position(*place) for place in outline.find(index)]) from None
+        raise with_positions(error, lambda index: tuple(Position(*place) for place in outline.find(index))) from None
