@@ -1,9 +1,8 @@
-"""Measures naja.typesystem beside typesystem; writes `typesystem.md`, and its cases into `results.json`.
+"""Measures naja.typesystem beside typesystem: `cargo dev bench db typesystem [--short] [WORD…]`.
 
-Run it with the Python that has naja installed: `python tools/db/bench/typesystem.py [--short] [WORD…]`. WORD chooses the
-cases whose names contain it; the others keep the results that they have. Each case is a line of `CASES`: what is
-asked, of which field, with which value. Answers are compared before times, messages with everything that they say;
-the sides run in turn; a figure is the median of the runs, shown with the smallest and the largest.
+WORD chooses the cases whose names contain it; the others keep the results that they have. Each case is a line of
+`CASES`: what is asked, of which field, with which value. Answers are compared before times, messages with everything
+that they say; the sides run in turn; a figure is the median of the runs, shown with the smallest and the largest.
 """
 
 import argparse
@@ -12,11 +11,12 @@ import importlib
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import time
+
+import stored
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "typesystem"
@@ -225,22 +225,7 @@ def measure(case, sides, runs):
             for _ in range(count):
                 call()
             times.append((time.perf_counter() - start) / count)
-    return result(case.name, "s", *columns, case.target)
-
-
-def result(name, unit, ours, theirs, target):
-    one, other = statistics.median(ours), statistics.median(theirs)
-    return {
-        "original": NAME,
-        "case": name,
-        "unit": unit,
-        "naja": one,
-        "peer": other,
-        "ratio": other / one,
-        "spread": [min(ours), max(ours), min(theirs), max(theirs)],
-        "target": target,
-        "met": other / one >= target,
-    }
+    return stored.result(NAME, case.name, "s", *columns, case.target)
 
 
 def imports(runs):
@@ -253,48 +238,8 @@ def imports(runs):
             subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
             times.append(1000 * (time.perf_counter() - start))
     bare = statistics.median(columns[0])
-    return result("import, over bare Python", "ms", *([one - bare for one in column] for column in columns[1:]), 1)
-
-
-def shown(value, unit):
-    if unit != "s":
-        return f"{value:.1f} {unit}"
-    for factor, name in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
-        if value * factor >= 1:
-            return f"{value * factor:.2f} {name}"
-    return f"{value * 1e9:.0f} ns"
-
-
-def page(results):
-    processor = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine()
-    )
-    lines = [
-        "# naja.typesystem beside typesystem",
-        "",
-        "Written by `typesystem.py`; do not edit. Each figure is a median of runs in turn, the spread is from the smallest",
-        "to the largest run, the ratio is the original's time ÷ naja's. Answers were compared first.",
-        "",
-        f"{ORIGINAL[0]}, CPython {platform.python_version()}, {processor}, {os.cpu_count()} cores, {platform.system()}.",
-        "",
-        "| case | naja | original | ratio | spread naja | spread original | target | |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for one in results:
-        unit = one["unit"]
-        low, high, peer_low, peer_high = (shown(value, unit) for value in one["spread"])
-        cells = [
-            one["case"],
-            shown(one["naja"], unit),
-            shown(one["peer"], unit),
-            f"{one['ratio']:.1f}",
-            f"{low} to {high}",
-            f"{peer_low} to {peer_high}",
-            f"≥ {one['target']} ×",
-            "met" if one["met"] else "**missed**",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    costs = ([one - bare for one in column] for column in columns[1:])
+    return stored.result(NAME, "import, over bare Python", "ms", *costs, None)
 
 
 def main():
@@ -308,28 +253,18 @@ def main():
     # Python puts this folder first, where this script would stand for the original.
     sys.path[:] = [str(FOLDER)] + [path for path in sys.path if path != str(HERE)]
     sides = [Fields(importlib.import_module(name)) for name in ("naja.typesystem", "typesystem")]
-    stored = HERE / "results.json"
-    cases = json.loads(stored.read_text())["cases"] if stored.is_file() else []
-    others = [one for one in cases if one["original"] != NAME]
-    kept = {one["case"]: one for one in cases if one["original"] == NAME}
     runs = 5 if arguments.short else 31
 
     def is_chosen(name):
         return not arguments.words or any(word in name for word in arguments.words)
 
-    results = []
-    for case in CASES:
-        if is_chosen(case.name):
-            kept[case.name] = measure(case, sides, runs)
-        if case.name in kept:
-            results.append(kept[case.name])
-            print(f"{case.name}: {results[-1]['ratio']:.1f}", file=sys.stderr)
+    results = [measure(case, sides, runs) for case in CASES if is_chosen(case.name)]
     if is_chosen("import"):
-        one = imports(runs)
-        kept[one["case"]] = one
-    results += [one for name, one in kept.items() if name.startswith("import")]
-    stored.write_text(json.dumps({"cases": others + results}, indent=1, ensure_ascii=False) + "\n")
-    (HERE / "typesystem.md").write_text(page(results))
+        results.append(imports(runs))
+    for one in results:
+        print(f"{one['case']}: {one['ratio']:.1f}", file=sys.stderr)
+    if not arguments.short:
+        stored.store(NAME, ORIGINAL[0], results)
 
 
 if __name__ == "__main__":
