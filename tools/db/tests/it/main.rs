@@ -2,3 +2,4 @@
 
 mod command;
 mod hostile;
+mod validation;

@@ -68,15 +68,30 @@ impl Given {
     }
 }
 
+/// A bound that values must not break.
+struct Limit {
+    given: Given,
+    code: &'static str,
+    breaks: Breaks,
+}
+
+/// Whether a value that compares so with a bound breaks it.
+type Breaks = fn(Ordering) -> bool;
+
+/// The attributes that are bounds, in the order in which they are looked at; each is the code of its error.
+const LIMITS: [(&str, Breaks); 4] = [
+    ("minimum", Ordering::is_lt),
+    ("exclusive_minimum", Ordering::is_le),
+    ("maximum", Ordering::is_gt),
+    ("exclusive_maximum", Ordering::is_ge),
+];
+
 /// What a `Number` needs to know.
 pub(super) struct NumberRules {
     numeric: Numeric,
     coerce: bool,
     precision: Option<Precision>,
-    minimum: Option<Given>,
-    exclusive_minimum: Option<Given>,
-    maximum: Option<Given>,
-    exclusive_maximum: Option<Given>,
+    limits: Vec<Limit>,
     multiple_of: Option<Given>,
 }
 
@@ -103,14 +118,15 @@ impl NumberRules {
         let precision = attributes.get("precision")?;
         let written = precision.cast_exact::<PyString>().ok().and_then(|text| text.to_str().ok());
         let decimals = written.and_then(decimals);
+        let mut limits = Vec::new();
+        for (code, breaks) in LIMITS {
+            limits.extend(Given::read(attributes, code)?.map(|given| Limit { given, code, breaks }));
+        }
         Ok(Self {
             numeric,
             coerce: attributes.flag("coerce_types")?,
             precision: (!precision.is_none()).then(|| Precision { given: precision.unbind(), decimals }),
-            minimum: Given::read(attributes, "minimum")?,
-            exclusive_minimum: Given::read(attributes, "exclusive_minimum")?,
-            maximum: Given::read(attributes, "maximum")?,
-            exclusive_maximum: Given::read(attributes, "exclusive_maximum")?,
+            limits,
             multiple_of: Given::read(attributes, "multiple_of")?,
         })
     }
@@ -149,16 +165,9 @@ pub(super) fn check<'py>(
     if let Some(precision) = &rules.precision {
         (number, known) = to_precision(rules, precision, number, known)?;
     }
-    let bounds: [(&Option<Given>, &str, fn(Ordering) -> bool); 4] = [
-        (&rules.minimum, "minimum", Ordering::is_lt),
-        (&rules.exclusive_minimum, "exclusive_minimum", Ordering::is_le),
-        (&rules.maximum, "maximum", Ordering::is_gt),
-        (&rules.exclusive_maximum, "exclusive_maximum", Ordering::is_ge),
-    ];
-    for (bound, code, breaks) in bounds {
-        let Some(bound) = bound else { continue };
-        if breaks_bound(&number, known, bound, code, breaks)? {
-            return Err(asked.failure(code));
+    for limit in &rules.limits {
+        if is_broken(limit, &number, known)? {
+            return Err(asked.failure(limit.code));
         }
     }
     if let Some(multiple) = &rules.multiple_of
@@ -169,20 +178,14 @@ pub(super) fn check<'py>(
     Ok(number)
 }
 
-fn breaks_bound(
-    number: &Bound<'_, PyAny>,
-    known: Option<Known>,
-    bound: &Given,
-    code: &str,
-    breaks: fn(Ordering) -> bool,
-) -> PyResult<bool> {
-    if let (Some(number), Some(bound)) = (known, bound.known)
+fn is_broken(limit: &Limit, number: &Bound<'_, PyAny>, known: Option<Known>) -> PyResult<bool> {
+    if let (Some(number), Some(bound)) = (known, limit.given.known)
         && let Some(ordering) = number.compare(bound)
     {
-        return Ok(ordering.is_some_and(breaks));
+        return Ok(ordering.is_some_and(limit.breaks));
     }
-    let bound = bound.object.bind(number.py());
-    match code {
+    let bound = limit.given.object.bind(number.py());
+    match limit.code {
         "minimum" => number.lt(bound),
         "exclusive_minimum" => number.le(bound),
         "maximum" => number.gt(bound),
