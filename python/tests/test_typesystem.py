@@ -164,6 +164,13 @@ def test_schemas_that_refer_to_themselves_are_collected():
     del node, definitions
     gc.collect()
     assert gone() is None
+    lists = typesystem.Array()
+    lists.items = lists
+    assert lists.validate([[], [[]]]) == [[], [[]]]
+    gone = weakref.ref(lists)
+    del lists
+    gc.collect()
+    assert gone() is None
 
 
 def nested(levels, inside, key=None):

@@ -164,22 +164,21 @@ CASES = [
 
 
 def asked(fields, case):
-    """The function to be measured."""
-    field, value, side = getattr(fields, case.field), case.value, fields.side
+    """The function to be measured, which is called with the case's value."""
+    field, side = getattr(fields, case.field), fields.side
     if case.ask == "validate_json":
-        return lambda: side.validate_json(value, field)
+        return lambda value: side.validate_json(value, field)
     if case.ask == "tokenize_json":
-        return lambda: side.tokenize_json(value)
+        return side.tokenize_json
     if case.ask == "messages":
-        return lambda: field.validate_or_error(value).error.messages()
-    method = getattr(field, case.ask)
-    return lambda: method(value)
+        return lambda value: field.validate_or_error(value).error.messages()
+    return getattr(field, case.ask)
 
 
-def answer(side, ask):
+def answer(side, ask, value):
     """What comes of it, in a form that is the same on both sides."""
     try:
-        result = ask()
+        result = ask(value)
     except side.ValidationError as error:
         return [repr(message) for message in error.messages()]
     return repr((result, result.value) if hasattr(result, "start") else result)
@@ -188,43 +187,44 @@ def answer(side, ask):
 def quietly(side, ask):
     """Calls it; the error, where there is one, is part of the work."""
 
-    def call():
+    def call(value):
         try:
-            ask()
+            ask(value)
         except side.ValidationError:
             pass
 
     return call
 
 
-def rounds(call, seconds):
+def seconds(call, value, count):
+    """What so many calls take."""
+    start = time.perf_counter()
+    for _ in range(count):
+        call(value)
+    return time.perf_counter() - start
+
+
+def calls_in(call, value, span):
     """How many calls take about that long."""
     count = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        if time.perf_counter() - start >= seconds:
-            return count
+    while seconds(call, value, count) < span:
         count *= 2
+    return count
 
 
 def measure(case, sides, runs):
     asks = [asked(fields, case) for fields in sides]
-    one, other = (answer(fields.side, ask) for fields, ask in zip(sides, asks))
+    one, other = (answer(fields.side, ask, case.value) for fields, ask in zip(sides, asks))
     if one != other:
         raise SystemExit(f"WRONG ANSWER in {case.name}:\n{str(one)[:2000]}\n{str(other)[:2000]}")
     raises = case.ask == "validate_json"
     calls = [quietly(fields.side, ask) if raises else ask for fields, ask in zip(sides, asks)]
-    counts = [rounds(call, 0.01) for call in calls]
+    counts = [calls_in(call, case.value, 0.01) for call in calls]
     columns = ([], [])
     # Many short rounds: what else the machine does then falls on few of them.
     for _ in range(runs):
         for call, count, times in zip(calls, counts, columns):
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            times.append((time.perf_counter() - start) / count)
+            times.append(seconds(call, case.value, count) / count)
     return stored.result(NAME, case.name, "s", *columns, case.target)
 
 

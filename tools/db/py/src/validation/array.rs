@@ -36,6 +36,10 @@ impl ArrayRules {
         visit.call(&self.additional)
     }
 
+    pub(super) fn holds_a_field(&self, py: Python<'_>) -> bool {
+        [&self.items, &self.additional].iter().any(|held| held.bind(py).is_instance_of::<CheckedField>())
+    }
+
     fn length_error(&self, length: i64) -> Option<&'static str> {
         match (self.least, self.most) {
             (Some(least), Some(most)) if least == most && length != least => Some("exact_items"),

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::facts::Kind;
 use super::field::CheckedField;
@@ -14,7 +14,6 @@ pub(super) struct Classes {
     pub(super) validation_error: Py<PyAny>,
     /// `ValidationError.__new__`: an error without messages.
     pub(super) new_error: Py<PyAny>,
-    pub(super) message: Py<PyAny>,
     pub(super) mapping: Py<PyAny>,
     pub(super) definitions: Py<PyType>,
     /// The table of formats, which users add to.
@@ -34,6 +33,11 @@ pub(super) struct Classes {
     pub(super) isfinite: Py<PyAny>,
     pub(super) object_new: Py<PyAny>,
     pub(super) uuid: Py<PyAny>,
+    /// What `object.__new__` is called with, made once.
+    pub(super) new_uuid: Py<PyTuple>,
+    pub(super) new_ipv4: Py<PyTuple>,
+    pub(super) new_message: Py<PyTuple>,
+    pub(super) new_validation_error: Py<PyTuple>,
     /// `UUID.int.__set__` and `UUID.is_safe.__set__` with the value for "unknown", where `UUID` is made so.
     pub(super) uuid_parts: Option<(Py<PyAny>, Py<PyAny>, Py<PyAny>)>,
     pub(super) ipv4: Py<PyAny>,
@@ -70,10 +74,14 @@ impl Classes {
         for (name, kind) in Kind::METHODS {
             validators.push((native.getattr(name)?.unbind(), kind));
         }
+        let arguments = |class: &Bound<'_, PyAny>| PyTuple::new(py, [class]).map(Bound::unbind);
         Ok(Self {
+            new_uuid: arguments(&uuid.getattr("UUID")?)?,
+            new_ipv4: arguments(&ipv4)?,
+            new_message: arguments(&base.getattr("Message")?)?,
+            new_validation_error: arguments(&validation_error)?,
             new_error: validation_error.getattr("__new__")?.unbind(),
             validation_error: validation_error.unbind(),
-            message: base.getattr("Message")?.unbind(),
             mapping: py.import("collections.abc")?.getattr("Mapping")?.unbind(),
             definitions: schemas.getattr("Definitions")?.cast_into::<PyType>()?.unbind(),
             formats: formats.unbind(),

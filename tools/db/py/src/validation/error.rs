@@ -70,7 +70,7 @@ fn insert<'py>(
 /// A message of Python's, with the attributes that its class gives it.
 fn message_of<'py>(py: Python<'py>, problem: &Problem) -> PyResult<Bound<'py, PyAny>> {
     let classes = classes(py)?;
-    let message = classes.object_new.bind(py).call1((classes.message.bind(py),))?;
+    let message = classes.object_new.bind(py).call1(classes.new_message.bind(py))?;
     message.setattr(intern!(py, "text"), &problem.text)?;
     message.setattr(intern!(py, "code"), &problem.code)?;
     message.setattr(intern!(py, "index"), index_of(py, problem)?)?;

@@ -115,6 +115,18 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whether another field is named here itself, and not by a list or a dictionary.
+    pub(super) fn holds_a_field(&self, py: Python<'_>) -> bool {
+        match &self.rules {
+            Rules::Array(rules) => rules.holds_a_field(py),
+            Rules::Object(rules) => rules.holds_a_field(py),
+            Rules::Not(_) | Rules::Condition(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[pymethods]
 impl Facts {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -112,7 +112,7 @@ impl Failure {
             Self::Given(error) => Ok(error.into_bound(py)),
             Self::Problems(problems) => {
                 let classes = classes(py)?;
-                let error = classes.new_error.bind(py).call1((classes.validation_error.bind(py),))?;
+                let error = classes.new_error.bind(py).call1(classes.new_validation_error.bind(py))?;
                 error.cast::<ErrorBase>()?.borrow().set_problems(problems);
                 Ok(error)
             }

@@ -1,6 +1,7 @@
 //! The part of `typesystem.Field` that is written in Rust.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -12,30 +13,54 @@ use super::facts::{Facts, Kind, read, read_as};
 use super::failure::Failure;
 
 /// What `Field` comes from: it keeps what was read of the field, and has the `validate` of each class of the package.
+///
+/// Almost no field changes once it is in use, so what is read first costs a load to look at; what is read after a change
+/// lies behind a lock.
 #[pyclass(subclass, frozen, name = "CheckedField", module = "naja._native.db.validation")]
 pub(crate) struct CheckedField {
-    kept: Mutex<Kept>,
-}
-
-/// What was read of a field.
-#[derive(Default)]
-struct Kept {
-    facts: Option<Py<Facts>>,
-    /// How often an attribute was set: what was read before is not kept after.
-    changes: u64,
+    first: OnceLock<Py<Facts>>,
+    /// How often an attribute was set: what was read before is not used after.
+    changes: AtomicUsize,
+    /// The number of changes that `first` was read after.
+    first_after: AtomicUsize,
+    later: Mutex<Option<(usize, Py<Facts>)>>,
 }
 
 impl CheckedField {
+    fn changes(&self) -> usize {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Nothing of Python's may run while this is held, not even an object's end.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn later(&self) -> MutexGuard<'_, Option<(usize, Py<Facts>)>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self) {
-        let mut kept = self.kept();
-        kept.changes += 1;
-        let old = kept.facts.take();
-        drop(kept);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        let old = self.later().take();
+        drop(old);
+    }
+
+    fn known<'py>(&self, py: Python<'py>, changes: usize) -> Option<Bound<'py, Facts>> {
+        if let Some(facts) = self.first.get()
+            && self.first_after.load(Ordering::Acquire) == changes
+        {
+            return Some(facts.bind(py).clone());
+        }
+        let later = self.later();
+        later.as_ref().filter(|(after, _)| *after == changes).map(|(_, facts)| facts.bind(py).clone())
+    }
+
+    fn keep(&self, changes: usize, facts: &Bound<'_, Facts>) {
+        // What names another field may lead back to this one, and the collector of garbage has to let go of it.
+        if self.first.get().is_none() && !facts.get().holds_a_field(facts.py()) {
+            self.first_after.store(changes, Ordering::Release);
+            if self.first.set(facts.clone().unbind()).is_ok() {
+                return;
+            }
+        }
+        let old = self.later().replace((changes, facts.clone().unbind()));
         drop(old);
     }
 }
@@ -43,20 +68,14 @@ impl CheckedField {
 /// What is known of a field, read now where nothing is kept.
 pub(super) fn facts_of<'py>(field: &Bound<'py, CheckedField>) -> PyResult<Bound<'py, Facts>> {
     let this = field.get();
-    let changes = {
-        let kept = this.kept();
-        if let Some(facts) = &kept.facts {
-            return Ok(facts.bind(field.py()).clone());
-        }
-        kept.changes
-    };
+    let changes = this.changes();
+    if let Some(facts) = this.known(field.py(), changes) {
+        return Ok(facts);
+    }
     let (facts, is_lasting) = read(field)?;
     let facts = Bound::new(field.py(), facts)?;
-    if is_lasting {
-        let mut kept = this.kept();
-        if kept.changes == changes && kept.facts.is_none() {
-            kept.facts = Some(facts.clone().unbind());
-        }
+    if is_lasting && this.changes() == changes {
+        this.keep(changes, &facts);
     }
     Ok(facts)
 }
@@ -81,7 +100,12 @@ impl CheckedField {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { kept: Mutex::default() }
+        Self {
+            first: OnceLock::new(),
+            changes: AtomicUsize::new(0),
+            first_after: AtomicUsize::new(0),
+            later: Mutex::default(),
+        }
     }
 
     /// Drops what was read of the field's attributes.
@@ -212,9 +236,12 @@ impl CheckedField {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.first.get())?;
         // Never waits: whoever holds the lock is not collecting garbage.
-        let Ok(kept) = self.kept.try_lock() else { return Ok(()) };
-        visit.call(&kept.facts)
+        match self.later.try_lock().as_deref() {
+            Ok(Some((_, facts))) => visit.call(facts),
+            _ => Ok(()),
+        }
     }
 
     fn __clear__(&self) {

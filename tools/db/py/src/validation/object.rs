@@ -115,6 +115,10 @@ impl ObjectRules {
         visit.call(&self.searches)
     }
 
+    pub(super) fn holds_a_field(&self, py: Python<'_>) -> bool {
+        [&self.additional, &self.names].iter().any(|held| held.bind(py).is_instance_of::<CheckedField>())
+    }
+
     /// `re.search` of a pattern that is compiled once.
     fn finds(&self, pattern: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let searches = self.searches.bind(key.py());

@@ -251,7 +251,7 @@ fn datetime<'py>(
 fn ipv4<'py>(py: Python<'py>, classes: &Classes, value: u32) -> PyResult<Bound<'py, PyAny>> {
     let class = classes.ipv4.bind(py);
     let Some(set) = &classes.ipv4_part else { return class.call1((value,)) };
-    let made = classes.object_new.bind(py).call1((class,))?;
+    let made = classes.object_new.bind(py).call1(classes.new_ipv4.bind(py))?;
     set.bind(py).call1((&made, value))?;
     Ok(made)
 }
@@ -260,7 +260,7 @@ fn uuid<'py>(py: Python<'py>, classes: &Classes, value: u128) -> PyResult<Bound<
     let class = classes.uuid.bind(py);
     match &classes.uuid_parts {
         Some((set_number, set_safety, unknown)) => {
-            let made = classes.object_new.bind(py).call1((class,))?;
+            let made = classes.object_new.bind(py).call1(classes.new_uuid.bind(py))?;
             set_number.bind(py).call1((&made, value))?;
             set_safety.bind(py).call1((&made, unknown))?;
             Ok(made)
