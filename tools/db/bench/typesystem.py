@@ -93,7 +93,7 @@ class Fields:
         self.unique = side.Array(unique_items=True)
         self.table = side.Object(properties=side.Integer())
         self.patterns = side.Object(pattern_properties={"^a": side.Integer()})
-        self.either = side.Integer() | side.String() | side.Date()
+        self.either = side.Integer() | side.Date() | side.String()
         self.country = side.Choice(choices=[(f"c{number}", f"Country {number}") for number in range(200)])
         for kind in ("Integer", "String", "Date", "DateTime", "UUID", "Email", "URL", "IPAddress", "Float", "Decimal", "Boolean"):
             setattr(self, kind.lower(), getattr(side, kind)())
@@ -139,16 +139,16 @@ CASES = [
     Case("a list of 1,000 that must differ", "unique", list(range(1000))),
     Case("an object of 1,000 numbers", "table", {str(number): number for number in range(1000)}),
     Case("an object of 100 keys by a pattern", "patterns", {f"a{number}": number for number in range(100)}),
-    Case("a union, its third member", "either", "2018-09-14"),
+    Case("a union, its second member", "either", "2018-09-14"),
     Case("one of 200 choices, the last", "country", "c199"),
     Case("by a JSON schema", "json_schema", {"id": 3, "name": "Ann", "tags": ["a", "b"], "size": "m"}),
     Case("JSON of 100 records, validated", "people", document([PERSON] * 100), "validate_json"),
     Case("JSON of 100 records, one wrong", "people", document([PERSON] * 99 + [PERSON | {"id": 0}]), "validate_json"),
-    Case("JSON of 100 records, as tokens", "people", document([PERSON] * 100), "tokenize_json"),
+    Case("JSON of 100 records, as tokens", "people", document([PERSON] * 100), "tokenize_json", target=5),
     # One value alone: calling into the field and making the result is most of it.
     Case("one integer", "integer", 5, target=5),
     Case("one integer in text", "integer", "5", target=5),
-    Case("one string", "string", "some words", target=5),
+    Case("one string", "string", "some words", target=3),
     Case("one date", "date", "2018-09-14"),
     Case("one datetime", "datetime", "2018-09-14T09:30:15.25+02:00"),
     Case("one UUID", "uuid", PERSON["key"], target=5),

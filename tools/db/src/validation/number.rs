@@ -57,9 +57,11 @@ pub fn rounded(value: f64, decimals: usize) -> Option<f64> {
     format!("{value:.decimals$}").parse().ok()
 }
 
-/// Whether a text cannot be a number to Python's `decimal`: it has a character that stands in none.
+/// Whether a text cannot be a number to Python's `decimal`: it has a character that stands in none, or a sign behind a
+/// digit.
 pub fn is_no_number(text: &str) -> bool {
     let may_stand =
         |byte: u8| byte.is_ascii_digit() || byte <= b' ' || b"+-._aefinstyAEFINSTY".contains(&byte);
-    text.is_ascii() && !text.bytes().all(may_stand)
+    let is_range = |pair: &[u8]| pair[0].is_ascii_digit() && matches!(pair[1], b'+' | b'-');
+    text.is_ascii() && (!text.bytes().all(may_stand) || text.as_bytes().windows(2).any(is_range))
 }

@@ -230,8 +230,9 @@ fn numbers_are_read_and_rounded_where_that_is_exact() {
         (number::rounded(2.567, 2), number::rounded(2.5, 0), number::rounded(1.005, 2)),
         (Some(2.57), None, None)
     );
-    assert_eq!(
-        (number::is_no_number("x1"), number::is_no_number("nan"), number::is_no_number("٣")),
-        (true, false, false)
-    );
+    for (text, expected) in
+        [("x1", true), ("2018-09-14", true), ("nan", false), ("1e-5", false), ("٣", false), ("_-1", false)]
+    {
+        assert_eq!(number::is_no_number(text), expected, "{text}");
+    }
 }

@@ -40,6 +40,7 @@ pub(super) fn check<'py>(
         return Err(asked.failure("type"));
     }
     let word = match value.cast::<PyString>() {
+        Ok(text) if is_small(text) => value.clone(),
         Ok(text) => text.call_method0(pyo3::intern!(py, "lower"))?,
         Err(_) => value.clone(),
     };
@@ -55,4 +56,10 @@ pub(super) fn check<'py>(
         Err(_) => None,
     };
     value.ok_or_else(|| asked.failure("type"))
+}
+
+/// Whether a plain string is in small letters already.
+fn is_small(text: &Bound<'_, PyString>) -> bool {
+    let is_small = |text: &str| text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    text.is_exact_instance_of::<PyString>() && text.to_str().is_ok_and(is_small)
 }
