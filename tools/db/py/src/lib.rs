@@ -5,6 +5,7 @@
 
 use pyo3::prelude::*;
 
+mod sqlite;
 mod tables;
 
 /// Adds the submodule `db` to the extension module.

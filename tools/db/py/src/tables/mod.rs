@@ -7,12 +7,9 @@
 mod engine;
 mod errors;
 mod layout;
-mod library;
-mod objects;
 mod result;
 mod selection;
 mod table;
-mod values;
 
 use naja_db::tables::names;
 use pyo3::prelude::*;

@@ -17,7 +17,7 @@ use super::errors;
 use super::layout::{self, Column, Layout, Shape, text_of};
 use super::result::ResultIter;
 use super::selection::Selection;
-use super::values::{self, Refusal, Taken};
+use crate::sqlite::values::{self, Refusal, Taken};
 
 const DIALECT: Dialect = Dialect::Sqlite;
 
@@ -1066,7 +1066,7 @@ impl Table {
                 offset: _offset.unwrap_or(0),
             },
         );
-        let objects = super::objects::Columns {
+        let objects = crate::sqlite::objects::Columns {
             names: wanted.iter().map(|index| layout.objects.names[*index].clone_ref(py)).collect(),
             kinds: wanted.iter().map(|index| layout.objects.kinds[*index]).collect(),
         };
