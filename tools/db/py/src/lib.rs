@@ -5,12 +5,14 @@
 
 use pyo3::prelude::*;
 
+mod databases;
 mod sqlite;
 mod tables;
 
 /// Adds the submodule `db` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let db = PyModule::new(module.py(), "db")?;
+    databases::register(&db)?;
     tables::register(&db)?;
     module.add_submodule(&db)
 }
