@@ -151,8 +151,9 @@ class Database:
     async def iterate(self, query: _Query, values: _Values = None) -> typing.AsyncGenerator[typing.Any, None]:
         """The rows one by one, read as they are asked for."""
         async with self.connection() as connection:
-            async for record in connection.iterate(query, values):
-                yield record
+            async with contextlib.aclosing(connection.iterate(query, values)) as records:
+                async for record in records:
+                    yield record
 
     def connection(self) -> "Connection":
         """The current task's connection; with `force_rollback`, everybody's."""
@@ -196,6 +197,8 @@ class Connection:
         self._connection_counter = 0
         self._transaction_lock = asyncio.Lock()
         self._transaction_stack: typing.List[Transaction] = []
+        # What each of them has begun: whoever ends one may be a task that does not know it.
+        self._begun: typing.List[TransactionBackend] = []
 
     async def __aenter__(self) -> "Connection":
         lock = self._connection_lock
@@ -336,6 +339,7 @@ class Transaction:
                     await connection.__aexit__()
                     raise
                 connection._transaction_stack.append(self)
+                connection._begun.append(transaction)
         except BaseException:
             self._transaction = None
             raise
@@ -352,8 +356,7 @@ class Transaction:
         async with connection._transaction_lock:
             assert connection._transaction_stack[-1] is self
             connection._transaction_stack.pop()
-            transaction = self._transaction
-            assert transaction is not None
+            transaction = connection._begun.pop()
             # Whatever becomes of it, it is over, and the connection is given back.
             try:
                 await getattr(transaction, how)()
