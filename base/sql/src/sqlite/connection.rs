@@ -156,6 +156,12 @@ impl Connection {
         unsafe { (self.library.functions.last_insert_rowid)(self.raw.as_ptr()) }
     }
 
+    /// Forgets that row id, as if the connection were a new one.
+    pub fn forget_last_insert_rowid(&mut self) {
+        // SAFETY: the connection is open.
+        unsafe { (self.library.functions.set_last_insert_rowid)(self.raw.as_ptr(), 0) };
+    }
+
     /// Runs every statement of a text that needs no values, and drops their rows.
     ///
     /// Errors: of the first that fails; those before it have been done

@@ -85,6 +85,7 @@ functions! {
     get_autocommit = c"sqlite3_get_autocommit": fn(*mut RawConnection) -> c_int;
     changes = c"sqlite3_changes": fn(*mut RawConnection) -> c_int;
     last_insert_rowid = c"sqlite3_last_insert_rowid": fn(*mut RawConnection) -> i64;
+    set_last_insert_rowid = c"sqlite3_set_last_insert_rowid": fn(*mut RawConnection, i64);
     limit = c"sqlite3_limit": fn(*mut RawConnection, c_int, c_int) -> c_int;
     progress_handler = c"sqlite3_progress_handler": fn(*mut RawConnection, c_int, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void);
     prepare_v2 = c"sqlite3_prepare_v2": fn(*mut RawConnection, *const c_char, c_int, *mut *mut RawStatement, *mut *const c_char) -> c_int;

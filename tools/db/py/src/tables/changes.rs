@@ -12,7 +12,7 @@ use super::layout::{Layout, Shape, text_of};
 use super::selection::Selection;
 use super::table::{DIALECT, Table};
 use super::taking::TakenRow;
-use super::values::{self, Taken};
+use crate::sqlite::values::{self, Taken};
 
 /// So many rows are stored by one statement: of the sizes measured in docs/design/databases.md the fastest.
 const ROWS_IN_ONE: usize = 100;

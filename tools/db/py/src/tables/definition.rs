@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyString};
 use super::errors;
 use super::layout::{self, Column, Layout, Shape, text_of};
 use super::table::{DIALECT, Table, Types};
-use super::values;
+use crate::sqlite::values;
 
 impl Table {
     pub(super) fn known(&self) -> MutexGuard<'_, Option<Arc<Layout>>> {

@@ -18,10 +18,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::errors;
-use super::library;
-use super::objects::{Columns, RowType};
 use super::result::{ResultIter, SharedStatement};
-use super::values::{self, Taken};
+use crate::sqlite::library;
+use crate::sqlite::objects::{Columns, RowType};
+use crate::sqlite::values::{self, Taken};
 
 /// How many connections are kept open for the next transaction, as many as SQLAlchemy's pool keeps.
 const KEPT_CONNECTIONS: usize = 5;

@@ -5,17 +5,7 @@ use naja_sql::sqlite::{Category, Error};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 
-/// The name of the class, among those of PEP 249 and SQLAlchemy.
-pub(super) fn class_of(error: &Error) -> &'static str {
-    match error.category() {
-        Category::Integrity => "IntegrityError",
-        Category::Operational => "OperationalError",
-        Category::Data => "DataError",
-        Category::Programming => "ProgrammingError",
-        Category::Internal => "InternalError",
-        Category::Memory | Category::Database => "DatabaseError",
-    }
-}
+use crate::sqlite::errors::class_of;
 
 /// SQLite's error as an exception that `make`, `_errors.make` of the package, gives: it knows whether the program
 /// uses SQLAlchemy and expects its classes.

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use rustc_hash::FxHashMap;
 
 use super::errors;
-use super::objects::Columns;
+use crate::sqlite::objects::Columns;
 
 /// How many shapes of rows are remembered.
 const SHAPES_MAX: usize = 32;

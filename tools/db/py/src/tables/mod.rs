@@ -9,13 +9,10 @@ mod definition;
 mod engine;
 mod errors;
 mod layout;
-mod library;
-mod objects;
 mod result;
 mod selection;
 mod table;
 mod taking;
-mod values;
 
 use naja_db::tables::names;
 use pyo3::prelude::*;

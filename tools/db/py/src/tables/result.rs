@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::engine::{Engine, Session};
-use super::objects::{Columns, RowType};
-use super::values::Taken;
+use crate::sqlite::objects::{Columns, RowType};
+use crate::sqlite::values::Taken;
 
 /// A statement that has more rows, and the connection that it belongs to.
 pub(super) struct SharedStatement {

@@ -7,7 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyList, PySet, PyString, PyTuple};
 
 use super::engine::Engine;
 use super::layout::Layout;
-use super::values::{self, Refusal, Taken};
+use crate::sqlite::values::{self, Refusal, Taken};
 
 /// Tests of columns, and the values that they need.
 #[derive(Default)]

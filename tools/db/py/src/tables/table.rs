@@ -17,7 +17,7 @@ use super::layout::{Layout, text_of};
 use super::result::ResultIter;
 use super::selection::Selection;
 use super::taking::{as_dict, as_dicts, sample_of};
-use super::values::{self};
+use crate::sqlite::values;
 
 pub(super) const DIALECT: Dialect = Dialect::Sqlite;
 
@@ -563,7 +563,7 @@ impl Table {
                 offset: _offset.unwrap_or(0),
             },
         );
-        let objects = super::objects::Columns {
+        let objects = crate::sqlite::objects::Columns {
             names: wanted.iter().map(|index| layout.objects.names[*index].clone_ref(py)).collect(),
             kinds: wanted.iter().map(|index| layout.objects.kinds[*index]).collect(),
         };

@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyMapping};
 
 use super::layout::{Layout, Shape};
 use super::table::{Table, Types};
-use super::values::{self, Refusal, Taken};
+use crate::sqlite::values::{self, Refusal, Taken};
 
 /// A row whose values were taken out of it.
 pub(super) struct TakenRow<'py> {

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 /// The copy that the module `_sqlite3` uses, looked for once.
 ///
 /// Errors: `ImportError` where Python has no `_sqlite3`, or its library keeps its functions to itself
-pub(super) fn own(py: Python<'_>) -> PyResult<&'static Library> {
+pub(crate) fn own(py: Python<'_>) -> PyResult<&'static Library> {
     static OWN: OnceLock<Result<Library, NotFound>> = OnceLock::new();
     if OWN.get().is_none() {
         let module = py.import(intern!(py, "_sqlite3"))?;

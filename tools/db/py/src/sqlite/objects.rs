@@ -11,7 +11,7 @@ use pyo3::types::{
 
 /// What a row becomes.
 #[derive(Debug)]
-pub(super) enum RowType {
+pub(crate) enum RowType {
     /// `collections.OrderedDict`, which is the original's default.
     Ordered,
     /// `dict`
@@ -22,7 +22,7 @@ pub(super) enum RowType {
 
 impl RowType {
     /// The kind of row that a program asks for.
-    pub(super) fn of(factory: &Bound<'_, PyAny>) -> PyResult<RowType> {
+    pub(crate) fn of(factory: &Bound<'_, PyAny>) -> PyResult<RowType> {
         let py = factory.py();
         Ok(if factory.is(ordered_dict(py)?) {
             RowType::Ordered
@@ -34,7 +34,7 @@ impl RowType {
     }
 
     /// The same again, for a result.
-    pub(super) fn again(&self, py: Python<'_>) -> RowType {
+    pub(crate) fn again(&self, py: Python<'_>) -> RowType {
         match self {
             RowType::Ordered => RowType::Ordered,
             RowType::Dict => RowType::Dict,
@@ -43,7 +43,7 @@ impl RowType {
     }
 
     /// The object that makes rows.
-    pub(super) fn factory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn factory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(match self {
             RowType::Ordered => ordered_dict(py)?.clone(),
             RowType::Dict => py.get_type::<PyDict>().into_any(),
@@ -61,14 +61,14 @@ fn ordered_dict(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// The columns of a result: their names as objects, and what is made of their values.
 #[derive(Debug)]
-pub(super) struct Columns {
-    pub(super) names: Vec<Py<PyString>>,
-    pub(super) kinds: Vec<Kind>,
+pub(crate) struct Columns {
+    pub(crate) names: Vec<Py<PyString>>,
+    pub(crate) kinds: Vec<Kind>,
 }
 
 impl Columns {
     /// A row as the object that the program asks for.
-    pub(super) fn row<'py, 'a>(
+    pub(crate) fn row<'py, 'a>(
         &self,
         py: Python<'py>,
         row_type: &RowType,
@@ -100,7 +100,7 @@ impl Columns {
     }
 
     /// A row as a tuple.
-    pub(super) fn tuple<'py, 'a>(
+    pub(crate) fn tuple<'py, 'a>(
         &self,
         py: Python<'py>,
         cells: impl Iterator<Item = Cell<'a>>,
@@ -116,7 +116,7 @@ impl Columns {
 }
 
 /// A value as an object of the kind that its column has.
-pub(super) fn object<'py>(py: Python<'py>, cell: Cell<'_>, kind: Kind) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn object<'py>(py: Python<'py>, cell: Cell<'_>, kind: Kind) -> PyResult<Bound<'py, PyAny>> {
     match (kind, cell) {
         (_, Cell::Null) => Ok(py.None().into_bound(py)),
         (Kind::Boolean, Cell::Integer(value)) => Ok(PyBool::new(py, value != 0).to_owned().into_any()),

@@ -14,7 +14,7 @@ use pyo3::types::{
 
 /// A value that was taken out of an object; it holds the object as long as it needs its text.
 #[derive(Debug)]
-pub(super) enum Taken<'py> {
+pub(crate) enum Taken<'py> {
     Null,
     Integer(i64),
     Real(f64),
@@ -26,7 +26,7 @@ pub(super) enum Taken<'py> {
 
 impl Taken<'_> {
     /// As a statement takes it. The text of the object was made when it was taken, so that this cannot fail.
-    pub(super) fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Taken::Null => Value::Null,
             Taken::Integer(value) => Value::Integer(*value),
@@ -40,12 +40,12 @@ impl Taken<'_> {
 }
 
 /// All of them, for a statement.
-pub(super) fn values<'a>(taken: &'a [Taken<'_>]) -> Vec<Value<'a>> {
+pub(crate) fn values<'a>(taken: &'a [Taken<'_>]) -> Vec<Value<'a>> {
     taken.iter().map(Taken::value).collect()
 }
 
 /// Why an object cannot be stored: the class of the exception in the original, and the reason.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// `StatementError`: the column is of another type.
     Type(String),
     /// `ProgrammingError`: no database has such values.
@@ -65,7 +65,7 @@ impl From<PyErr> for Refusal {
 }
 
 /// The value of a row for a column.
-pub(super) fn for_column<'py>(object: &Bound<'py, PyAny>, kind: Kind) -> Result<Taken<'py>, Refusal> {
+pub(crate) fn for_column<'py>(object: &Bound<'py, PyAny>, kind: Kind) -> Result<Taken<'py>, Refusal> {
     // SQLAlchemy writes JSON's null for a None: what reads the table expects it.
     if object.is_none() && kind != Kind::Json {
         return Ok(Taken::Null);
@@ -101,7 +101,7 @@ pub(super) fn for_column<'py>(object: &Bound<'py, PyAny>, kind: Kind) -> Result<
 }
 
 /// A value that columns are compared with: what it is decides, not the column.
-pub(super) fn for_filter<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
+pub(crate) fn for_filter<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
     if let Ok(moment) = object.cast::<PyDateTime>() {
         return Ok(Taken::OwnText(datetime_text(moment)));
     }
@@ -115,7 +115,7 @@ pub(super) fn for_filter<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, 
 }
 
 /// A value as Python's `sqlite3` takes it.
-pub(super) fn as_it_is<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
+pub(crate) fn as_it_is<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
     if let Ok(text) = object.cast::<PyString>() {
         text.to_str()?;
         return Ok(Taken::Text(text.clone()));
@@ -215,7 +215,7 @@ fn decimal<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
 }
 
 /// The type of a column that is made for a value; `None` where Python has to say, of types that the user made.
-pub(super) fn guess(object: &Bound<'_, PyAny>) -> PyResult<Option<Guess>> {
+pub(crate) fn guess(object: &Bound<'_, PyAny>) -> PyResult<Option<Guess>> {
     Ok(Some(if object.is_none() || object.is_instance_of::<PyString>() {
         Guess::Text
     } else if object.is_instance_of::<PyBool>() {
@@ -304,7 +304,7 @@ fn json_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 }
 
 /// A refusal without its place, as the plainest exception.
-pub(super) fn plain(refusal: Refusal) -> PyErr {
+pub(crate) fn plain(refusal: Refusal) -> PyErr {
     match refusal {
         Refusal::Type(text) | Refusal::Unsupported(text) => PyTypeError::new_err(text),
         Refusal::Overflow(text) => PyOverflowError::new_err(text),
