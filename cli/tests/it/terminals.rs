@@ -126,8 +126,7 @@ print('counted', count)
 fn ctrl_c_ends_a_program_as_it_would() {
     // Without a traceback, since the signal may come at any line after the word. It sleeps in short pieces: a
     // signal just before a sleep is handled after it only.
-    let wait =
-        "import sys, time\nsys.tracebacklimit = 0\nprint('ready', flush=True)\nwhile True: time.sleep(0.02)\n";
+    let wait = "import sys, time\nsys.tracebacklimit = 0\nprint('ready', flush=True)\nwhile True: time.sleep(0.02)\n";
     check_scene(&[("app.py", wait)], &["app.py"], |terminal| {
         terminal.wait_for("ready\r\n");
         terminal.press(CTRL_C);
