@@ -1,1 +1,2 @@
 //! Tests of the drivers, against real databases.
+mod postgres;
