@@ -132,7 +132,9 @@ impl Installation {
         let programs = programs.pop()?;
         let version = Command::new(programs.join("postgres")).arg("--version").output().ok()?;
         let version = String::from_utf8_lossy(&version.stdout);
-        let version = version.chars().filter(|letter| letter.is_ascii_digit() || *letter == '.').collect();
+        let version =
+            version.split_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
+        let version = version.unwrap_or("unknown").to_owned();
         let other_user = if rustix::process::geteuid().is_root() { Some(unprivileged()?) } else { None };
         Some(Installation { programs, version, other_user })
     }

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::{Driver, NoRows, Outcome, Rows, Sink, Source, Transaction, Value};
 
-use super::copy::CopyReader;
+use super::copy::{CopyInto, CopyReader, export_sql};
 use super::error::{PostgresError, ServerError};
 use super::options::Options;
-use super::protocol::{CancelKey, CopyTarget, Event, Protocol};
+use super::protocol::{CancelKey, Event, Protocol};
 use super::statement::Statement;
 use super::stream::{Socket, Stream, TlsProvider, Waited, time_left};
-use super::types::{Kind, Known};
 
 /// Bytes that are gathered before they are sent, while more are coming.
 const SEND_BYTES: usize = 64 * 1024;
@@ -25,7 +24,11 @@ const SEND_BYTES: usize = 64 * 1024;
 /// Remarks and notifications that are kept until somebody takes them; older ones go.
 const REMARKS_MAX: usize = 1_000;
 
-/// Says, when a signal has come, whether to cancel what is running.
+/// How often whoever wants to be asked about an end is asked at least: a signal may come just before the waiting begins,
+/// and then interrupts nothing.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+
+/// Says whether to cancel what is running.
 type InterruptCheck = Box<dyn FnMut() -> bool + Send>;
 
 /// A connection to PostgreSQL for one thread at a time.
@@ -230,6 +233,24 @@ impl Connection {
         self.protocol.cancel_key().map(CancelKey::process)
     }
 
+    /// Looks, without waiting, whether the server has said anything by itself or has gone; for whoever keeps
+    /// connections that nobody uses, and for notifications.
+    ///
+    /// Errors: `Lost` with the server's reason; the connection is over then. `Misuse` while a statement's rows are coming.
+    /// Cost: one system call.
+    pub fn look(&mut self) -> Result<(), PostgresError> {
+        self.must_be_idle()?;
+        if self.stream.wait(false, Some(Duration::ZERO)).is_ok_and(|waited| waited == Waited::TimedOut) {
+            return Ok(());
+        }
+        while self.read_some()? {
+            while let Some(event) = self.protocol.next_event()? {
+                self.put_aside(event);
+            }
+        }
+        self.protocol.must_be_open()
+    }
+
     /// Takes the remarks of the server since the last call: notices and warnings, the last thousand.
     pub fn take_notices(&mut self) -> Vec<ServerError> {
         self.notices.drain(..).collect()
@@ -249,8 +270,8 @@ impl Connection {
         })
     }
 
-    /// Calls `check` whenever a signal has interrupted the waiting; true cancels the statement, whose method then
-    /// gives `Interrupted`. The connection stays usable.
+    /// Calls `check` whenever a signal has interrupted the waiting, and four times a second; true cancels the statement,
+    /// whose method then gives `Interrupted`, even if the statement was done by then. The connection stays usable.
     pub fn set_interrupt_check(&mut self, check: Option<Box<dyn FnMut() -> bool + Send>>) {
         self.interrupt = check;
     }
@@ -441,6 +462,9 @@ impl Connection {
                 }
             }
         };
+        if written.is_err() && !self.protocol.is_open() {
+            return written.map(|()| Outcome::default());
+        }
         if written.is_err() && self.protocol.transaction() == Transaction::None {
             self.protocol.sync_undone()?;
         } else {
@@ -471,17 +495,12 @@ impl Connection {
         as_text: bool,
         source: &mut dyn Source,
     ) -> Result<u64, PostgresError> {
-        let schema = schema.map(|schema| format!("{}.", quoted(schema))).unwrap_or_default();
-        let table = format!("{schema}{}", quoted(table));
-        let columns = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
         self.must_be_idle()?;
+        let into = CopyInto::new(schema, table, columns);
         // Not kept: the table may be another one by the next time.
-        let statement = self.prepare(&format!("SELECT {columns} FROM {table} LIMIT 0"), false)?;
-        let zoned = |known: &Known| matches!(known.kind(), Some(Kind::Timestamptz | Kind::Timetz));
-        let away = statement.columns.known.iter().any(zoned) && !self.is_on_utc();
-        let mut target = CopyTarget::new(&statement, as_text || away);
-        let format = if target.is_binary() { "binary" } else { "text" };
-        self.protocol.query(&format!("COPY {table} ({columns}) FROM STDIN (FORMAT {format})"))?;
+        let statement = self.prepare(&into.describe_sql(), false)?;
+        let mut target = self.protocol.copy_target(&statement, as_text);
+        self.protocol.query(&into.copy_sql(&target))?;
         loop {
             match self.event()? {
                 Event::CopyIn => break,
@@ -494,16 +513,18 @@ impl Connection {
             match self.protocol.copy_row(&mut target, &mut |sink| source.next_row(sink)) {
                 Ok(true) => {}
                 Ok(false) => break self.protocol.copy_done(&target),
-                Err(error) => {
+                Err(error) if self.protocol.is_open() => {
                     self.protocol.copy_fail(&error.to_string())?;
                     break Err(error);
                 }
+                Err(error) => return Err(error),
             }
             if self.protocol.outgoing().len() >= SEND_BYTES {
                 self.send(&mut batch)?;
                 if batch.failed.is_some() {
                     // The server reads the rest of the message and throws it away.
-                    break self.protocol.copy_fail("the load has failed");
+                    self.protocol.copy_fail("the load has failed")?;
+                    break Ok(());
                 }
             }
         };
@@ -513,10 +534,6 @@ impl Connection {
             Some(error) => Err(PostgresError::Server(error)),
             None => Ok(batch.affected),
         }
-    }
-
-    fn is_on_utc(&self) -> bool {
-        matches!(self.setting("TimeZone"), Some("UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu"))
     }
 
     /// Exports what a query selects by `COPY`, in binary; gives the number of rows.
@@ -529,21 +546,10 @@ impl Connection {
         let query = query.trim_end_matches(|end: char| end == ';' || end.is_whitespace());
         self.must_be_idle()?;
         let statement = self.prepare(query, false)?;
-        let names: Vec<String> = (1..=statement.columns().len()).map(|place| format!("c{place}")).collect();
-        if names.is_empty() {
-            return Err(PostgresError::Misuse { what: "the query has no columns to export" });
+        if statement.columns().is_empty() {
+            return Err(PostgresError::Misuse { what: "export a query that has no columns" });
         }
-        let values = names.iter().zip(&statement.columns.known).map(|(name, known)| match known {
-            Known::Nothing => format!("{name}::text"),
-            _ => name.clone(),
-        });
-        let values = values.collect::<Vec<_>>().join(", ");
-        // The line's end closes a comment that the query may end with.
-        let copy = format!(
-            "COPY (SELECT {values} FROM ({query}\n) AS q({})) TO STDOUT (FORMAT binary)",
-            names.join(", ")
-        );
-        self.protocol.query(&copy)?;
+        self.protocol.query(&export_sql(query, &statement))?;
         rows.columns(statement.columns());
         let mut reader = CopyReader::new(&statement.columns);
         let mut result = Ok(ControlFlow::Continue(()));
@@ -678,10 +684,8 @@ impl Connection {
 
     // Events and bytes.
 
-    fn must_be_idle(&self) -> Result<(), PostgresError> {
-        if !self.protocol.is_open() {
-            return Err(PostgresError::Misuse { what: "the connection is closed; make a new one" });
-        }
+    fn must_be_idle(&mut self) -> Result<(), PostgresError> {
+        self.protocol.must_be_open()?;
         if self.active.is_some() {
             return Err(PostgresError::Misuse {
                 what: "another statement's rows are still coming on this connection",
@@ -841,11 +845,17 @@ impl Connection {
     }
 
     fn wait(&mut self, to_write: bool, deadline: Option<(Duration, Instant)>) -> Result<(), PostgresError> {
-        let timeout = deadline.map(|(_, deadline)| time_left(deadline).unwrap_or_default());
+        let left = deadline.map(|(_, deadline)| time_left(deadline).unwrap_or_default());
+        let until_asked = self.interrupt.as_ref().filter(|_| !self.interrupted).map(|_| ASK_EVERY);
+        let timeout = left.into_iter().chain(until_asked).min();
         match self.stream.wait(to_write, timeout) {
             Ok(Waited::Ready) => Ok(()),
             Ok(Waited::Interrupted) => {
-                self.signalled();
+                self.ask_for_an_end();
+                Ok(())
+            }
+            Ok(Waited::TimedOut) if deadline.is_none_or(|(_, deadline)| time_left(deadline).is_some()) => {
+                self.ask_for_an_end();
                 Ok(())
             }
             Ok(Waited::TimedOut) => {
@@ -859,7 +869,7 @@ impl Connection {
         }
     }
 
-    fn signalled(&mut self) {
+    fn ask_for_an_end(&mut self) {
         let wanted = !self.interrupted && self.interrupt.as_mut().is_some_and(|check| check());
         if wanted {
             self.interrupted = true;
@@ -921,11 +931,6 @@ impl Driver for Connection {
     fn is_usable(&self) -> bool {
         Connection::is_usable(self)
     }
-}
-
-/// A name as SQL takes it, whatever is in it.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Whether a statement is `COPY`, which cannot be prepared.

@@ -1,4 +1,5 @@
-//! The rows of a bulk export, out of a stream of bytes whose pieces need not be rows.
+//! Bulk loads and exports: the statements that begin them, and the rows out of a stream of bytes whose pieces need not
+//! be rows. Rows on their way in are [`super::row_writer`]'s.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +8,59 @@ use crate::Rows;
 use super::decode;
 use super::error::PostgresError;
 use super::message::Fields;
-use super::statement::ResultColumns;
+use super::protocol::CopyTarget;
+use super::statement::{ResultColumns, Statement};
+use super::types::Known;
+
+/// The columns of a table that a bulk load fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyInto {
+    table: String,
+    columns: String,
+}
+
+impl CopyInto {
+    /// All names are quoted as they stand.
+    pub fn new(schema: Option<&str>, table: &str, columns: &[&str]) -> Self {
+        let schema = schema.map(|schema| format!("{}.", quoted(schema))).unwrap_or_default();
+        let columns = columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+        CopyInto { table: format!("{schema}{}", quoted(table)), columns }
+    }
+
+    /// What is to be prepared, not kept, so that the columns' types are known: [`Protocol::copy_target`] asks for that.
+    ///
+    /// [`Protocol::copy_target`]: super::Protocol::copy_target
+    pub fn describe_sql(&self) -> String {
+        format!("SELECT {} FROM {} LIMIT 0", self.columns, self.table)
+    }
+
+    /// What begins the load, as text.
+    pub fn copy_sql(&self, target: &CopyTarget) -> String {
+        let format = if target.is_binary() { "binary" } else { "text" };
+        format!("COPY {} ({}) FROM STDIN (FORMAT {format})", self.table, self.columns)
+    }
+}
+
+/// A name as SQL takes it, whatever is in it.
+///
+/// ```
+/// assert_eq!(naja_sql::postgres::quoted("a \"b\""), "\"a \"\"b\"\"\"");
+/// ```
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What begins an export of a query in binary, those columns in text whose types are not known.
+pub(crate) fn export_sql(query: &str, statement: &Statement) -> String {
+    let names: Vec<String> = (1..=statement.columns().len()).map(|place| format!("c{place}")).collect();
+    let values = names.iter().zip(&statement.columns.known).map(|(name, known)| match known {
+        Known::Nothing => format!("{name}::text"),
+        _ => name.clone(),
+    });
+    let (values, names) = (values.collect::<Vec<_>>().join(", "), names.join(", "));
+    // The line's end closes a comment that the query may end with.
+    format!("COPY (SELECT {values} FROM ({query}\n) AS q({names})) TO STDOUT (FORMAT binary)")
+}
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 

@@ -23,6 +23,7 @@ mod stream;
 mod types;
 
 pub use connection::{Canceller, Connection, Cursor, Notification, Step};
+pub use copy::{CopyInto, quoted};
 pub use error::{PostgresError, ServerError};
 pub use options::{Address, ChannelBinding, Keepalive, Options, TlsMode};
 pub use protocol::{CancelKey, CopyTarget, Event, Protocol, Row};

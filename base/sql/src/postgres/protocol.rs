@@ -18,7 +18,7 @@ use super::message::{self, Fields, Frame, Input};
 use super::options::{Options, TlsMode};
 use super::row_writer::{Layout, RowError, RowWriter};
 use super::statement::{ResultColumns, Statement, StatementCache};
-use super::types::Known;
+use super::types::{Kind, Known};
 
 /// Bytes of a bulk load that go into one message.
 const COPY_MESSAGE_BYTES: usize = 64 * 1024;
@@ -243,18 +243,6 @@ pub struct CopyTarget {
 }
 
 impl CopyTarget {
-    /// For the columns that `statement` selects. Without a type whose binary form is unknown, and if `text` is not
-    /// asked for, rows go in binary.
-    pub(crate) fn new(statement: &Statement, text: bool) -> Self {
-        let columns = &statement.columns;
-        CopyTarget {
-            names: columns.list.iter().map(|column| column.name.clone()).collect(),
-            known: columns.known.clone(),
-            binary: !text && !columns.known.contains(&Known::Nothing),
-            rows: 0,
-        }
-    }
-
     /// Whether rows go in binary.
     pub fn is_binary(&self) -> bool {
         self.binary
@@ -446,9 +434,13 @@ impl Protocol {
 
     // Requests.
 
-    fn must_be_open(&self) -> Result<(), PostgresError> {
+    /// Errors: `Lost` with what the server has said, once; from then on `Misuse`.
+    pub(crate) fn must_be_open(&mut self) -> Result<(), PostgresError> {
         if self.is_open() {
             return Ok(());
+        }
+        if self.state == State::Open {
+            return Err(self.disconnected(None));
         }
         Err(PostgresError::Misuse { what: "the connection is not open; make a new one" })
     }
@@ -661,6 +653,23 @@ impl Protocol {
         message::write(&mut self.output, b'Q', |out| message::write_text(out, sql))?;
         self.steps.push_back(Step::Query(Query::default()));
         Ok(())
+    }
+
+    /// The target of a bulk load into the columns that `statement` selects.
+    ///
+    /// Rows go in binary, unless `as_text` asks for text, the binary form of a type is not known, or a column has a time
+    /// zone and the session is not on UTC: the server alone knows what a moment without a zone means there.
+    pub fn copy_target(&self, statement: &Statement, as_text: bool) -> CopyTarget {
+        let columns = &statement.columns;
+        let zoned = |known: &Known| matches!(known.kind(), Some(Kind::Timestamptz | Kind::Timetz));
+        let utc = matches!(self.setting("TimeZone"), Some("UTC" | "Etc/UTC" | "GMT" | "Etc/GMT" | "Zulu"));
+        let unclear = !utc && columns.known.iter().any(zoned);
+        CopyTarget {
+            names: columns.list.iter().map(|column| column.name.clone()).collect(),
+            known: columns.known.clone(),
+            binary: !as_text && !unclear && !columns.known.contains(&Known::Nothing),
+            rows: 0,
+        }
     }
 
     /// Writes one row of a bulk load, after [`Event::CopyIn`]; false where `values` says that there is none.

@@ -1,8 +1,10 @@
 //! PostgreSQL, spoken to for real: servers of the tests' own.
 
 mod bulk;
+mod encryption;
 mod hostile;
 mod login;
+mod protocol;
 mod statements;
 mod trouble;
 mod url;

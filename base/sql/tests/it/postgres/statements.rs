@@ -325,6 +325,15 @@ fn remarks_and_notifications_are_kept_until_they_are_taken() {
     let told = connection.take_notifications();
     assert_eq!((told[0].channel.as_str(), told[0].payload.as_str()), ("news", "hello"));
     assert_eq!(Some(told[0].process), connection.process());
+    // Told by somebody else while nothing is asked.
+    connect().unwrap().script("NOTIFY news, 'from afar'").unwrap();
+    let told = loop {
+        connection.look().unwrap();
+        if let Some(told) = connection.take_notifications().pop() {
+            break told;
+        }
+    };
+    assert_eq!(told.payload, "from afar");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Statements that are cancelled, that take too long, and servers that go away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use naja_sql::postgres::{Connection, Options, PostgresError};
@@ -36,6 +38,34 @@ fn a_statement_is_cancelled_from_another_thread() {
         });
         assert_eq!(value(&mut connection, "SELECT 1", &[]), 1.into());
     }
+}
+
+#[test]
+fn whoever_waits_is_asked_whether_to_go_on() {
+    let Some(server) = PostgresServer::shared(cache()) else { return };
+    let mut watcher = open(&superuser(server));
+    let mut connection = open(&superuser(server));
+    let process = connection.process();
+    let enough = Arc::new(AtomicBool::new(false));
+    connection.set_interrupt_check(Some(Box::new({
+        let enough = Arc::clone(&enough);
+        move || enough.swap(false, Ordering::SeqCst)
+    })));
+    for in_transaction in [false, true] {
+        if in_transaction {
+            connection.script("BEGIN").unwrap();
+        }
+        std::thread::scope(|scope| {
+            let asleep = scope.spawn(|| connection.execute("SELECT pg_sleep(600)", &[], &mut NoRows));
+            wait_until(&mut watcher, process, "wait_event = 'PgSleep'");
+            enough.store(true, Ordering::SeqCst);
+            assert!(matches!(asleep.join().unwrap(), Err(PostgresError::Interrupted)));
+        });
+        assert!(connection.is_usable());
+    }
+    assert_eq!(connection.transaction(), Transaction::Failed);
+    connection.script("ROLLBACK").unwrap();
+    assert_eq!(value(&mut connection, "SELECT 1", &[]), 1.into());
 }
 
 #[test]
@@ -83,6 +113,14 @@ fn a_connection_that_the_server_ends_says_why() {
             "the connection to PostgreSQL broke: terminating connection due to administrator command (57P01)"
         );
     });
+    assert!(!connection.is_usable());
+    // while it is looked after,
+    let mut connection = connect().unwrap();
+    connection.look().unwrap();
+    let process = i64::from(connection.process().unwrap());
+    value(&mut administrator, "SELECT pg_terminate_backend($1, 60000)", &[process.into()]);
+    let error = connection.look().unwrap_err();
+    assert_eq!(error.server().map(|said| said.sqlstate.as_str()), Some("57P01"), "{error:?}");
     assert!(!connection.is_usable());
     // and while it is not.
     let mut connection = connect().unwrap();
