@@ -121,15 +121,20 @@ fn pid_file(folder: &Path) -> Option<String> {
 
 impl Installation {
     fn find() -> Option<Installation> {
-        let mut programs: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        // Debian's folders are named after the version, and are on nobody's path.
+        let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
             .into_iter()
             .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()))
-            .filter(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())
+            .filter_map(|entry| Some(entry.ok()?.path()))
             .collect();
-        programs.sort();
-        let programs = programs.pop()?;
+        versions.sort_by_key(|folder| folder.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = versions
+            .iter()
+            .rev()
+            .map(|folder| folder.join("bin"))
+            .chain(std::env::split_paths(&on_path))
+            .find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())?;
         let version = Command::new(programs.join("postgres")).arg("--version").output().ok()?;
         let version = String::from_utf8_lossy(&version.stdout);
         let version =
@@ -205,6 +210,8 @@ impl Installation {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // What ends the test's own group, such as Ctrl-C, would end the keeper before it has cleaned up.
+            .process_group(0)
             .spawn()
             .expect("a shell can be started");
         let server = PostgresServer { keeper, folder, port };

@@ -743,11 +743,9 @@ impl Connection {
     }
 
     fn answered(&mut self, batch: &mut Batch) -> Result<(), PostgresError> {
-        loop {
-            match self.event()? {
-                Event::Ready => break,
-                event => batch.note(event),
-            }
+        while !batch.ended {
+            let event = self.event()?;
+            batch.note(event);
         }
         self.not_interrupted()
     }
@@ -797,6 +795,8 @@ impl Connection {
         let deadline = self.silence_max.map(|silence| (silence, Instant::now() + silence));
         while self.protocol.outgoing().len() >= SEND_BYTES && self.unwritable.is_none() {
             let to_write = self.write_some()?;
+            // An error is to be heard soon, also by a socket that takes all that is written.
+            self.wait_for(false, Some(Duration::ZERO))?;
             while self.read_some()? {
                 while let Some(event) = self.protocol.next_event()? {
                     if let Some(event) = self.put_aside(event) {
@@ -847,26 +847,28 @@ impl Connection {
     fn wait(&mut self, to_write: bool, deadline: Option<(Duration, Instant)>) -> Result<(), PostgresError> {
         let left = deadline.map(|(_, deadline)| time_left(deadline).unwrap_or_default());
         let until_asked = self.interrupt.as_ref().filter(|_| !self.interrupted).map(|_| ASK_EVERY);
-        let timeout = left.into_iter().chain(until_asked).min();
-        match self.stream.wait(to_write, timeout) {
-            Ok(Waited::Ready) => Ok(()),
-            Ok(Waited::Interrupted) => {
+        match self.wait_for(to_write, left.into_iter().chain(until_asked).min())? {
+            Waited::Ready => Ok(()),
+            Waited::Interrupted => {
                 self.ask_for_an_end();
                 Ok(())
             }
-            Ok(Waited::TimedOut) if deadline.is_none_or(|(_, deadline)| time_left(deadline).is_some()) => {
+            Waited::TimedOut if deadline.is_none_or(|(_, deadline)| time_left(deadline).is_some()) => {
                 self.ask_for_an_end();
                 Ok(())
             }
-            Ok(Waited::TimedOut) => {
+            Waited::TimedOut => {
                 self.protocol.give_up();
                 let silent = deadline.map_or(Duration::ZERO, |(silence, _)| silence);
                 Err(PostgresError::TimedOut {
                     silent_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
                 })
             }
-            Err(error) => Err(self.protocol.disconnected(Some(error))),
         }
+    }
+
+    fn wait_for(&mut self, to_write: bool, timeout: Option<Duration>) -> Result<Waited, PostgresError> {
+        self.stream.wait(to_write, timeout).map_err(|error| self.protocol.disconnected(Some(error)))
     }
 
     fn ask_for_an_end(&mut self) {
@@ -892,6 +894,8 @@ impl Drop for Connection {
 struct Batch {
     affected: u64,
     failed: Option<Box<ServerError>>,
+    /// A load that fails ends before all of it is sent.
+    ended: bool,
 }
 
 impl Batch {
@@ -899,6 +903,7 @@ impl Batch {
         match event {
             Event::Complete { affected, .. } => self.affected += affected.unwrap_or(0),
             Event::Failed(error) if self.failed.is_none() => self.failed = Some(error),
+            Event::Ready => self.ended = true,
             _ => {}
         }
     }

@@ -190,6 +190,23 @@ fn an_error_in_a_load_belongs_to_its_row_and_undoes_all() {
     assert_eq!(value(&mut connection, "SELECT 1", &[]), 1.into());
 }
 
+/// The server answers such a load, and ends it, while rows are still being sent.
+#[test]
+fn a_load_without_end_ends_with_its_first_error() {
+    let Some(mut connection) = connect() else { return };
+    connection.script("CREATE TABLE no_zero (a int CHECK (a <> 0))").unwrap();
+    for as_text in [false, true, false, true, false, true] {
+        let mut endless = Made(0..i64::MAX, |_, sink: &mut dyn Sink| sink.integer(0));
+        let error = refusal(connection.copy_in(None, "no_zero", &["a"], as_text, &mut endless));
+        assert_eq!((error.sqlstate.as_str(), error.row), ("23514", Some(0)));
+        assert_eq!(value(&mut connection, "SELECT count(*) FROM no_zero", &[]), 0.into());
+        let mut endless = Made(0..i64::MAX, |_, sink: &mut dyn Sink| sink.integer(0));
+        let error = refusal(connection.execute_many("INSERT INTO no_zero VALUES ($1)", &mut endless));
+        assert_eq!((error.sqlstate.as_str(), error.row), ("23514", Some(0)));
+    }
+    assert_eq!(value(&mut connection, "SELECT count(*) FROM no_zero", &[]), 0.into());
+}
+
 #[test]
 fn copy_as_a_statement_of_the_caller_s_own_does_no_harm() {
     let Some(mut connection) = connect() else { return };

@@ -216,10 +216,11 @@ fn a_server_that_says_nothing_is_given_up() {
     let error = Connection::open(&options, None).unwrap_err();
     assert!(matches!(error, PostgresError::ConnectTimedOut { .. }), "{error:?}");
 
-    // It lets us in, and is silent when asked.
+    // Another lets us in, and is silent when asked.
     let (hold, held) = std::sync::mpsc::channel::<()>();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
-        let (_first, _) = listener.accept().unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         let mut asked = [0; 4096];
         let _ = stream.read(&mut asked);
@@ -227,6 +228,7 @@ fn a_server_that_says_nothing_is_given_up() {
         let _ = held.recv();
     });
     let options = Options {
+        address: Address::Tcp { host: "127.0.0.1".to_owned(), port },
         connect_timeout: None,
         answer_timeout: Some(std::time::Duration::from_millis(50)),
         ..options
