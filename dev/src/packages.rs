@@ -5,6 +5,10 @@ use std::path::Path;
 use crate::checkout::Checkout;
 use crate::step::{self, Outcome, say};
 
+/// Says to Debian's scripts for PostgreSQL that no server is wanted, unless someone has said otherwise before.
+const NO_CLUSTER: &str = "file=/etc/postgresql-common/createcluster.conf; \
+    test -e $file || { mkdir -p ${file%/*} && echo 'create_main_cluster = false' >$file; }";
+
 /// One line of `dev/packages.txt`.
 #[derive(Debug, PartialEq, Eq)]
 struct Need {
@@ -42,6 +46,11 @@ pub(crate) fn install(checkout: &Checkout, packages: &[&str]) -> Outcome<()> {
             checkout.command(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"),
         )
     };
+    if packages.contains(&"postgresql") {
+        // Debian's package else makes a cluster of its own and starts it; the tests have theirs.
+        let words: Vec<&str> = prefix.iter().chain(&["sh", "-c", NO_CLUSTER]).copied().collect();
+        let _ = step::run_quietly(checkout.command(words[0]).args(&words[1..]));
+    }
     let installed = apt(&["apt-get", "update", "-qq"]).and_then(|_| {
         let arguments = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
         apt(&[&arguments[..], packages].concat())

@@ -1,9 +1,17 @@
 //! Databases, spoken to in their own words: SQL text and values go in, columns of rows come out.
 //!
 //! Nothing here knows Python, a tool, or what a table is for. Values that are read go into a [`Sink`], so that
-//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`].
+//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`] and [`postgres::Connection`]; what
+//! the engines have in common is [`Driver`].
 
+mod driver;
+pub mod postgres;
 mod sink;
 pub mod sqlite;
+mod table;
+mod value;
 
+pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
 pub use sink::Sink;
+pub use table::Table;
+pub use value::{Value, Values};

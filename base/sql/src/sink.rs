@@ -3,7 +3,8 @@
 /// Takes the columns of a row one after the other, each by the call that fits what the database said it is.
 ///
 /// A driver calls exactly one of these for each column, in order. Texts and bytes live until the call returns: whoever
-/// keeps them makes its own object of them.
+/// keeps them makes its own object of them. Parameters of a statement and rows of a bulk load go the other way through
+/// the same calls, so that what one engine reads another can write.
 pub trait Sink {
     /// SQL's NULL.
     fn null(&mut self);
@@ -33,4 +34,9 @@ pub trait Sink {
     fn uuid(&mut self, bytes: [u8; 16]);
     /// The beginning of an array with that many elements, which follow and may be arrays themselves.
     fn array(&mut self, length: usize);
+    /// The day or moment after all others, or before them, of an engine that has such values; text where the one who
+    /// asks has no word for it.
+    fn infinite(&mut self, positive: bool) {
+        self.text(if positive { "infinity" } else { "-infinity" });
+    }
 }

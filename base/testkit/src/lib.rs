@@ -1,4 +1,4 @@
-//! What tests share: interpreters on this machine, target programs, terminals, browsers.
+//! What tests share: interpreters on this machine, target programs, terminals, browsers, database servers.
 //!
 //! A development dependency only: nothing that ships may depend on it.
 
@@ -6,8 +6,10 @@ pub mod browser;
 pub mod interpreters;
 pub mod naja;
 mod not_tested;
+pub mod postgres;
 pub mod target;
 pub mod terminal;
 
 pub use browser::Browser;
 pub use not_tested::not_tested;
+pub use postgres::PostgresServer;

@@ -242,7 +242,7 @@ impl Base {
     }
 
     fn failed(&self, error: &Error) -> Failure {
-        let failure = Failure::new("database-refuses", format!("the database `{}` refuses", self.shown));
+        let failure = Failure::new("database-refused", format!("the database `{}` refuses", self.shown));
         failure.caused_by(error)
     }
 }

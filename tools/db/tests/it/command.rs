@@ -215,7 +215,7 @@ fn what_is_wrong_is_named_with_a_hint() {
         ),
         (
             vec![&text],
-            "error[database-refuses]: the database `text.db` refuses\n  caused by: file is not a database",
+            "error[database-refused]: the database `text.db` refuses\n  caused by: file is not a database",
         ),
     ] {
         let answer = folder.run(&words, "");

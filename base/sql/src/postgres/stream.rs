@@ -1,0 +1,285 @@
+//! The stream that a connection goes through: a socket, and the place where somebody else encrypts it.
+//!
+//! Sockets never block by themselves: [`Stream::wait`] is the one place that waits, so that bytes can come while
+//! others go, and so that a time-out or a signal is seen.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt;
+
+use super::error::PostgresError;
+use super::options::{Address, Keepalive, Options, TlsMode};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// On the network.
+    Tcp(TcpStream),
+    /// In the file system.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Connects, and sets what `options` says about silence.
+    ///
+    /// Every address of a name is tried in its turn until `deadline`.
+    ///
+    /// Errors: `Connect` with the reason of the last address, `ConnectTimedOut`.
+    pub(crate) fn connect(options: &Options, deadline: Option<Instant>) -> Result<Socket, PostgresError> {
+        let address = options.address.to_string();
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::TimedOut => PostgresError::ConnectTimedOut { address: address.clone() },
+            _ => PostgresError::Connect { address: address.clone(), source },
+        };
+        match &options.address {
+            Address::Unix { folder, port } => {
+                let stream = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).map_err(failed)?;
+                Ok(Socket::Unix(stream))
+            }
+            Address::Tcp { host, port } => {
+                let stream = connect_tcp(host, *port, deadline).map_err(&failed)?;
+                look_after(&stream, options).map_err(failed)?;
+                Ok(Socket::Tcp(stream))
+            }
+        }
+    }
+
+    /// A second handle of the same socket.
+    pub(crate) fn try_clone(&self) -> io::Result<Socket> {
+        match self {
+            Socket::Tcp(stream) => stream.try_clone().map(Socket::Tcp),
+            Socket::Unix(stream) => stream.try_clone().map(Socket::Unix),
+        }
+    }
+
+    /// Whether reading and writing give `WouldBlock` instead of waiting.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            Socket::Unix(stream) => stream.set_nonblocking(nonblocking),
+        }
+    }
+
+    /// How long one reading or writing may take while the socket waits by itself.
+    pub(crate) fn set_timeouts(&self, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => {
+                stream.set_read_timeout(timeout)?;
+                stream.set_write_timeout(timeout)
+            }
+            Socket::Unix(stream) => {
+                stream.set_read_timeout(timeout)?;
+                stream.set_write_timeout(timeout)
+            }
+        }
+    }
+}
+
+fn connect_tcp(host: &str, port: u16, deadline: Option<Instant>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        let connected = match deadline {
+            None => TcpStream::connect(address),
+            Some(deadline) => match time_left(deadline) {
+                Some(left) => TcpStream::connect_timeout(&address, left),
+                None => Err(io::ErrorKind::TimedOut.into()),
+            },
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What is left until `deadline`, if anything.
+pub(crate) fn time_left(deadline: Instant) -> Option<Duration> {
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+}
+
+fn look_after(stream: &TcpStream, options: &Options) -> io::Result<()> {
+    // Requests are written whole, and each is waited for.
+    stream.set_nodelay(true)?;
+    if let Some(Keepalive { idle, interval, count }) = options.keepalive {
+        sockopt::set_socket_keepalive(stream, true)?;
+        if let Some(idle) = idle {
+            sockopt::set_tcp_keepidle(stream, idle)?;
+        }
+        if let Some(interval) = interval {
+            sockopt::set_tcp_keepintvl(stream, interval)?;
+        }
+        if let Some(count) = count {
+            sockopt::set_tcp_keepcnt(stream, count)?;
+        }
+    }
+    if let Some(timeout) = options.unacknowledged_timeout {
+        sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX))?;
+    }
+    Ok(())
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.read(into),
+            Socket::Unix(stream) => stream.read(into),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A stream that somebody encrypts. Reading and writing give `WouldBlock` where the socket below does.
+pub trait Encrypted: Read + Write + Send {
+    /// The hash of the server's certificate by RFC 5929 (`tls-server-end-point`), for channel binding.
+    fn end_point(&self) -> Option<Vec<u8>>;
+}
+
+/// Encrypts sockets on which the server has agreed to TLS.
+pub trait TlsProvider: Send + Sync {
+    /// Does the handshake and gives the stream. The socket waits by itself until this returns, and gives up at the
+    /// time-out for connecting; afterwards it gives `WouldBlock`.
+    ///
+    /// `mode` says what is to be verified, `files` are the options of [`Options::tls_files`].
+    fn encrypt(
+        &self,
+        socket: Socket,
+        host: &str,
+        mode: TlsMode,
+        files: &[(String, String)],
+    ) -> io::Result<Box<dyn Encrypted>>;
+}
+
+/// A socket, perhaps with encryption over it.
+pub(crate) struct Stream {
+    socket: Socket,
+    encrypted: Option<Box<dyn Encrypted>>,
+    /// Nothing can be read before the socket says so.
+    drained: bool,
+}
+
+/// What a stream is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Something can be read or written, or the other side has closed.
+    Ready,
+    /// A signal came.
+    Interrupted,
+    /// Nothing happened in time.
+    TimedOut,
+}
+
+impl Stream {
+    pub(crate) fn new(socket: Socket) -> io::Result<Stream> {
+        socket.set_nonblocking(true)?;
+        Ok(Stream { socket, encrypted: None, drained: true })
+    }
+
+    /// Lets `provider` encrypt it, until `deadline`.
+    pub(crate) fn encrypt(
+        &mut self,
+        provider: &dyn TlsProvider,
+        options: &Options,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let Address::Tcp { host, .. } = &options.address else {
+            return Err(io::Error::other("a Unix socket is not encrypted"));
+        };
+        let left = match deadline.map(time_left) {
+            Some(None) => return Err(io::ErrorKind::TimedOut.into()),
+            Some(left) => left,
+            None => None,
+        };
+        self.socket.set_nonblocking(false)?;
+        self.socket.set_timeouts(left)?;
+        let encrypted = provider.encrypt(self.socket.try_clone()?, host, options.tls, &options.tls_files)?;
+        self.socket.set_timeouts(None)?;
+        self.socket.set_nonblocking(true)?;
+        let end_point = encrypted.end_point();
+        self.encrypted = Some(encrypted);
+        Ok(end_point)
+    }
+
+    /// Whether it is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted.is_some()
+    }
+
+    /// Waits until something can be read, or written if `to_write` is set.
+    pub(crate) fn wait(&mut self, to_write: bool, timeout: Option<Duration>) -> io::Result<Waited> {
+        let events = if to_write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let mut waiting = [PollFd::new(&self.socket, events)];
+        match poll(&mut waiting, timeout.as_ref()) {
+            Ok(0) => Ok(Waited::TimedOut),
+            Ok(_) => {
+                // Also when it was closed or broke: reading tells.
+                self.drained = waiting[0].revents() == PollFlags::OUT;
+                Ok(Waited::Ready)
+            }
+            Err(rustix::io::Errno::INTR) => Ok(Waited::Interrupted),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads what is there; nothing where one would have to wait, 0 at the end.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.drained && self.encrypted.is_none() {
+            return Ok(None);
+        }
+        let read = match &mut self.encrypted {
+            Some(stream) => stream.read(into),
+            None => self.socket.read(into),
+        };
+        let read = unless_blocked(read)?;
+        self.drained = read.is_none_or(|count| count < into.len() && count > 0);
+        Ok(read)
+    }
+
+    /// Writes as much as is taken; nothing where one would have to wait.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        unless_blocked(match &mut self.encrypted {
+            Some(stream) => stream.write(bytes),
+            None => self.socket.write(bytes),
+        })
+    }
+}
+
+fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,72 @@
+//! PostgreSQL, spoken to for real: servers of the tests' own.
+
+mod bulk;
+mod encryption;
+mod hostile;
+mod login;
+mod protocol;
+mod statements;
+mod trouble;
+mod url;
+mod values;
+
+use std::path::Path;
+
+use naja_sql::postgres::{Address, Connection, Options, PostgresError, ServerError};
+use naja_sql::{Table, Value};
+use naja_testkit::PostgresServer;
+
+/// Where empty clusters are kept between runs.
+fn cache() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// The superuser of a server's own database, over its socket.
+fn superuser(server: &PostgresServer) -> Options {
+    let folder = server.socket_folder().to_owned();
+    Options::new(Address::Unix { folder, port: server.port() }, "postgres", "postgres")
+}
+
+/// A user over the network.
+fn over_tcp(server: &PostgresServer, user: &str) -> Options {
+    Options::new(Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port() }, user, "postgres")
+}
+
+fn open(options: &Options) -> Connection {
+    Connection::open(options, None).unwrap_or_else(|error| panic!("{options}: {error}: {error:?}"))
+}
+
+/// A connection to the server that the tests of this process share; none where there is no PostgreSQL.
+fn connect() -> Option<Connection> {
+    PostgresServer::shared(cache()).map(|server| open(&superuser(server)))
+}
+
+/// The rows of one statement.
+fn rows(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Vec<Vec<Value<'static>>> {
+    table(connection, sql, parameters).rows
+}
+
+fn table(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Table {
+    let mut table = Table::default();
+    connection
+        .execute(sql, parameters, &mut table)
+        .unwrap_or_else(|error| panic!("{sql}: {error}: {error:?}"));
+    table
+}
+
+/// The one value of the one row.
+fn value(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Value<'static> {
+    let mut rows = rows(connection, sql, parameters);
+    match (rows.len(), rows.pop()) {
+        (1, Some(mut row)) if row.len() == 1 => row.remove(0),
+        _ => panic!("{sql} gives more or less than one value"),
+    }
+}
+
+/// What the server said when it refused.
+fn refusal<T: std::fmt::Debug>(result: Result<T, PostgresError>) -> ServerError {
+    match result {
+        Err(PostgresError::Server(error)) => *error,
+        other => panic!("not refused: {other:?}"),
+    }
+}

@@ -1,0 +1,260 @@
+//! A PostgreSQL server for one test: started on a copy of an empty cluster, gone at the end however the test ends.
+//!
+//! A shell holds the server and waits on a pipe. When the pipe closes, because the test is done, has panicked or was
+//! killed, the shell ends the server and removes its folder. Start at [`PostgresServer::start`].
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::not_tested;
+
+/// How long a server may take until it is ready, before the test fails: far more than it ever needs.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Who may log in how. On the socket everyone may; on the network some have to prove who they are.
+const WHO_MAY: &str = "\
+local all all                   trust
+host  all md5_user      all     md5
+host  all scram_user    all     scram-sha-256
+host  all clear_user    all     password
+host  all rejected_user all     reject
+host  all all           all     trust
+";
+
+/// Ends the server when standard input ends, then cleans up. Arguments: the server, its folder, the port.
+const KEEPER: &str = r#"
+"$1" -D "$2/data" -k "$2" -p "$3" -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
+    -c shared_buffers=16MB -c max_connections=30 -c timezone=UTC -c logging_collector=off -c autovacuum=off \
+    >"$2/log" 2>&1 </dev/null &
+server=$!
+read -r line
+kill -QUIT $server 2>/dev/null
+wait $server
+rm -rf "$2"
+"#;
+
+/// A running server, of which `postgres` is the superuser and a database.
+pub struct PostgresServer {
+    keeper: Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+/// Where PostgreSQL's programs are, and as whom they run.
+struct Installation {
+    programs: PathBuf,
+    version: String,
+    /// The server refuses to run as root: then it runs as this user and group.
+    other_user: Option<(u32, u32)>,
+}
+
+impl PostgresServer {
+    /// Starts a server of its own for one test; none, and [`not_tested`], where PostgreSQL is not installed.
+    ///
+    /// `cache` is a folder that outlives the test, where the empty cluster is kept:
+    /// `Path::new(env!("CARGO_TARGET_TMPDIR"))` in an integration test. Cost: some 0.3 s, a second more at the first time.
+    ///
+    /// # Panics
+    /// When it is installed and does not start: the test cannot go on.
+    pub fn start(cache: &Path) -> Option<PostgresServer> {
+        let Some(installation) = Installation::find() else {
+            not_tested("PostgreSQL: no server is installed");
+            return None;
+        };
+        let template = installation.template(cache);
+        // Another test may take the port that was free a moment ago.
+        let started = (0..5).find_map(|_| installation.start(&template));
+        Some(started.expect("PostgreSQL starts on some port"))
+    }
+
+    /// The one server that all tests of this process share; as [`PostgresServer::start`].
+    ///
+    /// # Panics
+    /// As [`PostgresServer::start`].
+    pub fn shared(cache: &Path) -> Option<&'static PostgresServer> {
+        static SHARED: OnceLock<Option<PostgresServer>> = OnceLock::new();
+        SHARED.get_or_init(|| PostgresServer::start(cache)).as_ref()
+    }
+
+    /// The folder of its Unix socket.
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its port on 127.0.0.1, and in the name of its socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has written to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// Ends one of its processes, or the server itself if none is named, without asking.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn kill(&self, process: Option<u32>) {
+        let process = process.or_else(|| pid_file(&self.folder)?.lines().next()?.parse().ok());
+        let process = process.expect("the server runs").to_string();
+        let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "sh", &process]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "process {process} can be ended");
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+fn pid_file(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join("data/postmaster.pid")).ok()
+}
+
+impl Installation {
+    fn find() -> Option<Installation> {
+        // Debian's folders are named after the version, and are on nobody's path.
+        let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        versions.sort_by_key(|folder| folder.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = versions
+            .iter()
+            .rev()
+            .map(|folder| folder.join("bin"))
+            .chain(std::env::split_paths(&on_path))
+            .find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())?;
+        let version = Command::new(programs.join("postgres")).arg("--version").output().ok()?;
+        let version = String::from_utf8_lossy(&version.stdout);
+        let version =
+            version.split_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
+        let version = version.unwrap_or("unknown").to_owned();
+        let other_user = if rustix::process::geteuid().is_root() { Some(unprivileged()?) } else { None };
+        Some(Installation { programs, version, other_user })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        if let Some((user, group)) = self.other_user {
+            command.uid(user).gid(group);
+        }
+        // A folder that the other user may be in.
+        command.current_dir("/").env_remove("PGDATA").env_remove("PGOPTIONS").env("LC_ALL", "C");
+        command
+    }
+
+    /// An empty folder of the server's user.
+    fn folder(&self) -> PathBuf {
+        let folder =
+            tempfile::Builder::new().prefix("naja-pg-").tempdir().expect("a temporary folder can be made");
+        self.give(folder.path());
+        folder.keep()
+    }
+
+    fn give(&self, path: &Path) {
+        if let Some((user, group)) = self.other_user {
+            chown(path, Some(user), Some(group)).expect("root can give files away");
+        }
+    }
+
+    /// An empty cluster, made once and kept.
+    fn template(&self, cache: &Path) -> PathBuf {
+        fs::create_dir_all(cache).expect("the folder for what tests keep can be made");
+        let template = cache.join(format!("postgres-{}-1", self.version));
+        let lock =
+            File::create(cache.join("postgres.lock")).expect("the folder for what tests keep is writable");
+        lock.lock().expect("the file can be locked");
+        if !template.exists() {
+            let made = self.folder();
+            let data = made.join("data");
+            let output = self
+                .command(&self.programs.join("initdb").to_string_lossy())
+                .arg("-D")
+                .arg(&data)
+                .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "--wal-segsize=1"])
+                .output()
+                .expect("initdb can be run");
+            assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+            fs::write(data.join("pg_hba.conf"), WHO_MAY).expect("the cluster is writable");
+            let unfinished = cache.join(format!("postgres-{}", std::process::id()));
+            copy_tree(&data, &unfinished, &|_| {});
+            fs::rename(&unfinished, &template).expect("the copy can be renamed");
+            let _ = fs::remove_dir_all(&made);
+        }
+        template
+    }
+
+    /// Starts a server; none when it ended at once, such as for a port that is taken.
+    fn start(&self, template: &Path) -> Option<PostgresServer> {
+        let folder = self.folder();
+        copy_tree(template, &folder.join("data"), &|path| self.give(path));
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+        let port = port.expect("there is a free port").port();
+        let keeper = self
+            .command("/bin/sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(self.programs.join("postgres"))
+            .arg(&folder)
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What ends the test's own group, such as Ctrl-C, would end the keeper before it has cleaned up.
+            .process_group(0)
+            .spawn()
+            .expect("a shell can be started");
+        let server = PostgresServer { keeper, folder, port };
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            // The eighth line says how far it is.
+            let status =
+                pid_file(&server.folder).and_then(|text| Some(text.lines().nth(7)?.trim().to_owned()));
+            if status.as_deref() == Some("ready") {
+                return Some(server);
+            }
+            let log = server.log();
+            if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") {
+                return None;
+            }
+            assert!(!log.contains("FATAL") && Instant::now() < until, "PostgreSQL does not start: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The user that Debian makes for PostgreSQL, or nobody.
+fn unprivileged() -> Option<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    ["postgres", "nobody"].iter().find_map(|name| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    })
+}
+
+fn copy_tree(from: &Path, to: &Path, made: &dyn Fn(&Path)) {
+    fs::create_dir(to).expect("a folder can be made");
+    fs::set_permissions(to, Permissions::from_mode(0o700)).expect("its mode can be set");
+    made(to);
+    for entry in fs::read_dir(from).expect("the cluster can be read") {
+        let entry = entry.expect("the cluster can be read");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target, made);
+        } else {
+            fs::copy(entry.path(), &target).expect("a file can be copied");
+            made(&target);
+        }
+    }
+}
