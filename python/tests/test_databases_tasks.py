@@ -468,6 +468,8 @@ def test_a_result_that_is_left_in_the_middle_undoes_nothing_that_is_written_afte
 
 def test_transfers_that_are_cancelled_anywhere_leave_the_sum_as_it_was(path):
     chance = random.Random(7)
+    # A statement of a loop that was closed under it runs on until the interpreter ends.
+    before = workers()
     base = sqlite3.connect(path)
     base.execute("delete from rows")
     base.executemany("insert into rows values (?, 100)", [(id,) for id in range(10)])
@@ -504,5 +506,5 @@ def test_transfers_that_are_cancelled_anywhere_leave_the_sum_as_it_was(path):
     assert total == 1000 and count >= 10 + len(acknowledged)
     # Tasks that ended by an error are in circles with it, and their connections with them.
     gc.collect()
-    asyncio.run(until(lambda: workers() == 0))
+    asyncio.run(until(lambda: workers() <= before))
     assert may_write(path)
