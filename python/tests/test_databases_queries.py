@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import types
 import uuid
 
 import pytest
@@ -66,6 +67,18 @@ def test_execute_gives_the_new_row_s_id_or_the_number_of_changed_rows(path):
 
     # Each statement has a connection as if it were new: the last row id of another task's does not show.
     assert run(path, work) == [4, 4, 0, -1, -1]
+
+
+def test_a_comment_before_a_statement_changes_nothing_of_what_execute_gives(path):
+    assert run(path, lambda db: db.execute("-- all\n/* of them */ update rows set n = 0")) == 3
+
+
+def test_values_may_be_any_mapping_and_a_query_may_not_be_anything(path):
+    values = types.MappingProxyType({"id": 2})
+    row = run(path, lambda db: db.fetch_one("select id, name from rows where id = :id", values))
+    assert run(path, lambda db: db.fetch_val("select :name || :id", row)) == "two2"
+    with pytest.raises(TypeError, match="SQL in text, or an expression of SQLAlchemy's, and not 'bytes'"):
+        value_of(path, b"select 1")
 
 
 def test_a_row_is_found_by_name_place_and_attribute(path):
@@ -166,7 +179,7 @@ def test_who_stops_iterating_leaves_no_statement_open(path):
         async for row in db.iterate("select a.id from rows a, rows b, rows c, rows d, rows e, rows f, rows g"):
             break
         # The generator is closed by the loop, in a task of its own.
-        while db.connection()._transaction_stack:
+        while db.connection()._connection_counter:
             await asyncio.sleep(0)
         await db.execute("drop table rows")
         return await db.fetch_val("select count(*) from sqlite_master")

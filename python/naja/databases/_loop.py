@@ -51,5 +51,5 @@ async def done(near, worker, send, *words):
 
 
 # Connections are closed while there is still an interpreter, and statements that run are interrupted.
-atexit.register(db.end_all, os.getpid())
+atexit.register(db.end_all)
 os.register_at_fork(after_in_child=_HUBS.clear)

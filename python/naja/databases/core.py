@@ -163,7 +163,14 @@ class Database:
         connection = self._connection_map.get(task)
         if connection is None:
             connection = self._connection_map[task] = Connection(self, self._backend)
+            connection._owner = weakref.ref(task)
         return connection
+
+    def _forget(self, connection: "Connection") -> None:
+        # Whoever released it may be another task: the loop closes generators in tasks of its own.
+        owner = connection._owner()
+        if owner is not None and self._connection_map.get(owner) is connection:
+            del self._connection_map[owner]
 
     def transaction(self, *, force_rollback: bool = False, **kwargs: typing.Any) -> "Transaction":
         """A transaction: for `async with`, as a decorator, or to be awaited and ended by hand."""
@@ -199,6 +206,8 @@ class Connection:
         self._transaction_stack: typing.List[Transaction] = []
         # What each of them has begun: whoever ends one may be a task that does not know it.
         self._begun: typing.List[TransactionBackend] = []
+        # The task whose connection it is.
+        self._owner: typing.Callable[[], typing.Optional[asyncio.Task]] = lambda: None
 
     async def __aenter__(self) -> "Connection":
         lock = self._connection_lock
@@ -229,7 +238,7 @@ class Connection:
                 try:
                     await self._connection.release()
                 finally:
-                    self._database._connection = None
+                    self._database._forget(self)
         finally:
             lock.release()
 
@@ -250,7 +259,7 @@ class Connection:
 
     async def iterate(self, query: _Query, values: _Values = None) -> typing.AsyncGenerator[typing.Any, None]:
         built = self._build_query(query, values)
-        async with self.transaction():
+        async with self.transaction() if self._connection.iterates_in_transaction else contextlib.nullcontext():
             # Closed here, and not whenever it is collected: the transaction ends after its rows.
             async with contextlib.aclosing(self._connection.iterate(built)) as records:
                 async for record in records:
@@ -267,7 +276,9 @@ class Connection:
     @staticmethod
     def _build_query(query: _Query, values: _Values = None) -> typing.Any:
         if isinstance(query, str):
-            return Text(query, values)
+            return Text(query, values if values is None or isinstance(values, dict) else dict(values))
+        if not hasattr(query, "compile"):
+            raise TypeError(f"a query is SQL in text, or an expression of SQLAlchemy's, and not {type(query).__name__!r}")
         return query.values(**values) if values else query
 
 
@@ -354,7 +365,7 @@ class Transaction:
     async def _end(self, how: str) -> None:
         connection = self._connection
         async with connection._transaction_lock:
-            assert connection._transaction_stack[-1] is self
+            assert connection._transaction_stack[-1] is self, "a transaction within this one is not ended yet"
             connection._transaction_stack.pop()
             transaction = connection._begun.pop()
             # Whatever becomes of it, it is over, and the connection is given back.

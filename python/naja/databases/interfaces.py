@@ -23,6 +23,9 @@ class DatabaseBackend:
 class ConnectionBackend:
     """One connection, while it is acquired."""
 
+    # Whether rows can be read on only within a transaction, as PostgreSQL's cursors.
+    iterates_in_transaction = True
+
     async def acquire(self) -> None:
         raise NotImplementedError()
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from naja._native import db
 
+from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
 from ..interfaces import ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
@@ -58,7 +59,10 @@ class SQLitePool:
         # A database in memory that connections share ends with the last of them.
         self._memref = None
         if "cache" in url.options and self._refused is None:
-            self._memref = db.Kept(self._database, self._as_uri)
+            try:
+                self._memref = db.Kept(self._database, self._as_uri)
+            except RuntimeError as error:
+                raise _errors.make("OperationalError", str(error)) from None
 
     async def acquire(self) -> typing.Any:
         while self._idle:
@@ -108,6 +112,10 @@ def _refused(options):
 
 
 class SQLiteConnection(ConnectionBackend):
+    # A statement sees the database as it was when it began. A savepoint would do harm: a generator that was left in the
+    # middle is closed at some time later, and would undo what was written in the meantime.
+    iterates_in_transaction = False
+
     def __init__(self, pool: SQLitePool) -> None:
         self._pool = pool
         self._near = pool._near

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use naja_sql::sqlite::Error;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -125,10 +126,15 @@ impl Hub {
                 Err(self.error(py, crate::sqlite::errors::class_of(&error), &error.message, error.code))
             }
         };
-        match made {
-            Ok(object) => future.call_method1(intern!(py, "set_result"), (object,))?,
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+        let set_exception = intern!(py, "set_exception");
+        let done = match made {
+            Ok(object) => future.call_method1(intern!(py, "set_result"), (object,)),
+            // A future takes no StopIteration, which a function of the program's may raise.
+            Err(error) => future.call_method1(set_exception, (error.clone_ref(py),)).or_else(|_| {
+                let other = PyRuntimeError::new_err(format!("a value could not be made: {error}"));
+                future.call_method1(set_exception, (other,))
+            }),
         };
-        Ok(())
+        done.map(drop)
     }
 }

@@ -119,15 +119,14 @@ impl Shape {
 impl Verb {
     /// From the first words. Whatever is not known counts as what leaves traces.
     fn of(sql: &str) -> Verb {
-        let mut words =
-            sql.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         let is_one_of = |word: &str, all: &[&str]| all.iter().any(|one| one.eq_ignore_ascii_case(word));
-        // A comment at the start is not read over: its words are no statement's.
-        let first = if sql.trim_start().starts_with(|letter: char| letter.is_ascii_alphabetic()) {
-            words.next().unwrap_or("")
-        } else {
-            ""
-        };
+        let mut words = after_comments(sql)
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .enumerate()
+            // What does not begin with a word is not known.
+            .filter(|(place, word)| *place == 0 || !word.is_empty())
+            .map(|(_, word)| word);
+        let first = words.next().unwrap_or("");
         let counts = is_one_of(first, &["INSERT", "UPDATE", "DELETE", "REPLACE"]);
         let is_clean = counts
             || is_one_of(
@@ -138,5 +137,20 @@ impl Verb {
             || is_one_of(first, &["CREATE"])
                 && !words.next().is_some_and(|word| is_one_of(word, &["TEMP", "TEMPORARY"]));
         Verb { counts, is_clean }
+    }
+}
+
+/// SQL without the blanks and comments at its start.
+fn after_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let end = if rest.starts_with("--") {
+            rest.find('\n').map(|end| end + 1)
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map(|end| end + 2)
+        } else {
+            return rest;
+        };
+        rest = end.map_or("", |end| rest[end..].trim_start());
     }
 }

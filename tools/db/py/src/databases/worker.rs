@@ -38,13 +38,13 @@ const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 #[pyclass(frozen, weakref, module = "naja._native.db")]
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    /// The process whose thread it is.
-    process: u32,
     sent: AtomicU64,
 }
 
 /// What the thread and its owner both see.
 struct Shared {
+    /// The process whose thread it is.
+    process: u32,
     sender: Mutex<Sender<Job>>,
     /// The last job that was done; jobs are done in the order of their numbers.
     done: AtomicU64,
@@ -129,6 +129,10 @@ fn is_to_end() -> bool {
 }
 
 impl Shared {
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
     fn is_cancelled(&self, number: u64) -> bool {
         self.is_ending.load(Ordering::Relaxed)
             || self.has_cancelled.load(Ordering::Relaxed) && lock(&self.cancelled).contains(&number)
@@ -478,7 +482,7 @@ impl Outcome {
 
 impl Worker {
     fn send(&self, hub: &Hub, future: Py<PyAny>, work: Work) -> PyResult<u64> {
-        if self.process != std::process::id() {
+        if !self.shared.is_of_this_process() {
             return Err(PyRuntimeError::new_err(
                 "this connection belongs to the process that this one was forked from; connect again in the child",
             ));
@@ -542,6 +546,7 @@ impl Worker {
         let library = library::own(py)?;
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
+            process: std::process::id(),
             sender: Mutex::new(sender),
             done: AtomicU64::new(0),
             cancelled: Mutex::new(Vec::new()),
@@ -567,7 +572,7 @@ impl Worker {
         let mut all = lock(&ALL);
         all.retain(|one| one.strong_count() > 0);
         all.push(Arc::downgrade(&shared));
-        Ok(Worker { shared, process: std::process::id(), sent: AtomicU64::new(0) })
+        Ok(Worker { shared, sent: AtomicU64::new(0) })
     }
 
     /// Opens the connection; a statement waits `patience_s` for a lock.
@@ -646,7 +651,7 @@ impl Worker {
 
     /// Ends the statement that a job has started; nothing where it has ended.
     fn forget(&self, number: u64) {
-        if self.process == std::process::id() {
+        if self.shared.is_of_this_process() {
             self.post(Work::Forget(number), None);
         }
     }
@@ -678,7 +683,7 @@ impl Worker {
 
     /// Whether somebody else may use the connection: nothing runs, is open or was set in it.
     fn is_reusable(&self) -> bool {
-        self.process == std::process::id()
+        self.shared.is_of_this_process()
             && self.shared.done.load(Ordering::Acquire) == self.sent.load(Ordering::Relaxed)
             && self.shared.is_pristine.load(Ordering::Acquire)
     }
@@ -693,7 +698,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.shared.is_of_this_process() {
             // Whoever drops it awaits nothing of it.
             self.shared.is_ending.store(true, Ordering::Relaxed);
             self.post(Work::End, None);
@@ -703,13 +708,12 @@ impl Drop for Worker {
 
 /// Interrupts every worker of this process and waits until they have closed their connections: for its end.
 #[pyfunction]
-pub(super) fn end_all(py: Python<'_>, process: u32) {
-    let all: Vec<Arc<Shared>> = std::mem::take(&mut *lock(&ALL)).iter().filter_map(Weak::upgrade).collect();
-    if process != std::process::id() {
-        // A child has none of the threads. Its copies of the connections are not closed: that would drop locks.
-        all.into_iter().for_each(std::mem::forget);
-        return;
-    }
+pub(super) fn end_all(py: Python<'_>) {
+    let all = std::mem::take(&mut *lock(&ALL));
+    // A child has none of its parent's threads. Its copies of the connections are not closed: that would drop locks.
+    let (all, of_parent): (Vec<_>, Vec<_>) =
+        all.iter().filter_map(Weak::upgrade).partition(|shared: &Arc<Shared>| shared.is_of_this_process());
+    of_parent.into_iter().for_each(std::mem::forget);
     py.detach(|| {
         let until = Instant::now() + PATIENCE_AT_END;
         for shared in &all {
