@@ -6,6 +6,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
+use naja_db::command::DbArguments;
 use naja_profile::command::dump::DumpArguments;
 use naja_profile::command::heat::HeatArguments;
 use naja_profile::command::top::TopArguments;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Heat(HeatArguments),
     Test(TestArguments),
     Swap(SwapArguments),
+    Db(DbArguments),
     Dates(DatesArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),

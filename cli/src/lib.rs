@@ -71,6 +71,14 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))
         }
+        Ok(Arguments { command: Command::Db(options) }) => {
+            let mut streams = naja_db::command::Streams {
+                input: &mut std::io::stdin().lock(),
+                out: &mut std::io::stdout(),
+                err: &mut std::io::stderr(),
+            };
+            naja_db::command::db(&options, naja_sqlite::library(), &mut streams).map(|()| ExitCode::Done)
+        }
         Ok(Arguments { command: Command::Dates(options) }) => {
             naja_dates::command::dates(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)
         }

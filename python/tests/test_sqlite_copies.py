@@ -111,3 +111,9 @@ def test_a_second_copy_loses_rows(tmp_path, mode):
     # In WAL mode both were told that their row is there.
     assert committed == (OK if mode == "wal" else IO_ERROR)
     assert len(rows) == 1
+
+
+def test_the_extension_brings_no_sqlite_of_its_own():
+    import naja._native
+
+    assert b"SQLite format 3" not in pathlib.Path(naja._native.__file__).read_bytes()

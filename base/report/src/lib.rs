@@ -2,6 +2,7 @@
 //!
 //! This crate knows no tool and no Python.
 
+pub mod answer;
 mod page;
 pub mod text;
 

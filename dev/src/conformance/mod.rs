@@ -328,6 +328,7 @@ fn run_tests(
         .current_dir(tests)
         .env_remove("PYTHONPATH")
         .env_remove("NAJA_SWAP")
+        .envs(&original.environment)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(std::process::Stdio::null());
     let done = pytest.output().map_err(|error| Problem::path("start", &environment.python, &error))?;

@@ -41,6 +41,9 @@ pub(crate) struct Original {
     /// What the tests need beside the original, each pinned.
     #[serde(default)]
     pub(crate) requirements: Vec<String>,
+    /// Variables that the tests read, as the URL of a database; both sides get the same.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,

@@ -225,16 +225,14 @@ class Controller:
             factory.getbasetemp()  # workers make theirs below it
         self.session_fixtures = SessionFixtures(self.session, self._tell, self.front_end.send)
         try:
+            _keep_what_is_there()
             self.front_end.send("setting-up", is_over=False)
             if self.fresh is None:  # only a fork can inherit them
                 self._set_up_fixtures()
             self.front_end.send("setting-up", is_over=True)
             self.signals.hold()
             self.selector.register(self.signals.descriptor, selectors.EVENT_READ, self.signals)
-            # What collecting has left behind is found now, once. The rest stays frozen to the end: pytest collects
-            # garbage several times when it ends, and looking through all that was imported takes as long as many tests.
-            gc.collect()
-            gc.freeze()
+            _keep_what_is_there()
             for slot in range(self.workers):
                 self._start(slot)
             while any(node.is_open for node in self.nodes):
@@ -741,6 +739,16 @@ class Controller:
         if self.terminal is not None and self.verbose >= 0 and not self.front_end.is_live:
             self.terminal.ensure_newline() if not text.startswith("\n") else None
             self.terminal.write_line(text)
+
+
+def _keep_what_is_there():
+    """Finds garbage once, and looks no more through what is left.
+
+    Before the first fork, since looking writes to nearly all pages, which are then still this process's own. And for
+    good: pytest collects garbage several times when it ends, and all that was imported takes as long as many tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _widen(pipe):

@@ -1,3 +1,12 @@
 //! Databases for lazy people: what `naja.dataset` and its kin do, without Python.
 //!
-//! Nothing here opens a connection or prints: the SQL of a table's life is made here, and the values are the caller's.
+//! Names, types and the SQL of a table's life are made here; only [`command`] opens databases and prints. Start at
+//! [`tables`].
+
+pub mod command;
+pub mod files;
+#[doc(hidden)]
+pub mod hostile;
+pub mod place;
+pub mod tables;
+pub mod validation;

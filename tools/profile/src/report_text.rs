@@ -316,6 +316,23 @@ fn hot(title: &str, rows: &[HotReport], style: Style) -> Vec<String> {
     table(columns, style)
 }
 
+/// The packages of modules, each with how many modules of it there are.
+fn packages(modules: &[String]) -> Vec<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for module in modules {
+        let package = module.split('.').next().unwrap_or(module);
+        match counts.iter_mut().find(|(known, _)| *known == package) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((package, 1)),
+        }
+    }
+    let text = |(package, modules): (&str, usize)| match modules {
+        1 => package.to_owned(),
+        _ => format!("{package} ({modules} modules)"),
+    };
+    counts.into_iter().map(text).collect()
+}
+
 /// What was replaced, what was not, and why: an empty line first.
 fn swapped(swap: &SwapReport, style: Style) -> Vec<String> {
     /// Modules and reasons that are shown; the JSON has all.
@@ -329,7 +346,9 @@ fn swapped(swap: &SwapReport, style: Style) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     if !swap.swapped.is_empty() {
-        lines.push(format!("  {} {}", style.bold("swapped"), names(&swap.swapped)));
+        let modules = &swap.swapped;
+        let text = if modules.len() > SHOWN { packages(modules).join(", ") } else { names(modules) };
+        lines.push(format!("  {} {text}", style.bold("swapped")));
     } else if swap.inactive.is_empty() {
         let text = format!("the program imported nothing of {}", names(&swap.asked));
         lines.push(format!("  {} {text}", style.bold("swapped")));

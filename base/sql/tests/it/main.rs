@@ -1,2 +1,4 @@
 //! Tests of the drivers, against real databases.
+
 mod postgres;
+mod sqlite;

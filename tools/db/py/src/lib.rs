@@ -5,8 +5,16 @@
 
 use pyo3::prelude::*;
 
+mod databases;
+mod sqlite;
+mod tables;
+mod validation;
+
 /// Adds the submodule `db` to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let db = PyModule::new(module.py(), "db")?;
+    databases::register(&db)?;
+    tables::register(&db)?;
+    validation::register(&db)?;
     module.add_submodule(&db)
 }

@@ -1,1 +1,5 @@
 //! Tests of `naja db` through its public face.
+
+mod command;
+mod hostile;
+mod validation;

@@ -1,19 +1,14 @@
 //! `naja sql`: asks a recording in SQL and prints the answer as a table, as JSON or as CSV.
 //!
-//! Rows are printed as they are found. A table measures its first rows to align its columns; later rows that
-//! are wider keep their whole text. Start at [`sql`].
+//! Rows are printed as they are found. Start at [`sql`].
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use naja_recording::RecordingError;
 use naja_recording::sql::{Database, Rows, Value};
+use naja_report::answer::{self, Answer, Form};
 use naja_system::Failure;
-
-/// How many rows a table looks at before it sets the widths of its columns.
-const MEASURED_ROWS: usize = 500;
-/// Wider values do not widen their column.
-const WIDTH_MAX: usize = 60;
 
 /// Ask a recording in SQL
 #[derive(Debug, clap::Args)]
@@ -76,230 +71,41 @@ fn answer(
     format: AnswerFormat,
     out: &mut dyn Write,
 ) -> Result<(), RecordingError> {
-    match format {
-        AnswerFormat::Table => {
-            let mut table = Table::new(out);
-            let answered = database.query(query, &mut table);
-            table.finish().map_err(RecordingError::Output)?;
-            answered
-        }
-        AnswerFormat::Json => {
-            let mut json = Json { out, names: Vec::new(), count: 0 };
-            database.query(query, &mut json)?;
-            json.finish().map_err(RecordingError::Output)
-        }
-        AnswerFormat::Csv => database.query(query, &mut Csv { out }),
+    let form = match format {
+        AnswerFormat::Table => Form::Table,
+        AnswerFormat::Json => Form::Json,
+        AnswerFormat::Csv => Form::Csv,
+    };
+    let mut printed = Printed(Answer::new(form, out));
+    let answered = database.query(query, &mut printed);
+    // A list is closed, and a table that is short is printed, only at its end; a list that is cut off stays open.
+    if answered.is_ok() || form == Form::Table {
+        printed.0.finish().map_err(RecordingError::Output)?;
     }
+    answered
 }
 
-/// Prints aligned columns: numbers to the right, the rest to the left, no value as nothing.
-struct Table<'o> {
-    out: &'o mut dyn Write,
-    /// The first rows, with their names in front, until the widths are set.
-    waiting: Vec<Vec<(String, bool)>>,
-    widths: Vec<usize>,
-    right: Vec<bool>,
-}
+/// The rows of a recording, on their way to be printed.
+struct Printed<'o>(Answer<'o>);
 
-impl<'o> Table<'o> {
-    fn new(out: &'o mut dyn Write) -> Table<'o> {
-        Table { out, waiting: Vec::new(), widths: Vec::new(), right: Vec::new() }
-    }
-
-    /// Sets the widths from the rows that wait, and prints these.
-    fn settle(&mut self) -> io::Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
-        let Some((names, rows)) = waiting.split_first() else {
-            return Ok(());
-        };
-        let column = |index: usize| rows.iter().map(move |row| &row[index]);
-        for (index, (name, _)) in names.iter().enumerate() {
-            let widest = column(index).map(|(text, _)| width(text)).max().unwrap_or(0);
-            self.widths.push(widest.min(WIDTH_MAX).max(width(name)));
-            let is_number = |(text, number): &(String, bool)| *number || text.is_empty();
-            self.right.push(!rows.is_empty() && column(index).all(is_number));
-        }
-        self.print(names)?;
-        let rule: Vec<_> = self.widths.iter().map(|&width| ("-".repeat(width), false)).collect();
-        self.print(&rule)?;
-        rows.iter().try_for_each(|row| self.print(row))
-    }
-
-    fn print(&mut self, row: &[(String, bool)]) -> io::Result<()> {
-        let mut line = String::new();
-        for (index, (text, _)) in row.iter().enumerate() {
-            if index > 0 {
-                line.push_str("  ");
-            }
-            let padding = " ".repeat(self.widths[index].saturating_sub(width(text)));
-            match self.right[index] {
-                true => line.extend([padding.as_str(), text]),
-                false => line.extend([text, padding.as_str()]),
-            }
-        }
-        writeln!(self.out, "{}", line.trim_end())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.settle()
-    }
-}
-
-impl Rows for Table<'_> {
+impl Rows for Printed<'_> {
     fn columns(&mut self, names: &[&str]) -> io::Result<()> {
-        self.waiting.push(names.iter().map(|&name| (on_one_line(name), false)).collect());
-        Ok(())
+        self.0.columns(names)
     }
 
     fn row(&mut self, values: &[Value<'_>]) -> io::Result<()> {
-        let row = values.iter().map(cell).collect();
-        if self.widths.is_empty() {
-            self.waiting.push(row);
-            if self.waiting.len() > MEASURED_ROWS {
-                self.settle()?;
-            }
-            return Ok(());
-        }
-        self.print(&row)
+        let values: Vec<answer::Value<'_>> = values
+            .iter()
+            .map(|value| match value {
+                Value::Null => answer::Value::Null,
+                Value::Integer(value) => answer::Value::Integer(*value),
+                Value::Real(value) => answer::Value::Real(*value),
+                Value::Text(text) => answer::Value::Text(text),
+                Value::Blob(bytes) => answer::Value::Bytes(bytes),
+            })
+            .collect();
+        self.0.row(&values)
     }
-}
-
-/// The text of a value in a table, and whether it is a number.
-fn cell(value: &Value<'_>) -> (String, bool) {
-    match value {
-        Value::Null => (String::new(), false),
-        Value::Integer(value) => (value.to_string(), true),
-        Value::Real(value) => (real(*value), true),
-        Value::Text(text) => (on_one_line(text), false),
-        Value::Blob(bytes) => (format!("({} bytes)", bytes.len()), false),
-    }
-}
-
-/// Control characters would break the table, or steer the terminal.
-fn on_one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control();
-            let plain = (!escaped).then_some(c);
-            escaped.then(|| c.escape_default()).into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-/// At most six digits after the point: times come to the microsecond.
-fn real(value: f64) -> String {
-    let text = format!("{value:.6}");
-    let is_plain = value.is_finite() && (value == 0.0 || (1e-4..1e15).contains(&value.abs()));
-    match is_plain {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => format!("{value:e}"),
-    }
-}
-
-/// How many columns of a terminal a text takes, as far as one can know: letters of East Asian scripts and
-/// pictures take two, combining marks none.
-fn width(text: &str) -> usize {
-    text.chars()
-        .map(|c| match u32::from(c) {
-            0x0300..=0x036f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
-            0x1100..=0x115f
-            | 0x2e80..=0xa4cf
-            | 0xac00..=0xd7a3
-            | 0xf900..=0xfaff
-            | 0xfe30..=0xfe6f
-            | 0xff00..=0xff60
-            | 0xffe0..=0xffe6
-            | 0x1f300..=0x1faff
-            | 0x20000..=0x3fffd => 2,
-            _ => 1,
-        })
-        .sum()
-}
-
-/// Prints a list of objects. Bytes become text in hexadecimal digits.
-struct Json<'o> {
-    out: &'o mut dyn Write,
-    names: Vec<String>,
-    count: u64,
-}
-
-impl Json<'_> {
-    fn finish(&mut self) -> io::Result<()> {
-        self.out.write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })
-    }
-}
-
-impl Rows for Json<'_> {
-    fn columns(&mut self, names: &[&str]) -> io::Result<()> {
-        let mut taken = Vec::new();
-        for &name in names {
-            // An object has each name once: a second column of a name becomes `name:2`.
-            let earlier = names[..taken.len()].iter().filter(|&&other| other == name).count();
-            let name = match earlier {
-                0 => name.to_owned(),
-                _ => format!("{name}:{}", earlier + 1),
-            };
-            taken.push(serde_json::Value::from(name).to_string());
-        }
-        self.names = taken;
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[Value<'_>]) -> io::Result<()> {
-        self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
-        self.count += 1;
-        for (index, (name, value)) in self.names.iter().zip(values).enumerate() {
-            let before = if index == 0 { "{" } else { ", " };
-            write!(self.out, "{before}{name}: ")?;
-            match value {
-                Value::Null => write!(self.out, "null")?,
-                Value::Integer(value) => write!(self.out, "{value}")?,
-                Value::Real(value) => write!(self.out, "{}", serde_json::Value::from(*value))?,
-                Value::Text(text) => serde_json::to_writer(&mut *self.out, text.as_ref())?,
-                Value::Blob(bytes) => write!(self.out, "\"{}\"", hexadecimal(bytes))?,
-            }
-        }
-        write!(self.out, "}}")
-    }
-}
-
-/// Prints comma-separated values, the names first.
-struct Csv<'o> {
-    out: &'o mut dyn Write,
-}
-
-impl Csv<'_> {
-    fn line(&mut self, fields: impl Iterator<Item = String>) -> io::Result<()> {
-        for (index, field) in fields.enumerate() {
-            let before = if index == 0 { "" } else { "," };
-            // RFC 4180: quoted when it must be, quotes doubled.
-            match field.contains([',', '"', '\n', '\r']) {
-                true => write!(self.out, "{before}\"{}\"", field.replace('"', "\"\""))?,
-                false => write!(self.out, "{before}{field}")?,
-            }
-        }
-        self.out.write_all(b"\r\n")
-    }
-}
-
-impl Rows for Csv<'_> {
-    fn columns(&mut self, names: &[&str]) -> io::Result<()> {
-        self.line(names.iter().map(|&name| name.to_owned()))
-    }
-
-    fn row(&mut self, values: &[Value<'_>]) -> io::Result<()> {
-        self.line(values.iter().map(|value| match value {
-            Value::Null => String::new(),
-            Value::Integer(value) => value.to_string(),
-            Value::Real(value) => value.to_string(),
-            Value::Text(text) => text.clone().into_owned(),
-            Value::Blob(bytes) => hexadecimal(bytes),
-        }))
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -148,9 +148,14 @@ impl Choice {
     /// The line for people; `tests` are the known tests of a file, by earlier runs.
     pub fn line(&self, tests: impl Fn(&str) -> usize, all_tests: usize) -> String {
         let count: usize = self.chosen.keys().map(|file| tests(file)).sum();
-        let known =
-            if all_tests == 0 { String::new() } else { format!(" ({count} of {all_tests} known tests)") };
+        let known = match all_tests {
+            0 => String::new(),
+            1 => format!(" ({count} of 1 known test)"),
+            all => format!(" ({count} of {all} known tests)"),
+        };
         let files = match (self.chosen.len(), self.test_files) {
+            (0, 1) => "none of 1 test file".to_owned(),
+            (1, 1) => format!("the only test file{known}"),
             (0, all) => format!("none of {all} test files"),
             (some, all) if some == all => format!("all {all} test files{known}"),
             (some, all) => format!("{some} of {all} test files{known}"),
@@ -166,5 +171,30 @@ impl Choice {
             }
         };
         format!("affected: {files}: {why}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_for_people_counts_one_file_as_one() {
+        let check = |chosen: &[&str], test_files, known, expected: &str| {
+            let choice = Choice {
+                chosen: chosen.iter().map(|file| ((*file).to_owned(), String::new())).collect(),
+                test_files,
+                since: "main".to_owned(),
+                ..Choice::default()
+            };
+            let line = choice.line(|_| 1, known);
+            assert_eq!(line, format!("affected: {expected}: nothing changed since main"));
+        };
+        check(&[], 1, 0, "none of 1 test file");
+        check(&[], 2, 0, "none of 2 test files");
+        check(&["a"], 1, 0, "the only test file");
+        check(&["a"], 1, 1, "the only test file (1 of 1 known test)");
+        check(&["a"], 2, 3, "1 of 2 test files (1 of 3 known tests)");
+        check(&["a", "b"], 2, 2, "all 2 test files (2 of 2 known tests)");
     }
 }

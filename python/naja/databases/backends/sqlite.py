@@ -1,0 +1,229 @@
+"""SQLite, by the interpreter's own copy of it; each connection has a native thread."""
+
+import asyncio
+import logging
+import typing
+import uuid
+from urllib.parse import urlencode
+
+from naja._native import db
+
+from .._loop import Near, done
+from ..core import LOG_EXTRA, DatabaseURL
+from ..interfaces import ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
+from .common import records  # noqa: F401: its rows are records
+
+logger = logging.getLogger("databases")
+
+# How many connections are kept open for the next task.
+_KEPT = 8
+
+# What is wanted of a statement, as the worker numbers it.
+_NUMBER, _ONE, _ALL, _SOME = range(4)
+
+# What Python's `sqlite3` and aiosqlite take, and has no meaning here.
+_WITHOUT_MEANING = ("check_same_thread", "cached_statements", "iter_chunk_size", "loop")
+
+
+class SQLiteBackend(DatabaseBackend):
+    def __init__(self, database_url: typing.Union[DatabaseURL, str], **options: typing.Any) -> None:
+        self._database_url = DatabaseURL(database_url)
+        self._options = options
+        self._pool = SQLitePool(self._database_url, **options)
+
+    async def connect(self) -> None:
+        self._pool._keeps = self._pool._is_in_a_file
+
+    async def disconnect(self) -> None:
+        await self._pool._close()
+
+    def connection(self) -> "SQLiteConnection":
+        return SQLiteConnection(self._pool)
+
+
+class SQLitePool:
+    """The connections of a database that are open and not in use."""
+
+    def __init__(self, url: DatabaseURL, **options: typing.Any) -> None:
+        self._database = url.database
+        if url.options:
+            self._database += "?" + urlencode(url.options)
+        self._as_uri = bool(options.get("uri", False))
+        self._patience_s = float(options.get("timeout", 5.0))
+        self._refused = _refused(options)
+        self._is_in_a_file = self._database not in ("", ":memory:") and not self._as_uri
+        self._keeps = False
+        self._idle: typing.List[typing.Any] = []
+        self._near = Near()
+        # A database in memory that connections share ends with the last of them.
+        self._memref = None
+        if "cache" in url.options and self._refused is None:
+            self._memref = db.Kept(self._database, self._as_uri)
+
+    async def acquire(self) -> typing.Any:
+        while self._idle:
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                # Another thread took it.
+                break
+            if worker.turn():
+                return worker
+        if self._refused is not None:
+            raise TypeError(self._refused)
+        worker = db.Worker(self._database)
+        await done(self._near, worker, worker.open, self._as_uri, self._patience_s)
+        return worker
+
+    async def release(self, worker: typing.Any) -> None:
+        if self._keeps and worker.is_reusable() and len(self._idle) < _KEPT:
+            self._idle.append(worker)
+        else:
+            await done(self._near, worker, worker.end)
+
+    async def _close(self) -> None:
+        self._keeps = False
+        if self._memref is not None:
+            self._memref.close()
+            self._memref = None
+        workers, self._idle = self._idle, []
+        for worker in workers:
+            if worker.is_reusable():
+                await done(self._near, worker, worker.end)
+
+
+def _refused(options):
+    """Why these options cannot be; None where they can."""
+    for name, value in options.items():
+        if name in ("uri", "timeout", *_WITHOUT_MEANING):
+            continue
+        if name == "detect_types" and not value:
+            continue
+        if name in ("detect_types", "factory"):
+            return f"naja.databases has no `{name}`: values are made by SQLAlchemy's types, or are as SQLite has them"
+        if name == "isolation_level":
+            return "`isolation_level` is always None: transactions are begun by `transaction()`"
+        return f"'{name}' is an invalid keyword argument for Connection()"
+    return None
+
+
+class SQLiteConnection(ConnectionBackend):
+    def __init__(self, pool: SQLitePool) -> None:
+        self._pool = pool
+        self._near = pool._near
+        self._connection: typing.Any = None
+        self._raw: typing.Any = None
+
+    async def acquire(self) -> None:
+        assert self._connection is None, "Connection is already acquired"
+        self._connection = await self._pool.acquire()
+
+    async def release(self) -> None:
+        worker = self._connection
+        assert worker is not None, "Connection is not acquired"
+        self._connection = self._raw = None
+        await self._pool.release(worker)
+
+    def _held(self):
+        assert self._connection is not None, "Connection is not acquired"
+        return self._connection, self._near
+
+    async def _run(self, name, *words):
+        worker, near = self._held()
+        return await done(near, worker, getattr(worker, name), *words)
+
+    def _job(self, query, want):
+        """The worker's function for a query, and its words."""
+        worker = self._connection
+        assert worker is not None, "Connection is not acquired"
+        if type(query) is Text:
+            if logger.isEnabledFor(logging.DEBUG):
+                _log(query.text, tuple((query.values or {}).values()))
+            return worker, (worker.text, want, query.text, query.values)
+        from .._sqlalchemy import Compiled
+
+        compiled = Compiled(query)
+        if logger.isEnabledFor(logging.DEBUG):
+            _log(compiled.sql, tuple(compiled.values))
+        return worker, (worker.plain, want, compiled.sql, compiled.values, compiled.processors, compiled.others)
+
+    async def fetch_all(self, query: typing.Any) -> typing.List[Record]:
+        worker, words = self._job(query, _ALL)
+        return await done(self._near, worker, *words)
+
+    async def fetch_one(self, query: typing.Any) -> typing.Optional[Record]:
+        worker, words = self._job(query, _ONE)
+        return await done(self._near, worker, *words)
+
+    async def execute(self, query: typing.Any) -> typing.Any:
+        worker, words = self._job(query, _NUMBER)
+        return await done(self._near, worker, *words)
+
+    async def execute_many(self, queries: typing.List[typing.Any]) -> None:
+        if not queries:
+            return
+        first = queries[0]
+        if all(type(query) is Text and query.text == first.text for query in queries):
+            worker, near = self._held()
+            if logger.isEnabledFor(logging.DEBUG):
+                for query in queries:
+                    _log(query.text, tuple((query.values or {}).values()))
+            await done(near, worker, worker.text_many, first.text, [query.values for query in queries])
+            return
+        for query in queries:
+            await self.execute(query)
+
+    async def iterate(self, query: typing.Any) -> typing.AsyncGenerator[typing.Any, None]:
+        worker, (send, *words) = self._job(query, _SOME)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        number = send(self._near.hub(loop), future, *words)
+        has_more = True
+        try:
+            rows, has_more = await future
+            while True:
+                for row in rows:
+                    yield row
+                if not has_more:
+                    return
+                rows, has_more = await done(self._near, worker, worker.read_on, number)
+        finally:
+            if has_more:
+                worker.cancel(number)
+                worker.forget(number)
+
+    def transaction(self) -> TransactionBackend:
+        return SQLiteTransaction(self)
+
+    @property
+    def raw_connection(self) -> typing.Any:
+        """What stands for aiosqlite's connection."""
+        self._held()
+        if self._raw is None:
+            from .._raw import Connection
+
+            self._raw = Connection(self)
+        return self._raw
+
+
+class SQLiteTransaction(TransactionBackend):
+    def __init__(self, connection: SQLiteConnection) -> None:
+        self._connection = connection
+        self._is_root = False
+        self._savepoint_name = ""
+
+    async def start(self, is_root: bool, extra_options: typing.Dict[typing.Any, typing.Any]) -> None:
+        self._is_root = is_root
+        if not is_root:
+            self._savepoint_name = "STARLETTE_SAVEPOINT_" + str(uuid.uuid4()).replace("-", "_")
+        await self._connection._run("begin", self._savepoint_name or None)
+
+    async def commit(self) -> None:
+        await self._connection._run("commit", self._savepoint_name or None)
+
+    async def rollback(self) -> None:
+        await self._connection._run("rollback", self._savepoint_name or None)
+
+
+def _log(sql, values):
+    logger.debug("Query: %s Args: %s", sql.replace(" \n", " ").replace("\n", " "), repr(values), extra=LOG_EXTRA)

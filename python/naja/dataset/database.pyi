@@ -1,0 +1,76 @@
+import threading
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from .table import Table
+from .types import ColumnType, Types
+from .util import ResultIter, RowFactory
+
+class Database:
+    is_postgres: bool
+    is_sqlite: bool
+    is_mysql: bool
+    lock: threading.RLock
+    local: threading.local
+    url: str
+    schema: str | None
+    types: Types
+    engine_kwargs: dict[str, Any]
+    row_type: RowFactory
+    ensure_schema: bool
+    def __init__(
+        self,
+        url: str,
+        schema: str | None = None,
+        engine_kwargs: dict[str, Any] | None = None,
+        ensure_schema: bool = True,
+        row_type: RowFactory = ...,
+        sqlite_wal_mode: bool = True,
+        on_connect_statements: list[str] | None = None,
+    ) -> None: ...
+    @property
+    def connections(self) -> dict[int, Any]: ...
+    @property
+    def in_transaction(self) -> bool: ...
+    # SQLAlchemy's and Alembic's objects, which need not be installed.
+    @property
+    def engine(self) -> Any: ...
+    @property
+    def executable(self) -> Any: ...
+    @property
+    def op(self) -> Any: ...
+    @property
+    def inspect(self) -> Any: ...
+    @property
+    def metadata(self) -> Any: ...
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def tables(self) -> list[str]: ...
+    @property
+    def views(self) -> list[str]: ...
+    def has_table(self, name: str) -> bool: ...
+    def __contains__(self, table_name: object) -> bool: ...
+    def create_table(
+        self,
+        table_name: str,
+        primary_id: str | Literal[False] | None = None,
+        primary_type: ColumnType | type[ColumnType] | Any | None = None,
+        primary_increment: bool | None = None,
+    ) -> Table: ...
+    def load_table(self, table_name: str) -> Table: ...
+    def get_table(
+        self,
+        table_name: str,
+        primary_id: str | Literal[False] | None = None,
+        primary_type: ColumnType | type[ColumnType] | Any | None = None,
+        primary_increment: bool | None = None,
+    ) -> Table: ...
+    def __getitem__(self, table_name: str) -> Table: ...
+    def query(self, query: str | Any, **kwargs: Any) -> ResultIter: ...

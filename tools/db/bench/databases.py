@@ -1,0 +1,187 @@
+"""Measures naja.databases beside databases with aiosqlite, on SQLite.
+
+    databases.py [--short] [WORD…]     `cargo dev bench db databases` builds first and then starts this
+
+WORD chooses the cases whose names contain it; the others keep the results that they have. Both sides read and write
+files of their own on the same disk, with the same journal and durability. What they stored or read is compared before
+costs; the sides run in turn; a figure is the median, shown with the smallest and the largest. Costs are by the clock:
+an awaited statement waits for another thread.
+"""
+
+import argparse
+import asyncio
+import importlib
+import os
+import pathlib
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import stored
+
+HERE = pathlib.Path(__file__).resolve().parent
+FOLDER = HERE.parents[2] / ".cache" / "bench" / "db" / "databases"
+ORIGINAL = "databases==0.9.0"
+# What the original needs, as its own metadata allows it.
+NEEDED = ["sqlalchemy==2.1.9", "aiosqlite==0.20.0", "typing_extensions==4.15.0"]
+
+NAJA, PEER = "naja.databases", "databases"
+ROWS = 5000
+
+
+def notes():
+    import sqlalchemy
+
+    columns = [
+        sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True),
+        sqlalchemy.Column("text", sqlalchemy.String(100)),
+        sqlalchemy.Column("done", sqlalchemy.Boolean),
+    ]
+    return sqlalchemy.Table("notes", sqlalchemy.MetaData(), *columns)
+
+
+async def fetch_one(db):
+    for number in range(300):
+        row = await db.fetch_one("select * from notes where id = :id", {"id": number + 1})
+    return dict(row), 300
+
+
+async def fetch_one_held(db):
+    async with db.connection():
+        return await fetch_one(db)
+
+
+async def fetch_one_expression(db):
+    table = notes()
+    async with db.connection():
+        for number in range(300):
+            row = await db.fetch_one(table.select().where(table.c.id == number + 1))
+    return dict(row), 300
+
+
+async def gathered(db):
+    rows = await asyncio.gather(*[db.fetch_one("select * from notes where id = :id", {"id": n + 1}) for n in range(100)])
+    return [dict(row) for row in rows], 100
+
+
+async def fetch_all(db):
+    rows = [dict(row) for row in await db.fetch_all("select * from notes")]
+    return rows[:100], ROWS
+
+
+async def iterate(db):
+    rows = [row["text"] async for row in db.iterate("select * from notes")]
+    return rows, ROWS
+
+
+async def execute(db):
+    async with db.transaction():
+        for number in range(300):
+            await db.execute("insert into other (text, done) values (:text, :done)", {"text": f"n{number}", "done": True})
+        count = await db.fetch_val("select count(*) from other")
+        await db.execute("delete from other")
+    return count, 300
+
+
+async def execute_many(db):
+    async with db.transaction():
+        rows = [{"text": f"n{number}", "done": True} for number in range(1000)]
+        await db.execute_many("insert into other (text, done) values (:text, :done)", rows)
+        count = await db.fetch_val("select count(*) from other")
+        await db.execute("delete from other")
+    return count, 1000
+
+
+# Each case: its name, its target, and what both sides do.
+CASES = [
+    ("fetch_one", 10, fetch_one),
+    ("fetch_one, a connection held", None, fetch_one_held),
+    ("fetch_one of an expression, a connection held", None, fetch_one_expression),
+    ("fetch_one, 100 tasks at once", None, gathered),
+    ("fetch_all, each row a dictionary", None, fetch_all),
+    ("iterate", None, iterate),
+    ("execute, in a transaction", None, execute),
+    ("execute_many, 1,000 rows in a transaction", None, execute_many),
+]
+
+
+def fill(path):
+    base = sqlite3.connect(path)
+    for name in ("notes", "other"):
+        base.execute(f"create table {name} (id integer primary key, text varchar(100), done boolean)")
+    base.executemany("insert into notes (text, done) values (?, ?)", [(f"n{number}", number % 2) for number in range(ROWS)])
+    base.commit()
+    base.close()
+
+
+async def timed(module, path, case):
+    async with module.Database(f"sqlite:///{path}") as db:
+        start = time.perf_counter()
+        answer, count = await case(db)
+        return answer, (time.perf_counter() - start) / count
+
+
+def measure(case, folder, runs):
+    name, target, work = case
+    modules = importlib.import_module(NAJA), importlib.import_module(PEER)
+    paths = [pathlib.Path(folder) / f"{module.__name__}.db" for module in modules]
+    columns, answers = ([], []), [None, None]
+    for number in range(runs + 1):
+        for side in (0, 1) if number % 2 else (1, 0):
+            answers[side], took = asyncio.run(timed(modules[side], paths[side], work))
+            # The first round is for warming up.
+            if number:
+                columns[side].append(took)
+        if answers[0] != answers[1]:
+            raise SystemExit(f"WRONG ANSWER in {name}: {str(answers[0])[:200]} and {str(answers[1])[:200]}")
+    return stored.result(PEER, name, "s", *columns, target)
+
+
+def imports(runs):
+    """What importing adds to a bare Python, in milliseconds of the clock."""
+    codes = "pass", "import naja.databases", "import databases, databases.backends.sqlite"
+    columns = ([], [], [])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    for _ in range(max(runs, 5)):
+        for code, times in zip(codes, columns):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
+            times.append(1000 * (time.perf_counter() - start))
+    bare = statistics.median(columns[0])
+    ours, theirs = ([one - bare for one in column] for column in columns[1:])
+    return stored.result(PEER, "import, over bare Python", "ms", ours, theirs, None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="fewer runs, to see that everything works")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    arguments = parser.parse_args()
+    if not (FOLDER / "databases").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(FOLDER), ORIGINAL, *NEEDED]
+        subprocess.run(command, check=True)
+    # This file has the original's name, and its folder comes first on the path.
+    sys.path = [str(FOLDER), *(path for path in sys.path if pathlib.Path(path or ".").resolve() != HERE)]
+    runs = 3 if arguments.short else 9
+
+    def is_chosen(name):
+        return not arguments.words or any(word in name for word in arguments.words)
+
+    results = []
+    with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
+        for name in (NAJA, PEER):
+            fill(pathlib.Path(folder) / f"{name}.db")
+        results += [measure(case, folder, runs) for case in CASES if is_chosen(case[0])]
+        if is_chosen("import"):
+            results.append(imports(runs))
+    for one in results:
+        print(f"{one['case']}, beside {PEER}: {one['ratio']:.1f}", file=sys.stderr)
+    if not arguments.short:
+        stored.store(PEER, ORIGINAL, results)
+
+
+if __name__ == "__main__":
+    main()

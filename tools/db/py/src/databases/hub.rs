@@ -1,0 +1,134 @@
+//! How an event loop hears from workers: a queue, and one byte in a socket when it was empty.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use naja_sql::sqlite::Error;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::worker::Outcome;
+
+/// The end that workers hold.
+pub(super) struct Mailbox {
+    letters: Mutex<Vec<Letter>>,
+    bell: UnixStream,
+}
+
+/// What became of a job, for the future that waits for it.
+struct Letter {
+    future: Py<PyAny>,
+    outcome: Result<Outcome, Error>,
+}
+
+/// The promise of one letter; where the job is dropped undone, the letter says so.
+pub(super) struct Reply {
+    mailbox: Arc<Mailbox>,
+    future: Option<Py<PyAny>>,
+}
+
+impl Reply {
+    pub(super) fn new(hub: &Hub, future: Py<PyAny>) -> Reply {
+        Reply { mailbox: hub.mailbox.clone(), future: Some(future) }
+    }
+
+    pub(super) fn send(mut self, outcome: Result<Outcome, Error>) {
+        self.deliver(outcome);
+    }
+
+    fn deliver(&mut self, outcome: Result<Outcome, Error>) {
+        let Some(future) = self.future.take() else { return };
+        let mut letters = self.mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        let rings = letters.is_empty();
+        letters.push(Letter { future, outcome });
+        drop(letters);
+        if rings {
+            // A socket that is full of bytes wakes the loop as well as one more byte would.
+            let _ = (&self.mailbox.bell).write(&[1]);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let message = "the connection was closed before the statement was run".to_owned();
+        // 21 is SQLite's code for a wrong use of its interface.
+        self.deliver(Err(Error { code: 21, message }));
+    }
+}
+
+/// The end that an event loop holds: it reads `fileno()` and calls `collect` when there is something.
+#[pyclass(frozen, weakref, module = "naja._native.db")]
+pub(super) struct Hub {
+    mailbox: Arc<Mailbox>,
+    ear: UnixStream,
+    /// Makes an exception of the name of its class, SQLite's words and its code.
+    make_error: Py<PyAny>,
+}
+
+impl Hub {
+    /// An exception of `sqlite3` or SQLAlchemy by the name of its class.
+    pub(super) fn error(&self, py: Python<'_>, class: &str, message: &str, code: i32) -> PyErr {
+        match self.make_error.bind(py).call1((class, message, code)) {
+            Ok(exception) => PyErr::from_value(exception),
+            Err(error) => error,
+        }
+    }
+}
+
+#[pymethods]
+impl Hub {
+    #[new]
+    fn new(make_error: Py<PyAny>) -> PyResult<Hub> {
+        let (bell, ear) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        ear.set_nonblocking(true)?;
+        let mailbox = Arc::new(Mailbox { letters: Mutex::new(Vec::new()), bell });
+        Ok(Hub { mailbox, ear, make_error })
+    }
+
+    fn fileno(&self) -> i32 {
+        self.ear.as_raw_fd()
+    }
+
+    /// Completes the futures of everything that was done since the last call.
+    fn collect(&self, py: Python<'_>) {
+        // The bytes first: who rings after this finds the queue empty and rings again.
+        let _ = (&self.ear).read(&mut [0; 64]);
+        let letters =
+            std::mem::take(&mut *self.mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner));
+        for Letter { future, outcome } in letters {
+            let future = future.bind(py);
+            if let Err(error) = self.complete(py, future, outcome) {
+                error.write_unraisable(py, Some(future));
+            }
+        }
+    }
+}
+
+impl Hub {
+    fn complete(
+        &self,
+        py: Python<'_>,
+        future: &Bound<'_, PyAny>,
+        outcome: Result<Outcome, Error>,
+    ) -> PyResult<()> {
+        // Somebody cancelled it: what was done has no taker.
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        let made = match outcome {
+            Ok(outcome) => outcome.object(py),
+            Err(error) => {
+                Err(self.error(py, crate::sqlite::errors::class_of(&error), &error.message, error.code))
+            }
+        };
+        match made {
+            Ok(object) => future.call_method1(intern!(py, "set_result"), (object,))?,
+            Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! `naja.databases`: statements that a coroutine awaits.
+//!
+//! A connection belongs to a [`worker::Worker`], a native thread that never holds the interpreter. What it has done it
+//! leaves in the [`hub::Hub`] of the event loop that asked, which makes objects of it on the loop's own thread and
+//! completes the futures, many at one wake. Start at [`worker::Worker::text`].
+
+mod hub;
+mod kept;
+mod plan;
+mod record;
+mod values;
+mod worker;
+
+use pyo3::prelude::*;
+
+/// Adds the classes to `naja._native.db`.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<hub::Hub>()?;
+    module.add_class::<kept::Kept>()?;
+    module.add_class::<record::Record>()?;
+    module.add_class::<record::RowMapping>()?;
+    module.add_class::<worker::Worker>()?;
+    module.add_function(wrap_pyfunction!(worker::end_all, module)?)
+}

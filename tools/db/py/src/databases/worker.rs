@@ -1,0 +1,728 @@
+//! A connection and the thread that uses it.
+//!
+//! The thread never holds the interpreter, does one job after the other, and ends with the [`Worker`]. A job that
+//! nobody waits for any more is skipped or interrupted; whether the connection may serve somebody else afterwards is
+//! asked of [`Worker::is_reusable`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use naja_db::tables::Kind;
+use naja_sql::sqlite::{Connection, Error, How, Library, Rows, StatementId};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySequence, PyString, PyTuple};
+
+use super::hub::{Hub, Reply};
+use super::plan::Plan;
+use super::record::Record;
+use super::values::{self, Owned};
+use crate::sqlite::library;
+use crate::sqlite::objects::object;
+
+/// So many rows are read at a time for whoever iterates.
+const ROWS_A_STEP: usize = 256;
+
+/// How long the end of the interpreter waits for statements that were interrupted.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
+/// A connection that is used by coroutines.
+#[pyclass(frozen, weakref, module = "naja._native.db")]
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    /// The process whose thread it is.
+    process: u32,
+    sent: AtomicU64,
+}
+
+/// What the thread and its owner both see.
+struct Shared {
+    sender: Mutex<Sender<Job>>,
+    /// The last job that was done; jobs are done in the order of their numbers.
+    done: AtomicU64,
+    cancelled: Mutex<Vec<u64>>,
+    has_cancelled: AtomicBool,
+    is_ending: AtomicBool,
+    has_ended: Mutex<bool>,
+    end: Condvar,
+    /// The connection is as if it were new, as far as SQL can tell.
+    is_pristine: AtomicBool,
+    /// Somebody else takes it from here.
+    is_new_turn: AtomicBool,
+    /// What the file was when it was opened.
+    file: Mutex<Option<(u64, u64)>>,
+    name: String,
+}
+
+struct Job {
+    number: u64,
+    work: Work,
+    reply: Option<Reply>,
+}
+
+enum Work {
+    Open(How),
+    Run { plan: Arc<Plan>, values: Vec<Owned>, want: Want },
+    Many { plan: Arc<Plan>, rows: Vec<Vec<Owned>> },
+    ReadOn(u64),
+    Forget(u64),
+    Begin(Option<String>),
+    Commit(Option<String>),
+    Rollback(Option<String>),
+    End,
+}
+
+/// What is wanted of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// The row id of the last new row, else how many rows were changed.
+    Number,
+    /// The first row.
+    One,
+    All,
+    /// The first rows; the others are read on.
+    Some,
+    /// What a driver knows: columns, rows, how many were changed, the last row id.
+    Raw,
+}
+
+/// What a job has come to.
+pub(super) enum Outcome {
+    Nothing,
+    Number(i64),
+    One(Read),
+    All(Read),
+    Some(Read, bool),
+    Raw(Read, i64, i64),
+}
+
+/// Rows and what they are called.
+pub(super) struct Read {
+    plan: Arc<Plan>,
+    names: Vec<String>,
+    rows: Rows,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every worker of this process, for its end.
+static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static OWN: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+    static RUNNING: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Asked by SQLite now and then while a statement of this thread runs or waits.
+fn is_to_end() -> bool {
+    OWN.with_borrow(|own| own.as_ref().is_some_and(|shared| shared.is_cancelled(RUNNING.get())))
+}
+
+impl Shared {
+    fn is_cancelled(&self, number: u64) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
+            || self.has_cancelled.load(Ordering::Relaxed) && lock(&self.cancelled).contains(&number)
+    }
+
+    fn has_done(&self, number: u64) {
+        self.done.store(number, Ordering::Release);
+        if self.has_cancelled.load(Ordering::Relaxed) {
+            let mut cancelled = lock(&self.cancelled);
+            cancelled.retain(|one| *one > number);
+            self.has_cancelled.store(!cancelled.is_empty(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What the thread alone has.
+struct Bench {
+    shared: Arc<Shared>,
+    library: &'static Library,
+    connection: Option<Connection>,
+    /// Statements that are read on, by the number of the job that started them.
+    reading: HashMap<u64, (StatementId, Arc<Plan>, Vec<String>)>,
+    /// The program has begun a transaction.
+    has_begun: bool,
+    /// SQLite has ended it by itself, after an error or an interrupt.
+    is_lost: bool,
+    is_clean: bool,
+}
+
+impl Bench {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        OWN.set(Some(self.shared.clone()));
+        while let Ok(Job { number, work, reply }) = jobs.recv() {
+            let is_end = matches!(work, Work::End);
+            RUNNING.set(number);
+            let is_skipped = self.shared.is_cancelled(number)
+                && !matches!(work, Work::End | Work::Forget(_) | Work::Rollback(_));
+            let outcome = if is_skipped {
+                Err(interrupted())
+            } else {
+                // A panic is a mistake of ours; whoever waits has to hear of it.
+                catch_unwind(AssertUnwindSafe(|| self.run(number, work))).unwrap_or_else(|_| {
+                    self.is_clean = false;
+                    Err(Error { code: 2, message: "naja's worker failed; see the message above".to_owned() })
+                })
+            };
+            self.tell();
+            self.shared.has_done(number);
+            if let Some(reply) = reply {
+                reply.send(outcome);
+            }
+            if is_end {
+                break;
+            }
+        }
+        drop(self.close());
+        *lock(&self.shared.has_ended) = true;
+        self.shared.end.notify_all();
+    }
+
+    /// What the owner may ask without waiting.
+    fn tell(&self) {
+        let is_pristine = self.is_clean
+            && self.reading.is_empty()
+            && !self.has_begun
+            && self.connection.as_ref().is_some_and(|connection| !connection.is_in_transaction());
+        self.shared.is_pristine.store(is_pristine, Ordering::Release);
+    }
+
+    fn close(&mut self) -> Option<Connection> {
+        let mut connection = self.connection.take()?;
+        for (statement, _, _) in std::mem::take(&mut self.reading).into_values() {
+            connection.release(statement);
+        }
+        if connection.is_in_transaction() {
+            // A ROLLBACK fails only where SQLite has rolled back already.
+            let _ = connection.run("ROLLBACK", &[]);
+        }
+        Some(connection)
+    }
+
+    fn run(&mut self, number: u64, work: Work) -> Result<Outcome, Error> {
+        match work {
+            Work::Open(how) => self.open(how),
+            Work::End => {
+                drop(self.close());
+                Ok(Outcome::Nothing)
+            }
+            Work::Forget(number) => {
+                if let (Some((statement, _, _)), Some(connection)) =
+                    (self.reading.remove(&number), self.connection.as_mut())
+                {
+                    connection.release(statement);
+                }
+                Ok(Outcome::Nothing)
+            }
+            Work::Begin(savepoint) => self.begin(savepoint),
+            Work::Commit(savepoint) => self.commit(savepoint),
+            Work::Rollback(savepoint) => self.rollback(savepoint),
+            Work::Run { plan, values, want } => self.guarded(&plan.clone(), |bench, connection| {
+                bench.run_one(connection, number, plan, &values, want)
+            }),
+            Work::Many { plan, rows } => self.guarded(&plan, |bench, connection| {
+                for values in &rows {
+                    if bench.shared.is_cancelled(number) {
+                        return Err(interrupted());
+                    }
+                    let values: Vec<_> = values.iter().map(Owned::value).collect();
+                    connection.run(&plan.sql, &values)?;
+                }
+                Ok(Outcome::Nothing)
+            }),
+            Work::ReadOn(number) => {
+                let (Some(connection), Some((statement, plan, names))) =
+                    (self.connection.as_mut(), self.reading.get(&number))
+                else {
+                    return Err(closed());
+                };
+                let mut rows = Rows::default();
+                let read = connection.fetch(statement, ROWS_A_STEP, &mut rows);
+                let read =
+                    read.map(|has_more| (Read { plan: plan.clone(), names: names.clone(), rows }, has_more));
+                if !matches!(read, Ok((_, true)))
+                    && let Some((statement, _, _)) = self.reading.remove(&number)
+                {
+                    connection.release(statement);
+                }
+                read.map(|(read, has_more)| Outcome::Some(read, has_more))
+            }
+        }
+    }
+
+    fn open(&mut self, how: How) -> Result<Outcome, Error> {
+        let mut connection = Connection::open(self.library, &self.shared.name, how)?;
+        // What was committed is on the disk, however this SQLite was compiled.
+        connection.run("PRAGMA synchronous = FULL", &[])?;
+        *lock(&self.shared.file) = identity(&self.shared.name);
+        self.connection = Some(connection);
+        Ok(Outcome::Nothing)
+    }
+
+    /// Runs something that may end the program's transaction by failing.
+    fn guarded(
+        &mut self,
+        plan: &Plan,
+        work: impl FnOnce(&mut Bench, &mut Connection) -> Result<Outcome, Error>,
+    ) -> Result<Outcome, Error> {
+        if self.is_lost {
+            return Err(lost());
+        }
+        let Some(mut connection) = self.connection.take() else { return Err(closed()) };
+        self.is_clean &= plan.verb.is_clean;
+        if self.shared.is_new_turn.swap(false, Ordering::Relaxed) {
+            connection.forget_last_insert_rowid();
+        }
+        let was_open = connection.is_in_transaction();
+        let done = work(self, &mut connection);
+        self.is_lost = done.is_err() && self.has_begun && was_open && !connection.is_in_transaction();
+        self.connection = Some(connection);
+        done
+    }
+
+    fn run_one(
+        &mut self,
+        connection: &mut Connection,
+        number: u64,
+        plan: Arc<Plan>,
+        values: &[Owned],
+        want: Want,
+    ) -> Result<Outcome, Error> {
+        let values: Vec<_> = values.iter().map(Owned::value).collect();
+        let statement = connection.prepare(&plan.sql)?;
+        let is_read_only = connection.is_read_only(&statement);
+        let mut rows = Rows::default();
+        let mut has_more = false;
+        let read = connection.start(&statement, &values).and_then(|()| match want {
+            // Of what only reads, a first row shows that it can be done.
+            Want::Number | Want::One if is_read_only => {
+                connection.fetch(&statement, 1, &mut rows).map(|_| ())
+            }
+            Want::Some if is_read_only => {
+                connection.fetch(&statement, ROWS_A_STEP, &mut rows).map(|more| has_more = more)
+            }
+            _ => connection.fetch_all(&statement, &mut rows),
+        });
+        let names = match want {
+            Want::Number => Vec::new(),
+            _ => (0..connection.columns(&statement))
+                .map(|column| connection.column_name(&statement, column))
+                .collect(),
+        };
+        if has_more && read.is_ok() {
+            self.reading.insert(number, (statement, plan.clone(), names.clone()));
+        } else {
+            connection.release(statement);
+        }
+        read?;
+        let changes = if plan.verb.counts { connection.changes() } else { -1 };
+        let row_id = connection.last_insert_rowid();
+        let read = Read { plan, names, rows };
+        Ok(match want {
+            Want::Number => Outcome::Number(if row_id == 0 { changes } else { row_id }),
+            Want::One => Outcome::One(read),
+            Want::All => Outcome::All(read),
+            Want::Some => Outcome::Some(read, has_more),
+            Want::Raw => Outcome::Raw(read, changes, row_id),
+        })
+    }
+
+    fn begin(&mut self, savepoint: Option<String>) -> Result<Outcome, Error> {
+        if self.is_lost {
+            return Err(lost());
+        }
+        let Some(connection) = self.connection.as_mut() else { return Err(closed()) };
+        match savepoint {
+            Some(name) => connection.run(&format!("SAVEPOINT {name}"), &[])?,
+            None => {
+                connection.run("BEGIN", &[])?;
+                self.has_begun = true;
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    fn commit(&mut self, savepoint: Option<String>) -> Result<Outcome, Error> {
+        let is_lost = self.is_lost;
+        let Some(connection) = self.connection.as_mut() else { return Err(closed()) };
+        let is_root = savepoint.is_none();
+        let done = match savepoint {
+            _ if is_lost => Err(lost()),
+            Some(name) => connection.run(&format!("RELEASE SAVEPOINT {name}"), &[]),
+            None => connection.run("COMMIT", &[]),
+        };
+        if is_root {
+            if done.is_err() && connection.is_in_transaction() {
+                // Whoever hears of the error thinks that nothing was stored.
+                let _ = connection.run("ROLLBACK", &[]);
+            }
+            self.has_begun = false;
+            self.is_lost = false;
+        }
+        done.map(|()| Outcome::Nothing)
+    }
+
+    /// Undoes what there is to undo; after an error SQLite may have done that already.
+    fn rollback(&mut self, savepoint: Option<String>) -> Result<Outcome, Error> {
+        let Some(connection) = self.connection.as_mut() else { return Err(closed()) };
+        let is_open = connection.is_in_transaction();
+        match savepoint {
+            Some(name) if is_open && !self.is_lost => {
+                connection.run(&format!("ROLLBACK TO SAVEPOINT {name}"), &[])?;
+            }
+            Some(_) => {}
+            None => {
+                self.has_begun = false;
+                self.is_lost = false;
+                if is_open {
+                    connection.run("ROLLBACK", &[])?;
+                }
+            }
+        }
+        Ok(Outcome::Nothing)
+    }
+}
+
+fn interrupted() -> Error {
+    Error { code: 9, message: "interrupted".to_owned() }
+}
+
+fn closed() -> Error {
+    Error { code: 21, message: "Cannot operate on a closed database.".to_owned() }
+}
+
+fn lost() -> Error {
+    let message = "the transaction was rolled back by the database after an earlier error; roll it back";
+    Error { code: 4, message: message.to_owned() }
+}
+
+/// The file by its device and number.
+fn identity(name: &str) -> Option<(u64, u64)> {
+    fs::metadata(name).ok().map(|file| (file.dev(), file.ino()))
+}
+
+impl Read {
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        shape: &Arc<super::plan::Shape>,
+        index: usize,
+    ) -> PyResult<Bound<'py, Record>> {
+        Bound::new(py, Record { values: self.tuple(py, index)?.unbind(), shape: shape.clone() })
+    }
+
+    fn tuple<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let cells = self.rows.row(index);
+        let Some(processors) = self.plan.processors() else {
+            let objects: Vec<_> = cells.map(|cell| object(py, cell, Kind::Any)).collect::<PyResult<_>>()?;
+            return PyTuple::new(py, objects);
+        };
+        let processors = processors.bind(py);
+        let mut objects = Vec::with_capacity(cells.len());
+        for (place, cell) in cells.enumerate() {
+            let raw = object(py, cell, Kind::Any)?;
+            let processor = match processors.cast::<PyTuple>() {
+                Ok(by_place) if place < by_place.len() => Some(by_place.get_item(place)?),
+                Ok(_) => None,
+                Err(_) => processors.cast::<PyDict>()?.get_item(&self.names[place])?,
+            };
+            objects.push(match processor {
+                Some(processor) if !processor.is_none() => processor.call1((raw,))?,
+                _ => raw,
+            });
+        }
+        PyTuple::new(py, objects)
+    }
+
+    fn records<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let shape = self.plan.shape(py, &self.names)?;
+        let records: Vec<_> =
+            (0..self.rows.len()).map(|index| self.record(py, &shape, index)).collect::<PyResult<_>>()?;
+        PyList::new(py, records)
+    }
+}
+
+impl Outcome {
+    /// As what is awaited.
+    pub(super) fn object(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        match self {
+            Outcome::Nothing => Ok(py.None().into_bound(py)),
+            Outcome::Number(number) => Ok(number.into_pyobject(py)?.into_any()),
+            Outcome::One(read) if read.rows.is_empty() => Ok(py.None().into_bound(py)),
+            Outcome::One(read) => {
+                let shape = read.plan.shape(py, &read.names)?;
+                Ok(read.record(py, &shape, 0)?.into_any())
+            }
+            Outcome::All(read) => Ok(read.records(py)?.into_any()),
+            Outcome::Some(read, has_more) => Ok((read.records(py)?, has_more).into_pyobject(py)?.into_any()),
+            Outcome::Raw(read, changes, row_id) => {
+                let names = PyTuple::new(py, read.names.iter().map(|name| PyString::new(py, name)))?;
+                let rows: Vec<_> =
+                    (0..read.rows.len()).map(|index| read.tuple(py, index)).collect::<PyResult<_>>()?;
+                Ok((names, PyList::new(py, rows)?, changes, row_id).into_pyobject(py)?.into_any())
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn send(&self, hub: &Hub, future: Py<PyAny>, work: Work) -> PyResult<u64> {
+        if self.process != std::process::id() {
+            return Err(PyRuntimeError::new_err(
+                "this connection belongs to the process that this one was forked from; connect again in the child",
+            ));
+        }
+        Ok(self.post(work, Some(Reply::new(hub, future))))
+    }
+
+    fn post(&self, work: Work, reply: Option<Reply>) -> u64 {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        // Where the thread has ended, the job comes back, and its reply says so when it is dropped.
+        let _ = lock(&self.shared.sender).send(Job { number, work, reply });
+        number
+    }
+}
+
+/// The values of a text's names.
+fn named(hub: &Hub, plan: &Plan, given: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Vec<Owned>> {
+    if let Some(given) = given {
+        for name in given.keys() {
+            let name: &str = name.extract()?;
+            if !plan.names.iter().any(|known| known == name) {
+                let message =
+                    format!("This text() construct doesn't define a bound parameter named '{name}'");
+                return Err(hub.error(py, "ArgumentError", &message, 0));
+            }
+        }
+    }
+    let value = |(place, name): (usize, &String)| {
+        let value = match given {
+            Some(given) => given.get_item(name)?,
+            None => None,
+        };
+        match value {
+            Some(value) => values::of_text(hub, &value, place + 1),
+            None => {
+                let message = format!("A value is required for bind parameter '{name}'");
+                Err(hub.error(py, "InvalidRequestError", &message, 0))
+            }
+        }
+    };
+    plan.names.iter().enumerate().map(value).collect()
+}
+
+fn in_order(hub: &Hub, given: &Bound<'_, PyAny>) -> PyResult<Vec<Owned>> {
+    let given = given.cast::<PySequence>().map_err(PyErr::from)?;
+    (0..given.len()?).map(|place| values::as_it_is(hub, &given.get_item(place)?, place + 1)).collect()
+}
+
+fn wanted(word: u8) -> PyResult<Want> {
+    [Want::Number, Want::One, Want::All, Want::Some, Want::Raw]
+        .get(usize::from(word))
+        .copied()
+        .ok_or_else(|| PyValueError::new_err("no such want"))
+}
+
+#[pymethods]
+impl Worker {
+    /// Starts the thread; nothing is opened yet.
+    #[new]
+    fn new(py: Python<'_>, name: String) -> PyResult<Worker> {
+        let library = library::own(py)?;
+        let (sender, receiver) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            sender: Mutex::new(sender),
+            done: AtomicU64::new(0),
+            cancelled: Mutex::new(Vec::new()),
+            has_cancelled: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
+            has_ended: Mutex::new(false),
+            end: Condvar::new(),
+            is_pristine: AtomicBool::new(false),
+            is_new_turn: AtomicBool::new(false),
+            file: Mutex::new(None),
+            name,
+        });
+        let bench = Bench {
+            shared: shared.clone(),
+            library,
+            connection: None,
+            reading: HashMap::new(),
+            has_begun: false,
+            is_lost: false,
+            is_clean: true,
+        };
+        thread::Builder::new().name("naja-sqlite".to_owned()).spawn(move || bench.work(&receiver))?;
+        let mut all = lock(&ALL);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(Arc::downgrade(&shared));
+        Ok(Worker { shared, process: std::process::id(), sent: AtomicU64::new(0) })
+    }
+
+    /// Opens the connection; a statement waits `patience_s` for a lock.
+    fn open(&self, hub: &Hub, future: Py<PyAny>, as_uri: bool, patience_s: f64) -> PyResult<u64> {
+        let patience = Duration::try_from_secs_f64(patience_s.max(0.0)).unwrap_or(Duration::MAX);
+        let how = How { as_uri, patience, is_to_end: Some(is_to_end), ..How::default() };
+        self.send(hub, future, Work::Open(how))
+    }
+
+    /// Runs a text with named places. What is wanted of it: 0 a number, 1 the first row, 2 all rows, 3 the first rows
+    /// and whether there are more.
+    fn text(
+        &self,
+        py: Python<'_>,
+        hub: &Hub,
+        future: Py<PyAny>,
+        want: u8,
+        text: &str,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<u64> {
+        let plan = Plan::of_text(text);
+        let values = named(hub, &plan, given, py)?;
+        self.send(hub, future, Work::Run { plan, values, want: wanted(want)? })
+    }
+
+    /// Runs a text once for each set of values.
+    fn text_many(
+        &self,
+        py: Python<'_>,
+        hub: &Hub,
+        future: Py<PyAny>,
+        text: &str,
+        given: Vec<Option<Bound<'_, PyDict>>>,
+    ) -> PyResult<u64> {
+        let plan = Plan::of_text(text);
+        let rows =
+            given.iter().map(|one| named(hub, &plan, one.as_ref(), py)).collect::<PyResult<Vec<_>>>()?;
+        self.send(hub, future, Work::Many { plan, rows })
+    }
+
+    /// Runs SQL that is ready with values in order; also 4: all that a driver knows. `processors` makes the values of
+    /// columns, `others` has the places of columns by other names.
+    #[pyo3(signature = (hub, future, want, sql, given, processors=None, others=None))]
+    #[allow(clippy::too_many_arguments)] // a call from Python, by position
+    fn plain(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        want: u8,
+        sql: String,
+        given: &Bound<'_, PyAny>,
+        processors: Option<Py<PyAny>>,
+        others: Option<Py<PyDict>>,
+    ) -> PyResult<u64> {
+        let values = in_order(hub, given)?;
+        let plan = Plan::of_sql(sql, others.map(|others| (processors, others)));
+        self.send(hub, future, Work::Run { plan, values, want: wanted(want)? })
+    }
+
+    /// Runs SQL that is ready once for each set of values.
+    fn plain_many(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        sql: String,
+        given: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
+        self.send(hub, future, Work::Many { plan: Plan::of_sql(sql, None), rows })
+    }
+
+    /// The next rows of the statement that a job has started.
+    fn read_on(&self, hub: &Hub, future: Py<PyAny>, number: u64) -> PyResult<u64> {
+        self.send(hub, future, Work::ReadOn(number))
+    }
+
+    /// Ends the statement that a job has started; nothing where it has ended.
+    fn forget(&self, number: u64) {
+        if self.process == std::process::id() {
+            self.post(Work::Forget(number), None);
+        }
+    }
+
+    fn begin(&self, hub: &Hub, future: Py<PyAny>, savepoint: Option<String>) -> PyResult<u64> {
+        self.send(hub, future, Work::Begin(savepoint))
+    }
+
+    fn commit(&self, hub: &Hub, future: Py<PyAny>, savepoint: Option<String>) -> PyResult<u64> {
+        self.send(hub, future, Work::Commit(savepoint))
+    }
+
+    fn rollback(&self, hub: &Hub, future: Py<PyAny>, savepoint: Option<String>) -> PyResult<u64> {
+        self.send(hub, future, Work::Rollback(savepoint))
+    }
+
+    /// Closes the connection and ends the thread, after the jobs that it has.
+    fn end(&self, hub: &Hub, future: Py<PyAny>) -> PyResult<u64> {
+        self.send(hub, future, Work::End)
+    }
+
+    /// Nobody waits for this job any more: it is not begun, or interrupted.
+    fn cancel(&self, number: u64) {
+        if self.shared.done.load(Ordering::Acquire) < number {
+            lock(&self.shared.cancelled).push(number);
+            self.shared.has_cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody else may use the connection: nothing runs, is open or was set in it.
+    fn is_reusable(&self) -> bool {
+        self.process == std::process::id()
+            && self.shared.done.load(Ordering::Acquire) == self.sent.load(Ordering::Relaxed)
+            && self.shared.is_pristine.load(Ordering::Acquire)
+    }
+
+    /// Lets the connection serve somebody else; whether its file is still the one that has the name.
+    fn turn(&self) -> bool {
+        self.shared.is_new_turn.store(true, Ordering::Relaxed);
+        let file = *lock(&self.shared.file);
+        self.is_reusable() && file.is_some() && file == identity(&self.shared.name)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // Whoever drops it awaits nothing of it.
+            self.shared.is_ending.store(true, Ordering::Relaxed);
+            self.post(Work::End, None);
+        }
+    }
+}
+
+/// Interrupts every worker of this process and waits until they have closed their connections: for its end.
+#[pyfunction]
+pub(super) fn end_all(py: Python<'_>, process: u32) {
+    let all: Vec<Arc<Shared>> = std::mem::take(&mut *lock(&ALL)).iter().filter_map(Weak::upgrade).collect();
+    if process != std::process::id() {
+        // A child has none of the threads. Its copies of the connections are not closed: that would drop locks.
+        all.into_iter().for_each(std::mem::forget);
+        return;
+    }
+    py.detach(|| {
+        let until = Instant::now() + PATIENCE_AT_END;
+        for shared in &all {
+            shared.is_ending.store(true, Ordering::Relaxed);
+            let _ = lock(&shared.sender).send(Job { number: u64::MAX, work: Work::End, reply: None });
+        }
+        for shared in &all {
+            let mut has_ended = lock(&shared.has_ended);
+            while !*has_ended && Instant::now() < until {
+                let left = until.saturating_duration_since(Instant::now());
+                has_ended =
+                    shared.end.wait_timeout(has_ended, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    });
+}

@@ -1,0 +1,340 @@
+//! What a table is made of: its columns and indexes, found in the database and changed to fit the rows.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use naja_db::tables::names::column_name;
+use naja_db::tables::statement::{self, NewColumn, NewIndex};
+use naja_sql::sqlite::{Cell, Rows};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::errors;
+use super::layout::{self, Column, Layout, Shape, text_of};
+use super::table::{DIALECT, Table, Types};
+use crate::sqlite::values;
+
+impl Table {
+    pub(super) fn known(&self) -> MutexGuard<'_, Option<Arc<Layout>>> {
+        // Held for a moment only, and never while the interpreter is waited for.
+        self.layout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The columns, read from the database if they are not known; none where there is no table.
+    pub(super) fn find_layout(&self, py: Python<'_>) -> PyResult<Option<Arc<Layout>>> {
+        if let Some(layout) = &*self.known() {
+            return Ok(Some(layout.clone()));
+        }
+        self.read_layout(py)
+    }
+
+    /// Reads the columns from the database.
+    pub(super) fn read_layout(&self, py: Python<'_>) -> PyResult<Option<Arc<Layout>>> {
+        let columns: Vec<Column> = self
+            .engine(py)
+            .run(py, None, |state| layout::read(&mut state.connection, self.schema.as_deref(), &self.name))?;
+        let layout = (!columns.is_empty()).then(|| Arc::new(Layout::new(py, columns)));
+        let before = std::mem::replace(&mut *self.known(), layout.clone());
+        drop(before);
+        Ok(layout)
+    }
+
+    /// The columns of a table that is made if it is missing, with these columns.
+    pub(super) fn layout_with(&self, py: Python<'_>, columns: &[NewColumn]) -> PyResult<Arc<Layout>> {
+        if let Some(layout) = self.find_layout(py)? {
+            return Ok(layout);
+        }
+        let engine = self.engine(py);
+        if !self.creates {
+            let message = format!("Table does not exist: {}", self.name);
+            return Err(engine.error(py, "DatasetError", &message));
+        }
+        self.warn_of_threads(py)?;
+        let others: Vec<NewColumn> = columns
+            .iter()
+            .filter(|column| self.key.as_ref().is_none_or(|key| key.name != column.name))
+            .cloned()
+            .collect();
+        if self.key.is_none() && others.is_empty() {
+            let message = format!(
+                "the table `{}` would have no column at all: {}",
+                self.name, "it has no primary key, and its first row has no values"
+            );
+            return Err(engine.error(py, "OperationalError", &message));
+        }
+        let sql = statement::create_table(DIALECT, &self.quoted, self.key.as_ref(), &others);
+        engine.run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        self.read_layout(py)?
+            .ok_or_else(|| engine.error(py, "DatasetError", &format!("Table does not exist: {}", self.name)))
+    }
+
+    /// Adds columns that are not there, which another thread or program may do at the same time.
+    pub(super) fn add_columns(&self, py: Python<'_>, columns: &[NewColumn]) -> PyResult<Arc<Layout>> {
+        let engine = self.engine(py);
+        self.warn_of_threads(py)?;
+        let statements: Vec<(&str, String)> = columns
+            .iter()
+            .map(|column| (column.name.as_str(), statement::add_column(DIALECT, &self.quoted, column)))
+            .collect();
+        let shared = engine.shared.clone();
+        engine.run(py, statements.first().map(|(_, sql)| sql.as_str()), |state| {
+            let _one_at_a_time = shared.schema.lock().unwrap_or_else(PoisonError::into_inner);
+            state.write(true, |connection| {
+                // Within the transaction, so that nobody adds one in between.
+                let there = layout::read(connection, self.schema.as_deref(), &self.name)?;
+                for (name, sql) in &statements {
+                    if !there.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
+                        connection.run(sql, &[])?;
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        self.read_layout(py)?
+            .ok_or_else(|| engine.error(py, "DatasetError", &format!("Table does not exist: {}", self.name)))
+    }
+
+    pub(super) fn warn_of_threads(&self, py: Python<'_>) -> PyResult<()> {
+        let shared = &self.engine(py).shared;
+        if shared.is_changed_in_threads(py)? {
+            let text = c"Changing the database schema inside a transaction in a multi-threaded environment is likely \
+                to lead to race conditions and synchronization issues.";
+            PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyRuntimeWarning>(), text, 1)?;
+        }
+        Ok(())
+    }
+
+    /// The columns that a row needs and the table lacks.
+    pub(super) fn missing(
+        &self,
+        py: Python<'_>,
+        row: &Bound<'_, PyDict>,
+        layout: Option<&Layout>,
+        types: Types<'_, '_>,
+    ) -> PyResult<Vec<NewColumn>> {
+        let mut columns: Vec<NewColumn> = Vec::new();
+        for (name, value) in row.iter() {
+            let text = text_of(&name)?;
+            if let Some(layout) = layout
+                && layout.find(text)?.is_some()
+            {
+                continue;
+            }
+            let name = column_name(text).map_err(|error| errors::bad_name(&error))?;
+            let asked = match types {
+                Some(types) => self.asked_type(types, name)?,
+                None => None,
+            };
+            let declared = match asked {
+                Some(asked) => self.declared(&asked)?,
+                None => self.declared_for(py, &value)?,
+            };
+            let column = NewColumn { name: name.to_owned(), declared };
+            match columns.iter_mut().find(|known| known.name == column.name) {
+                Some(known) => *known = column,
+                None => columns.push(column),
+            }
+        }
+        Ok(columns)
+    }
+
+    pub(super) fn asked_type<'py>(
+        &self,
+        types: &Bound<'py, PyDict>,
+        name: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        for (column, asked) in types.iter() {
+            let text = text_of(&column)?;
+            if column_name(text).map_err(|error| errors::bad_name(&error))? == name && !asked.is_none() {
+                return Ok(Some(asked));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The name of the type of a column that is made for a value.
+    pub(super) fn declared_for(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<String> {
+        match values::guess(value)? {
+            Some(guess) => Ok(guess.declared(DIALECT).to_owned()),
+            None => self.declare.bind(py).call1((value,))?.extract(),
+        }
+    }
+
+    pub(super) fn declared(&self, asked: &Bound<'_, PyAny>) -> PyResult<String> {
+        self.declare.bind(asked.py()).call1((asked,))?.extract()
+    }
+
+    /// Makes the table fit a row, and says what the row looks like in it.
+    pub(super) fn fit(
+        &self,
+        py: Python<'_>,
+        row: &Bound<'_, PyDict>,
+        ensures: bool,
+        types: Types<'_, '_>,
+    ) -> PyResult<(Arc<Layout>, Arc<Shape>)> {
+        let layout = match self.find_layout(py)? {
+            Some(layout) => layout,
+            None => {
+                let columns = if ensures { self.missing(py, row, None, types)? } else { Vec::new() };
+                self.layout_with(py, &columns)?
+            }
+        };
+        let shape = layout.shape(row, &self.quoted)?;
+        if shape.unknown.is_empty() || !ensures {
+            return Ok((layout, shape));
+        }
+        // Perhaps another thread or program has added it.
+        let layout = self.read_layout(py)?.unwrap_or(layout);
+        let columns = self.missing(py, row, Some(&layout), types)?;
+        let layout = if columns.is_empty() { layout } else { self.add_columns(py, &columns)? };
+        let shape = layout.shape(row, &self.quoted)?;
+        Ok((layout, shape))
+    }
+
+    /// Makes an index over the keys, unless it is known that there is one.
+    pub(super) fn index_keys(
+        &self,
+        py: Python<'_>,
+        layout: &Layout,
+        keys: &[Result<usize, String>],
+    ) -> PyResult<()> {
+        let columns: Vec<usize> = keys.iter().filter_map(|key| key.as_ref().ok().copied()).collect();
+        if columns.len() != keys.len() || columns.is_empty() {
+            return Ok(());
+        }
+        if self.is_indexed(py, layout, &columns)? {
+            return Ok(());
+        }
+        self.make_index(py, layout, &columns, None, false)
+    }
+
+    pub(super) fn is_indexed(&self, py: Python<'_>, layout: &Layout, columns: &[usize]) -> PyResult<bool> {
+        let mut wanted = columns.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let known =
+            |layout: &Layout| layout.indexed.lock().unwrap_or_else(PoisonError::into_inner).contains(&wanted);
+        if known(layout) {
+            return Ok(true);
+        }
+        let found = self.indexes(py)?;
+        let key: Vec<&str> = layout
+            .columns
+            .iter()
+            .filter(|column| column.key_place > 0)
+            .map(|column| column.name.as_str())
+            .collect();
+        let names = self.names(layout, wanted.iter().copied());
+        let covers = |index: &[&str]| names.iter().all(|name| index.contains(name));
+        let is_there =
+            found.iter().any(|(_, _, index)| covers(&index.iter().map(String::as_str).collect::<Vec<_>>()))
+                || covers(&key);
+        if is_there {
+            layout.indexed.lock().unwrap_or_else(PoisonError::into_inner).push(wanted);
+        }
+        Ok(is_there)
+    }
+
+    /// Whether a unique index, or the primary key, is over exactly these columns.
+    pub(super) fn is_unique(&self, py: Python<'_>, layout: &Layout, columns: &[usize]) -> PyResult<bool> {
+        let names = self.names(layout, columns.iter().copied());
+        let same =
+            |index: &[&str]| index.len() == names.len() && names.iter().all(|name| index.contains(name));
+        let key: Vec<&str> = layout
+            .columns
+            .iter()
+            .filter(|column| column.key_place > 0)
+            .map(|column| column.name.as_str())
+            .collect();
+        Ok(same(&key)
+            || self.indexes(py)?.iter().any(|(_, unique, index)| {
+                *unique && same(&index.iter().map(String::as_str).collect::<Vec<_>>())
+            }))
+    }
+
+    /// Every index: its name, whether it is unique, its columns.
+    pub(super) fn indexes(&self, py: Python<'_>) -> PyResult<Vec<(String, bool, Vec<String>)>> {
+        self.engine(py).run(py, None, |state| {
+            let pragma = |what: &str, name: &str| {
+                let mut sql = String::from("PRAGMA ");
+                if let Some(schema) = &self.schema {
+                    DIALECT.quote(&mut sql, schema);
+                    sql.push('.');
+                }
+                sql.push_str(what);
+                sql.push('(');
+                DIALECT.quote(&mut sql, name);
+                sql.push(')');
+                sql
+            };
+            let text = |cell: Option<Cell<'_>>| match cell {
+                Some(Cell::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+                _ => String::new(),
+            };
+            let mut rows = Rows::default();
+            // seq, name, unique, origin, partial
+            state.connection.read(&pragma("index_list", &self.name), &[], usize::MAX, &mut rows)?;
+            let mut indexes: Vec<(String, bool, Vec<String>)> = (0..rows.len())
+                .filter(|index| rows.row(*index).nth(4) != Some(Cell::Integer(1)))
+                .map(|index| {
+                    (
+                        text(rows.row(index).nth(1)),
+                        rows.row(index).nth(2) == Some(Cell::Integer(1)),
+                        Vec::new(),
+                    )
+                })
+                .collect();
+            for (name, _, columns) in &mut indexes {
+                // seqno, cid, name
+                state.connection.read(&pragma("index_info", name), &[], usize::MAX, &mut rows)?;
+                columns.extend((0..rows.len()).map(|index| text(rows.row(index).nth(2))));
+            }
+            Ok(indexes)
+        })
+    }
+
+    pub(super) fn make_index(
+        &self,
+        py: Python<'_>,
+        layout: &Layout,
+        columns: &[usize],
+        name: Option<&str>,
+        unique: bool,
+    ) -> PyResult<()> {
+        self.warn_of_threads(py)?;
+        let names = self.names(layout, columns.iter().copied());
+        let is_own_name = name.is_none();
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => {
+                let text = PyString::new(py, &names.join("||")).encode_utf8()?;
+                let digest: String = py
+                    .import(intern!(py, "hashlib"))?
+                    .call_method1(intern!(py, "sha1"), (text,))?
+                    .call_method0(intern!(py, "hexdigest"))?
+                    .extract()?;
+                format!("{}_{}_{}", if unique { "ux" } else { "ix" }, self.name, &digest[..16])
+            }
+        };
+        let sql = statement::create_index(
+            DIALECT,
+            &NewIndex {
+                name: &name,
+                schema: self.schema.as_deref(),
+                table: &self.name,
+                columns: &names,
+                texts: &[],
+                unique,
+                // Another program may have made the same one meanwhile.
+                may_be_there: is_own_name,
+            },
+        );
+        let engine = self.engine(py);
+        engine.run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        let mut wanted = columns.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        layout.indexed.lock().unwrap_or_else(PoisonError::into_inner).push(wanted);
+        Ok(())
+    }
+}

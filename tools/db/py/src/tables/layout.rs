@@ -1,0 +1,215 @@
+//! The columns of a table, as they were found in the database.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use naja_db::tables::names::{column_key, column_name};
+use naja_db::tables::{Dialect, Kind};
+use naja_sql::sqlite::{Cell, Connection, Error, Rows};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use rustc_hash::FxHashMap;
+
+use super::errors;
+use crate::sqlite::objects::Columns;
+
+/// How many shapes of rows are remembered.
+const SHAPES_MAX: usize = 32;
+
+/// A column, as the database says.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) declared: String,
+    pub(super) kind: Kind,
+    /// Its place in the primary key, from 1; 0 where it is no part of it.
+    pub(super) key_place: i64,
+}
+
+/// The columns of a table and what follows from them.
+pub(super) struct Layout {
+    pub(super) columns: Vec<Column>,
+    /// The first column of the primary key.
+    pub(super) key: Option<usize>,
+    /// That column is the row id, which SQLite counts up.
+    pub(super) key_counts_up: bool,
+    by_name: FxHashMap<String, usize>,
+    by_key: FxHashMap<String, usize>,
+    /// For rows that are read.
+    pub(super) objects: Arc<Columns>,
+    shapes: Mutex<Vec<Arc<Shape>>>,
+    /// Sets of columns over which there is an index, as far as that was asked.
+    pub(super) indexed: Mutex<Vec<Vec<usize>>>,
+}
+
+/// Rows that have the same names in the same order.
+pub(super) struct Shape {
+    names: Vec<Py<PyString>>,
+    /// For each name where its value goes: the place in `columns`; none where the table has no such column.
+    pub(super) places: Vec<Option<usize>>,
+    /// The columns that get values.
+    pub(super) columns: Vec<usize>,
+    /// Names that are no columns.
+    pub(super) unknown: Vec<String>,
+    /// The statement that inserts such a row.
+    pub(super) insert: String,
+}
+
+/// Reads the columns of a table; none where there is no such table.
+pub(super) fn read(
+    connection: &mut Connection,
+    schema: Option<&str>,
+    table: &str,
+) -> Result<Vec<Column>, Error> {
+    let mut sql = String::from("PRAGMA ");
+    if let Some(schema) = schema {
+        Dialect::Sqlite.quote(&mut sql, schema);
+        sql.push('.');
+    }
+    sql.push_str("table_xinfo(");
+    Dialect::Sqlite.quote(&mut sql, table);
+    sql.push(')');
+    let mut rows = Rows::default();
+    connection.read(&sql, &[], usize::MAX, &mut rows)?;
+    let text = |cell: &Cell<'_>| match cell {
+        Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    };
+    let number = |cell: &Cell<'_>| if let Cell::Integer(number) = cell { *number } else { 0 };
+    let mut columns = Vec::with_capacity(rows.len());
+    for index in 0..rows.len() {
+        // cid, name, type, notnull, default, place in the key, and whether it is hidden (1) or generated (2, 3).
+        let cells: Vec<Cell<'_>> = rows.row(index).collect();
+        if let [_, name, declared, _, _, key_place, hidden] = cells.as_slice()
+            && number(hidden) != 1
+        {
+            let declared = text(declared);
+            let kind = Kind::of_declared(&declared);
+            columns.push(Column { name: text(name), declared, kind, key_place: number(key_place) });
+        }
+    }
+    Ok(columns)
+}
+
+impl Layout {
+    pub(super) fn new(py: Python<'_>, columns: Vec<Column>) -> Layout {
+        let mut by_name = FxHashMap::default();
+        let mut by_key = FxHashMap::default();
+        for (index, column) in columns.iter().enumerate() {
+            by_name.insert(column.name.clone(), index);
+            if let Ok(name) = column_name(&column.name) {
+                by_key.insert(column_key(name), index);
+            }
+        }
+        let key = columns.iter().position(|column| column.key_place == 1);
+        let is_whole_key = columns.iter().filter(|column| column.key_place > 0).count() == 1;
+        let key_counts_up =
+            is_whole_key && key.is_some_and(|key| columns[key].declared.eq_ignore_ascii_case("INTEGER"));
+        let names = columns.iter().map(|column| PyString::intern(py, &column.name).unbind()).collect();
+        let kinds = columns.iter().map(|column| column.kind).collect();
+        Layout {
+            columns,
+            key,
+            key_counts_up,
+            by_name,
+            by_key,
+            objects: Arc::new(Columns { names, kinds }),
+            shapes: Mutex::new(Vec::new()),
+            indexed: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The column that a name means: letters' case and blanks do not matter.
+    ///
+    /// Errors: `ValueError` for what cannot be the name of a column
+    pub(super) fn find(&self, name: &str) -> PyResult<Option<usize>> {
+        if let Some(index) = self.by_name.get(name) {
+            return Ok(Some(*index));
+        }
+        let name = column_name(name).map_err(|error| errors::bad_name(&error))?;
+        Ok(self.by_key.get(&column_key(name)).copied())
+    }
+
+    /// The same for a key of a dictionary, which may be anything.
+    pub(super) fn find_object(&self, name: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        self.find(text_of(name)?)
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    /// What the row looks like, remembered from the rows before it.
+    pub(super) fn shape(&self, row: &Bound<'_, PyDict>, table: &str) -> PyResult<Arc<Shape>> {
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = shapes.iter().position(|shape| shape.is_of(row)) {
+            // The last one used comes first: programs store rows of one shape for long.
+            if index > 0 {
+                shapes.swap(index, 0);
+            }
+            return Ok(shapes[0].clone());
+        }
+        drop(shapes);
+        let shape = Arc::new(self.new_shape(row, table)?);
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if shapes.len() >= SHAPES_MAX {
+            shapes.pop();
+        }
+        shapes.insert(0, shape.clone());
+        Ok(shape)
+    }
+
+    fn new_shape(&self, row: &Bound<'_, PyDict>, table: &str) -> PyResult<Shape> {
+        let mut shape = Shape {
+            names: Vec::with_capacity(row.len()),
+            places: Vec::with_capacity(row.len()),
+            columns: Vec::with_capacity(row.len()),
+            unknown: Vec::new(),
+            insert: String::new(),
+        };
+        for name in row.keys().iter() {
+            let text = text_of(&name)?;
+            let place = self.find(text)?.map(|column| {
+                shape.columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+                    shape.columns.push(column);
+                    shape.columns.len() - 1
+                })
+            });
+            if place.is_none() {
+                shape.unknown.push(column_name(text).map_err(|error| errors::bad_name(&error))?.to_owned());
+            }
+            shape.places.push(place);
+            shape.names.push(name.cast_into::<PyString>().map_err(PyErr::from)?.unbind());
+        }
+        let names: Vec<&str> =
+            shape.columns.iter().map(|column| self.columns[*column].name.as_str()).collect();
+        shape.insert = naja_db::tables::statement::insert(Dialect::Sqlite, table, &names, 1, None);
+        Ok(shape)
+    }
+}
+
+impl Shape {
+    /// Whether a row has these names in this order. Names of rows are mostly the same objects each time.
+    pub(super) fn is_of(&self, row: &Bound<'_, PyDict>) -> bool {
+        row.len() == self.names.len()
+            && row.iter().zip(&self.names).all(|((name, _), known)| {
+                name.is(known)
+                    || name.cast::<PyString>().is_ok_and(|name| {
+                        match (name.to_str(), known.to_str(name.py())) {
+                            (Ok(name), Ok(known)) => name == known,
+                            _ => false,
+                        }
+                    })
+            })
+    }
+}
+
+/// The text of a name.
+///
+/// Errors: `ValueError` where it is none
+pub(super) fn text_of<'a>(name: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    match name.cast::<PyString>() {
+        Ok(text) => text.to_str(),
+        Err(_) => Err(PyValueError::new_err(format!("{} is not a valid column name.", name.repr()?))),
+    }
+}
