@@ -58,6 +58,7 @@ fn address(name: &CStr) -> *mut c_void {
         b"sqlite3_column_text" => ffi::sqlite3_column_text as *const () as *mut c_void,
         b"sqlite3_column_blob" => ffi::sqlite3_column_blob as *const () as *mut c_void,
         b"sqlite3_column_bytes" => ffi::sqlite3_column_bytes as *const () as *mut c_void,
+        b"sqlite3_set_last_insert_rowid" => ffi::sqlite3_set_last_insert_rowid as *const () as *mut c_void,
         _ => std::ptr::null_mut(),
     }
 }
