@@ -338,17 +338,21 @@ class ThreadedWorker:
         with self._turn:
             following = self._following()
         self.channel.keep()
-        begin = time.perf_counter()
+        begin, is_whole = time.perf_counter(), False
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self.channel.send("done", test, time.perf_counter() - begin)
+            is_whole = True
         except BaseException as error:
-            self._stop(error, test)
+            self._stop(error)
             raise
         finally:
             # Ended by pytest.exit or Ctrl-C as well: what has been reported until then is all there will be.
             self.channel.let_go(test)
-            self.queue.finish(self.number, test)
+            if is_whole:
+                # Of a test that was broken off, the controller says whether it has an outcome, by what it hears: it may
+                # have done so already, and must not be contradicted.
+                self.queue.finish(self.number, test)
             self.leave()
             with self._turn:
                 self._running.pop(threading.get_ident(), None)
@@ -366,12 +370,11 @@ class ThreadedWorker:
         mine = threading.get_ident()
         return next((self.items[test] for thread, (test, _) in self._running.items() if thread != mine), None)
 
-    def _stop(self, error, test=None):
+    def _stop(self, error):
         with self._turn:
             self._is_stopped = True
             if self._failure is None:
                 self._failure = error
-                self._failed_test = test
             self._turn.notify_all()
 
     def _tear_down_the_rest(self):
