@@ -161,8 +161,18 @@ impl Watch {
         if !received.is_for_naja_alone() || self.comes_from_program(received) {
             return;
         }
-        if received.signal == libc::SIGCONT && proc_state::is_stopped(self.child.pid) {
-            return received.pass_on_to(self.child.pid);
+        if received.signal == libc::SIGCONT {
+            if self.witness.as_ref().is_some_and(|witness| witness.is(received.sender)) {
+                // It woke naja, which was awake by then; nobody meant the program.
+                return;
+            }
+            if proc_state::is_stopped(self.child.pid) {
+                // A stop that naja has not seen yet is newer than the signal: passing that on would undo Ctrl-Z.
+                if self.stopped_since_ns.is_some() {
+                    received.pass_on_to(self.child.pid);
+                }
+                return;
+            }
         }
         let reached_the_group = match &mut self.witness {
             // A timer of naja's own, or a value queued for one process, concerns no group.

@@ -41,6 +41,11 @@ struct Report {
 const REPORT_BYTES: usize = 16;
 
 impl Witness {
+    /// Whether this is the witness's process.
+    pub(crate) fn is(&self, pid: u32) -> bool {
+        u32::try_from(self.pid) == Ok(pid)
+    }
+
     /// Starts the witness for the program `program`.
     ///
     /// Call it while this process has one thread, with every signal held back. Errors: no process or descriptor
