@@ -46,8 +46,6 @@ class Database:
         self._engine = _db.Engine(
             place.path or ":memory:",
             as_uri=place.as_uri or bool(arguments.get("uri")),
-            read_only=False,
-            create=True,
             patience_s=float(patience_s),
             on_connect=statements,
             make_error=_errors.make,

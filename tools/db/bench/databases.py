@@ -8,19 +8,16 @@ costs; the sides run in turn; a figure is the median, shown with the smallest an
 an awaited statement waits for another thread.
 """
 
-import argparse
 import asyncio
 import importlib
-import os
 import pathlib
 import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 import stored
+from sides import arguments, import_costs, install
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "db" / "databases"
@@ -142,44 +139,24 @@ def measure(case, folder, runs):
 
 def imports(runs):
     """What importing adds to a bare Python, in milliseconds of the clock."""
-    codes = "pass", "import naja.databases", "import databases, databases.backends.sqlite"
-    columns = ([], [], [])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    for _ in range(max(runs, 5)):
-        for code, times in zip(codes, columns):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
-            times.append(1000 * (time.perf_counter() - start))
-    bare = statistics.median(columns[0])
-    ours, theirs = ([one - bare for one in column] for column in columns[1:])
-    return stored.result(PEER, "import, over bare Python", "ms", ours, theirs, None)
+    costs = import_costs("import naja.databases", "import databases, databases.backends.sqlite", max(runs, 5))
+    return stored.result(PEER, "import, over bare Python", "ms", *costs, None)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="fewer runs, to see that everything works")
-    parser.add_argument("words", nargs="*", metavar="WORD")
-    arguments = parser.parse_args()
-    if not (FOLDER / "databases").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(FOLDER), ORIGINAL, *NEEDED]
-        subprocess.run(command, check=True)
-    # This file has the original's name, and its folder comes first on the path.
-    sys.path = [str(FOLDER), *(path for path in sys.path if pathlib.Path(path or ".").resolve() != HERE)]
-    runs = 3 if arguments.short else 9
-
-    def is_chosen(name):
-        return not arguments.words or any(word in name for word in arguments.words)
-
+    options = arguments(__doc__)
+    install(FOLDER, "databases", [ORIGINAL, *NEEDED])
+    runs = 3 if options.short else 9
     results = []
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
         for name in (NAJA, PEER):
             fill(pathlib.Path(folder) / f"{name}.db")
-        results += [measure(case, folder, runs) for case in CASES if is_chosen(case[0])]
-        if is_chosen("import"):
+        results += [measure(case, folder, runs) for case in CASES if options.is_chosen(case[0])]
+        if options.is_chosen("import"):
             results.append(imports(runs))
     for one in results:
         print(f"{one['case']}, beside {PEER}: {one['ratio']:.1f}", file=sys.stderr)
-    if not arguments.short:
+    if not options.short:
         stored.store(PEER, ORIGINAL, results)
 
 

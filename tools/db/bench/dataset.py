@@ -8,20 +8,17 @@ stored or read is compared before costs; the sides run in turn; a figure is the 
 largest. Costs are processor time, except where commits are counted: those wait for the disk.
 """
 
-import argparse
 import contextlib
 import datetime
 import importlib
-import os
 import pathlib
 import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
 import stored
+from sides import arguments, import_costs, install
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "db" / "dataset"
@@ -181,47 +178,26 @@ def measure(case, folder, runs):
 
 def imports(runs):
     """What importing adds to a bare Python, in milliseconds of the clock."""
-    codes = "pass", "import naja.dataset", "import dataset"
-    columns = ([], [], [])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    for _ in range(max(runs, 5) * 2):
-        for code, times in zip(codes, columns):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
-            times.append(1000 * (time.perf_counter() - start))
-    bare = statistics.median(columns[0])
-    return stored.result(
-        PEER, "import, over bare Python", "ms", *([one - bare for one in column] for column in columns[1:]), 10
-    )
+    costs = import_costs("import naja.dataset", "import dataset", max(runs, 5) * 2)
+    return stored.result(PEER, "import, over bare Python", "ms", *costs, 10)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="fewer runs, to see that everything works")
-    parser.add_argument("words", nargs="*", metavar="WORD")
-    arguments = parser.parse_args()
-    if not (FOLDER / "dataset").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(FOLDER), ORIGINAL, *NEEDED]
-        subprocess.run(command, check=True)
-    # This file has the original's name, and its folder comes first on the path.
-    sys.path = [str(FOLDER), *(path for path in sys.path if pathlib.Path(path or ".").resolve() != HERE)]
-    runs = 3 if arguments.short else 9
-
-    def is_chosen(name):
-        return not arguments.words or any(word in name for word in arguments.words)
-
+    options = arguments(__doc__)
+    install(FOLDER, "dataset", [ORIGINAL, *NEEDED])
+    runs = 3 if options.short else 9
     results = []
     # On a disk, since commits are on the disk.
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder, contextlib.ExitStack() as stack:
         stack.callback(lambda: [one.base.close() for one in FILLED.values()])
         for case in CASES:
-            if is_chosen(case[0]):
+            if options.is_chosen(case[0]):
                 results.append(measure(case, folder, runs))
-        if is_chosen("import"):
+        if options.is_chosen("import"):
             results.append(imports(runs))
     for one in results:
         print(f"{one['case']}, beside {one.get('beside', PEER)}: {one['ratio']:.1f}", file=sys.stderr)
-    if not arguments.short:
+    if not options.short:
         stored.store(PEER, ORIGINAL, results)
 
 

@@ -5,18 +5,15 @@ WORD chooses the cases whose names contain it; the others keep the results that 
 that they say; the sides run in turn; a figure is the median of the runs, shown with the smallest and the largest.
 """
 
-import argparse
 import dataclasses
 import importlib
 import json
-import os
 import pathlib
-import statistics
-import subprocess
 import sys
 import time
 
 import stored
+from sides import arguments, import_costs, install
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "typesystem"
@@ -229,41 +226,22 @@ def measure(case, sides, runs):
 
 
 def imports(runs):
-    """What importing the package adds to a bare Python, in milliseconds."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    columns = ([], [], [])
-    for _ in range(runs):
-        for code, times in zip(("pass", "import naja.typesystem", "import typesystem"), columns):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-S", "-c", code], env=environment, check=True)
-            times.append(1000 * (time.perf_counter() - start))
-    bare = statistics.median(columns[0])
-    costs = ([one - bare for one in column] for column in columns[1:])
+    """What importing adds to a bare Python, in milliseconds of the clock."""
+    costs = import_costs("import naja.typesystem", "import typesystem", runs)
     return stored.result(NAME, "import, over bare Python", "ms", *costs, None)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="fewer runs, to see that everything works")
-    parser.add_argument("words", nargs="*", metavar="WORD")
-    arguments = parser.parse_args()
-    if not (FOLDER / "typesystem").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(FOLDER), *ORIGINAL]
-        subprocess.run(command, check=True)
-    # Python puts this folder first, where this script would stand for the original.
-    sys.path[:] = [str(FOLDER)] + [path for path in sys.path if path != str(HERE)]
+    options = arguments(__doc__)
+    install(FOLDER, "typesystem", ORIGINAL)
     sides = [Fields(importlib.import_module(name)) for name in ("naja.typesystem", "typesystem")]
-    runs = 5 if arguments.short else 31
-
-    def is_chosen(name):
-        return not arguments.words or any(word in name for word in arguments.words)
-
-    results = [measure(case, sides, runs) for case in CASES if is_chosen(case.name)]
-    if is_chosen("import"):
+    runs = 5 if options.short else 31
+    results = [measure(case, sides, runs) for case in CASES if options.is_chosen(case.name)]
+    if options.is_chosen("import"):
         results.append(imports(runs))
     for one in results:
         print(f"{one['case']}: {one['ratio']:.1f}", file=sys.stderr)
-    if not arguments.short:
+    if not options.short:
         stored.store(NAME, ORIGINAL[0], results)
 
 

@@ -345,20 +345,17 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (name, *, as_uri, read_only, create, patience_s, on_connect, make_error))]
-    #[expect(clippy::too_many_arguments, reason = "all are named at the one place where they are given")]
+    #[pyo3(signature = (name, *, as_uri, patience_s, on_connect, make_error))]
     fn new(
         py: Python<'_>,
         name: String,
         as_uri: bool,
-        read_only: bool,
-        create: bool,
         patience_s: f64,
         on_connect: Vec<String>,
         make_error: Py<PyAny>,
     ) -> PyResult<Engine> {
         let patience = Duration::try_from_secs_f64(patience_s.max(0.0)).unwrap_or(Duration::MAX);
-        let how = How { read_only, create, as_uri, patience, is_to_end: Some(is_interrupted) };
+        let how = How { as_uri, patience, is_to_end: Some(is_interrupted), ..How::default() };
         let is_in_memory = name.is_empty() || name == ":memory:" || (as_uri && name.contains("mode=memory"));
         let shared = Shared {
             library: library::own(py)?,
@@ -576,7 +573,7 @@ impl Engine {
                 let names: Vec<String> = (0..state.connection.columns(&statement))
                     .map(|column| state.connection.column_name(&statement, column))
                     .collect();
-                read_all(&mut state.connection, &statement, &mut rows)?;
+                state.connection.fetch_all(&statement, &mut rows)?;
                 let changes = if is_read_only { -1 } else { state.connection.changes() };
                 Ok((names, changes, state.connection.last_insert_rowid()))
             });
@@ -599,11 +596,6 @@ impl Engine {
             ],
         )
     }
-}
-
-/// Reads a result to its end, whatever its size: for the face that SQLAlchemy sees, whose cursors hold all rows.
-fn read_all(connection: &mut Connection, statement: &StatementId, rows: &mut Rows) -> Result<(), Error> {
-    connection.fetch_all(statement, rows)
 }
 
 impl Engine {
