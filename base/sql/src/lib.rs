@@ -4,11 +4,13 @@
 //! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`] and [`postgres::Connection`]; what
 //! the engines have in common is [`Driver`].
 
+mod calendar;
 mod driver;
 pub mod postgres;
 mod sink;
 pub mod sqlite;
 mod table;
+mod text;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};

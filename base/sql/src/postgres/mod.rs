@@ -4,7 +4,6 @@
 //! does. Whatever the server sends is distrusted; it ends in a value or an error, never in a panic. Start at
 //! [`Connection::open`] and [`Options::from_url`], or at [`Protocol::start`].
 
-mod calendar;
 mod connection;
 mod copy;
 mod decode;

@@ -1,4 +1,4 @@
-//! Days counted, days named, and moments as PostgreSQL reads them in text.
+//! Days counted, days named, and moments as text.
 //!
 //! The calendar is the proleptic Gregorian one; the year before 1 is 0, and is written `0001 BC`.
 
