@@ -15,5 +15,5 @@ mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
 pub use sink::Sink;
-pub use table::Table;
+pub use table::{EachRow, Table};
 pub use value::{Value, Values};

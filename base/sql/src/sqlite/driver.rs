@@ -26,6 +26,7 @@ impl Driver for Connection {
         rows: &mut dyn crate::Rows,
     ) -> Result<Outcome> {
         let id = self.prepare(sql)?;
+        let before = self.total_changes();
         let done = bind(self, &id, parameters).and_then(|()| tell(self, &id, rows));
         let reads = self.is_read_only(&id);
         let columns = self.columns(&id);
@@ -34,6 +35,8 @@ impl Driver for Connection {
         let affected = match (columns, reads) {
             (0, true) => None,
             (_, true) => Some(told),
+            // What `changes` says is of an earlier statement where this one has changed no row.
+            (_, false) if self.total_changes() == before => Some(0),
             (_, false) => u64::try_from(self.changes()).ok(),
         };
         Ok(Outcome { affected })
