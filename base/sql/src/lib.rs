@@ -7,13 +7,20 @@
 mod calendar;
 mod driver;
 pub mod postgres;
+mod received;
+mod secret;
 mod sink;
 pub mod sqlite;
+mod statement_cache;
+mod stream;
 mod table;
 mod text;
+mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use secret::Secret;
 pub use sink::Sink;
+pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
 pub use table::{EachRow, Table};
 pub use value::{Value, Values};
