@@ -77,7 +77,11 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
                 out: &mut std::io::stdout(),
                 err: &mut std::io::stderr(),
             };
-            naja_db::command::db(&options, naja_sqlite::library(), &mut streams).map(|()| ExitCode::Done)
+            let drivers = naja_db::database::Drivers {
+                sqlite: naja_sqlite::library(),
+                tls: Some(naja_tls::provider()),
+            };
+            naja_db::command::db(&options, &drivers, &mut streams).map(|()| ExitCode::Done)
         }
         Ok(Arguments { command: Command::Dates(options) }) => {
             naja_dates::command::dates(&options, &mut std::io::stdout()).map(|()| ExitCode::Done)

@@ -216,6 +216,12 @@ impl Write for Socket {
 pub trait Encrypted: Read + Write + Send {
     /// The hash of the server's certificate by RFC 5929 (`tls-server-end-point`), for channel binding.
     fn end_point(&self) -> Option<Vec<u8>>;
+
+    /// Whether bytes that were taken are not with the system yet; reading and writing send them as soon as that is
+    /// possible without waiting.
+    fn wants_write(&self) -> bool {
+        false
+    }
 }
 
 /// Encrypts sockets on which the server has agreed to TLS.
@@ -289,6 +295,7 @@ impl Stream {
 
     /// Waits until something can be read, or written if `to_write` is set.
     pub(crate) fn wait(&mut self, to_write: bool, timeout: Option<Duration>) -> io::Result<Waited> {
+        let to_write = to_write || self.encrypted.as_ref().is_some_and(|stream| stream.wants_write());
         let events = if to_write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),

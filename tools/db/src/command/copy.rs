@@ -21,7 +21,7 @@ const ROWS: usize = 10_000;
 const BYTES: usize = 8 << 20;
 
 pub(super) fn copy(base: &Base, options: &CopyArguments, streams: &mut Streams<'_>) -> Result<()> {
-    let target = Base::of(&options.to, base.library)?;
+    let target = Base::of(&options.to, &base.drivers)?;
     if base.place.is_same(&target.place) {
         return Err(Failure::new("usage", format!("`{}` is the database that is copied from", target.shown)));
     }

@@ -15,10 +15,11 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use naja_report::answer::Form;
-use naja_sql::sqlite::Library;
 use naja_system::{Failure, Result};
 
-use crate::database::{Access, Database, DatabaseError, Entry, Place, TableName, Unknown, without_password};
+use crate::database::{
+    Access, Database, DatabaseError, Drivers, Entry, Place, TableName, Unknown, without_password,
+};
 use crate::files::FileForm;
 
 /// Look into a database, take rows out of it, put rows into it
@@ -188,11 +189,11 @@ pub struct Streams<'s> {
     pub err: &'s mut dyn Write,
 }
 
-/// Runs `naja db` with the program's own SQLite. A reader of the output that goes away ends it without an error.
+/// Runs `naja db` with what the program brings for databases. A reader of the output that goes away ends it without an error.
 ///
 /// Errors: those of the command, each with its name
-pub fn db(arguments: &DbArguments, library: &'static Library, streams: &mut Streams<'_>) -> Result<()> {
-    let base = Base::of(&arguments.url, library)?;
+pub fn db(arguments: &DbArguments, drivers: &Drivers, streams: &mut Streams<'_>) -> Result<()> {
+    let base = Base::of(&arguments.url, drivers)?;
     match &arguments.command {
         None => look::tables(&base, &TablesArguments::default(), streams),
         Some(DbCommand::Tables(options)) => look::tables(&base, options, streams),
@@ -206,14 +207,14 @@ pub fn db(arguments: &DbArguments, library: &'static Library, streams: &mut Stre
 
 /// A database that is to be opened.
 struct Base {
-    library: &'static Library,
+    drivers: Drivers,
     place: Place,
     /// What it is called in messages.
     shown: String,
 }
 
 impl Base {
-    fn of(url: &str, library: &'static Library) -> Result<Base> {
+    fn of(url: &str, drivers: &Drivers) -> Result<Base> {
         let variable = |name: &str| std::env::var(name).ok();
         match Place::of(url, &variable) {
             Ok(place) => {
@@ -222,7 +223,7 @@ impl Base {
                     Place::File(_) => url.to_owned(),
                     Place::Postgres(_) => place.to_string(),
                 };
-                Ok(Base { library, place, shown })
+                Ok(Base { drivers: drivers.clone(), place, shown })
             }
             Err(Unknown::Postgres(error)) => Err(Failure::from(error)),
             Err(unknown) => {
@@ -247,7 +248,7 @@ impl Base {
     }
 
     fn open(&self, access: Access) -> Result<Box<dyn Database>> {
-        self.place.open(self.library, access).map_err(|error| {
+        self.place.open(&self.drivers, access).map_err(|error| {
             if !error.is_of_opening() {
                 return self.failed(error);
             }

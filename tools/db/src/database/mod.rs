@@ -11,7 +11,10 @@ mod postgres;
 mod sqlite;
 mod types;
 
-use naja_sql::{NoRows, Outcome, Rows, Source, Value};
+use std::sync::Arc;
+
+use naja_sql::sqlite::Library;
+use naja_sql::{NoRows, Outcome, Rows, Source, TlsProvider, Value};
 
 use crate::tables::Dialect;
 
@@ -22,6 +25,15 @@ pub use place::{Place, Unknown, without_password};
 
 /// What is done, or why not.
 pub type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// What the program brings for its databases.
+#[derive(Clone)]
+pub struct Drivers {
+    /// Its SQLite.
+    pub sqlite: &'static Library,
+    /// What encrypts connections; without it only those that need not be are made.
+    pub tls: Option<Arc<dyn TlsProvider>>,
+}
 
 /// Whether a database is opened to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use naja_sql::postgres::{self, PostgresError};
-use naja_sql::sqlite::Library;
 
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
-use super::{Access, Database, Result};
+use super::{Access, Database, Drivers, Result};
 
 /// A database that can be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +88,13 @@ impl Place {
         }
     }
 
-    /// Opens it; SQLite by the library that is given.
+    /// Opens it.
     ///
     /// Errors: the engine's, `DatabaseError::is_of_opening` for a place where nothing is
-    pub fn open(&self, library: &'static Library, access: Access) -> Result<Box<dyn Database>> {
+    pub fn open(&self, drivers: &Drivers, access: Access) -> Result<Box<dyn Database>> {
         Ok(match self {
-            Place::File(path) => Box::new(Sqlite::open(library, path, access)?),
-            Place::Postgres(options) => Box::new(Postgres::open(options, access)?),
+            Place::File(path) => Box::new(Sqlite::open(drivers.sqlite, path, access)?),
+            Place::Postgres(options) => Box::new(Postgres::open(options, drivers.tls.clone(), access)?),
         })
     }
 

@@ -1,7 +1,9 @@
 //! PostgreSQL, by its catalogs.
 
+use std::sync::Arc;
+
 use naja_sql::postgres::{Connection, Options, Step};
-use naja_sql::{Outcome, Rows, Source, Table, Value};
+use naja_sql::{Outcome, Rows, Source, Table, TlsProvider, Value};
 
 use crate::tables::Dialect;
 
@@ -16,12 +18,16 @@ const PAGES_COUNTED: i64 = 8192;
 pub(super) struct Postgres(Connection);
 
 impl Postgres {
-    pub(super) fn open(options: &Options, access: Access) -> Result<Postgres> {
+    pub(super) fn open(
+        options: &Options,
+        tls: Option<Arc<dyn TlsProvider>>,
+        access: Access,
+    ) -> Result<Postgres> {
         let mut options = options.clone();
         if access == Access::Read {
             options.settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
         }
-        let mut connection = Connection::open(&options, None)?;
+        let mut connection = Connection::open(&options, tls)?;
         // So that a statement ends soon after the program that asked for it; unknown before PostgreSQL 14.
         let watch = "SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'";
         connection.execute(watch, &[], &mut naja_sql::NoRows)?;

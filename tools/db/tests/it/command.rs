@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Parser;
 use naja_db::command::{DbArguments, Streams, db};
+use naja_db::database::Drivers;
 use tempfile::TempDir;
 
 #[derive(Parser)]
@@ -47,9 +48,10 @@ impl Folder {
     pub(crate) fn run_into(&self, words: &[&str], input: &str, out: &mut dyn Write) -> Answer {
         let words = std::iter::once("db").chain(words.iter().copied());
         let arguments = Words::try_parse_from(words).expect("known words").arguments;
+        let drivers = Drivers { sqlite: naja_sqlite::library(), tls: None };
         let mut err = Vec::new();
         let mut streams = Streams { input: &mut input.as_bytes(), out, err: &mut err };
-        let done = db(&arguments, naja_sqlite::library(), &mut streams);
+        let done = db(&arguments, &drivers, &mut streams);
         let err = String::from_utf8(err).expect("text").replace(&self.path(""), "");
         let mut answer = Answer { out: String::new(), err };
         if let Err(failure) = done {
