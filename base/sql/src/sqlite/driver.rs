@@ -39,7 +39,9 @@ impl Driver for Connection {
             (_, false) if self.total_changes() == before => Some(0),
             (_, false) => u64::try_from(self.changes()).ok(),
         };
-        Ok(Outcome { affected })
+        // SQLite goes on telling the row of an earlier statement.
+        let inserted_id = (self.total_changes() != before && inserts(sql)).then(|| self.last_insert_rowid());
+        Ok(Outcome { affected, inserted_id })
     }
 
     fn execute_many(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
@@ -56,7 +58,7 @@ impl Driver for Connection {
             // It fails only where SQLite has rolled back already.
             let _ = self.run("ROLLBACK", &[]);
         }
-        Ok(Outcome { affected: Some(done?) })
+        Ok(Outcome { affected: Some(done?), inserted_id: None })
     }
 
     fn script(&mut self, sql: &str) -> Result<()> {
@@ -70,6 +72,12 @@ impl Driver for Connection {
     fn is_usable(&self) -> bool {
         true
     }
+}
+
+/// Whether a statement begins with a word that stores new rows.
+fn inserts(sql: &str) -> bool {
+    let word = sql.trim_start().split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or("");
+    ["INSERT", "REPLACE"].iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
 fn bind(connection: &mut Connection, id: &StatementId, parameters: &[Value<'_>]) -> Result<()> {

@@ -207,6 +207,13 @@ fn the_face_of_all_engines_takes_and_gives_values() {
     let broken = [vec![Value::from(2), Value::Null], vec![Value::from(3)]];
     driver.execute_many("insert into t values (?, ?)", &mut broken.iter()).expect_err("a row is too short");
     assert_eq!(driver.transaction(), Transaction::None);
+    let done =
+        driver.execute("insert into t values (7, null)", &[], &mut naja_sql::NoRows).expect("it is stored");
+    assert_eq!((done.affected, done.inserted_id), (Some(1), Some(3)));
+    let done = driver.execute("delete from t where a = 7", &[], &mut naja_sql::NoRows).expect("it is gone");
+    assert_eq!((done.affected, done.inserted_id), (Some(1), None));
+    let done = driver.execute("create table u (a)", &[], &mut naja_sql::NoRows).expect("it is made");
+    assert_eq!((done.affected, done.inserted_id), (Some(0), None));
     let mut table = Table::default();
     let done = driver.execute("select a, b from t order by a", &[], &mut table).expect("it is read");
     assert_eq!(done.affected, Some(2));
