@@ -26,6 +26,14 @@ class ConnectionBackend:
     # Whether rows can be read on only within a transaction, as PostgreSQL's cursors.
     iterates_in_transaction = True
 
+    def acquire_now(self) -> bool:
+        """Acquires a connection where that needs no waiting; else false, and nothing is acquired."""
+        return False
+
+    def release_now(self) -> bool:
+        """Releases the connection where that needs no waiting; else false, and it is not released."""
+        return False
+
     async def acquire(self) -> None:
         raise NotImplementedError()
 
