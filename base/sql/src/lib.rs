@@ -5,6 +5,7 @@
 //! the engines have in common is [`Driver`].
 
 mod driver;
+mod kept;
 pub mod postgres;
 mod sink;
 pub mod sqlite;
@@ -12,6 +13,7 @@ mod table;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use kept::KeptRows;
 pub use sink::Sink;
 pub use table::Table;
 pub use value::{Value, Values};
