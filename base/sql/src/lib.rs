@@ -4,16 +4,24 @@
 //! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`] and [`postgres::Connection`]; what
 //! the engines have in common is [`Driver`].
 
+mod calendar;
 mod driver;
 mod kept;
 pub mod postgres;
+mod received;
+mod secret;
 mod sink;
 pub mod sqlite;
+mod statement_cache;
+mod stream;
 mod table;
+mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
 pub use kept::KeptRows;
+pub use secret::Secret;
 pub use sink::Sink;
+pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
 pub use table::Table;
 pub use value::{Value, Values};

@@ -1,4 +1,5 @@
 //! Tests of the drivers, against real databases.
 
+mod mysql;
 mod postgres;
 mod sqlite;
