@@ -6,6 +6,7 @@
 
 mod calendar;
 mod driver;
+mod kept;
 pub mod mysql;
 pub mod postgres;
 mod received;
@@ -20,6 +21,7 @@ mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use kept::KeptRows;
 pub use secret::Secret;
 pub use sink::Sink;
 pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};

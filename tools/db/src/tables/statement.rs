@@ -64,9 +64,10 @@ pub fn create_table(
     sql
 }
 
-/// `ALTER TABLE … ADD COLUMN`.
+/// `ALTER TABLE … ADD COLUMN`; PostgreSQL does nothing where there is one, which another may have added meanwhile.
 pub fn add_column(dialect: Dialect, table: &str, column: &NewColumn) -> String {
-    let mut sql = format!("ALTER TABLE {table} ADD COLUMN ");
+    let condition = if dialect == Dialect::Postgres { "IF NOT EXISTS " } else { "" };
+    let mut sql = format!("ALTER TABLE {table} ADD COLUMN {condition}");
     dialect.quote(&mut sql, &column.name);
     sql.push(' ');
     sql.push_str(&column.declared);

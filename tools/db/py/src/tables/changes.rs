@@ -1,21 +1,19 @@
 //! The statements that store rows and change them.
 
+use naja_db::tables::Dialect;
 use naja_db::tables::filter::Test;
 use naja_db::tables::names::column_name;
 use naja_db::tables::statement;
-use naja_sql::sqlite::{Cell, Connection, Error, Rows, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::errors;
 use super::layout::{Layout, Shape, text_of};
+use super::links::{self, Given, NewRows};
 use super::selection::Selection;
-use super::table::{DIALECT, Table};
+use super::table::Table;
 use super::taking::TakenRow;
-use crate::sqlite::values::{self, Taken};
-
-/// So many rows are stored by one statement: of the sizes measured in docs/design/databases.md the fastest.
-const ROWS_IN_ONE: usize = 100;
+use super::values::Taken;
 
 impl Table {
     /// The columns that `keys` name, in their order; a name that is no column is kept as such.
@@ -73,13 +71,8 @@ impl Table {
     }
 
     /// Runs a statement that changes rows; how many.
-    pub(super) fn change(&self, py: Python<'_>, sql: &str, given: &[Value<'_>]) -> PyResult<i64> {
-        self.engine(py).run(py, Some(sql), |state| {
-            state.write(false, |connection| {
-                connection.run(sql, given)?;
-                Ok(connection.changes())
-            })
-        })
+    pub(super) fn change(&self, py: Python<'_>, sql: &str, given: &Given<'_>) -> PyResult<i64> {
+        self.engine(py).write(py, Some(sql), false, |link| link.run(sql, given))
     }
 
     pub(super) fn count_rows(
@@ -88,9 +81,9 @@ impl Table {
         layout: &Layout,
         selection: &Selection<'_>,
     ) -> PyResult<i64> {
-        let sql = statement::count(DIALECT, &self.quoted, &selection.named(layout));
-        let given = selection.given();
-        self.engine(py).run(py, Some(&sql), |state| count(&mut state.connection, &sql, &given))
+        let sql = statement::count(self.dialect, &self.quoted, &selection.named(layout));
+        let given = self.engine(py).given(&selection.values);
+        self.engine(py).read(py, Some(&sql), |link| link.count(&sql, &given))
     }
 
     /// Stores rows of a chunk, many by one statement.
@@ -102,26 +95,24 @@ impl Table {
         taken: &[Taken<'_>],
     ) -> PyResult<()> {
         let names = self.names(layout, columns.iter().copied());
-        let width = names.len().max(1);
-        let rows = taken.len() / width;
-        let given = values::values(taken);
-        let quoted = &self.quoted;
-        let sql_of = |rows: usize| statement::insert(DIALECT, quoted, &names, rows, None);
-        let shown = sql_of(1);
-        self.engine(py).run(py, Some(&shown), |state| {
-            let at_once = ROWS_IN_ONE.min(state.connection.parameters_max() / width).max(1);
-            state.write(rows > at_once, |connection| {
-                let (many, rest) = given.split_at(rows / at_once * at_once * width);
-                if !many.is_empty() {
-                    let statement = connection.prepare(&sql_of(at_once))?;
-                    let stored = many
-                        .chunks(at_once * width)
-                        .try_for_each(|values| connection.run_prepared(&statement, values));
-                    connection.release(statement);
-                    stored?;
-                }
-                if rest.is_empty() { Ok(()) } else { connection.run(&sql_of(rest.len() / width), rest) }
-            })
+        let engine = self.engine(py);
+        let is_mixed = self.dialect != Dialect::Sqlite
+            && taken.chunks(columns.len().max(1)).any(|row| {
+                row.iter().zip(columns).any(|(value, column)| !value.fits(layout.columns[*column].kind))
+            });
+        let rows = NewRows {
+            schema: self.schema.as_deref(),
+            table: &self.name,
+            quoted: &self.quoted,
+            columns: &names,
+            is_plain: layout.is_plain,
+            values: &engine.given(taken),
+            is_mixed,
+        };
+        let shown = statement::insert(self.dialect, &self.quoted, &names, 1, None);
+        engine.run(py, Some(&shown), |state| {
+            let at_once = state.link()?.rows_at_once(names.len());
+            state.write(rows.len() > at_once, |link| link.insert_rows(&rows))
         })
     }
 
@@ -136,10 +127,10 @@ impl Table {
         let (selection, others) = self.by_keys(layout, &taken.shape, row, keys)?;
         let tests = selection.named(layout);
         let (sql, counts) = if others.is_empty() {
-            (statement::count(DIALECT, &self.quoted, &tests), true)
+            (statement::count(self.dialect, &self.quoted, &tests), true)
         } else {
             let names = self.names(layout, others.iter().map(|place| taken.shape.columns[*place]));
-            (statement::update(DIALECT, &self.quoted, &names, &tests), false)
+            (statement::update(self.dialect, &self.quoted, &names, &tests), false)
         };
         Ok(ChangeOrStore { first: (sql, counts), others, tests: selection.values, taken })
     }
@@ -167,18 +158,15 @@ impl Table {
             if names.is_empty() {
                 continue;
             }
-            let sql = statement::update(DIALECT, &self.quoted, &names, &selection.named(layout));
+            let sql = statement::update(self.dialect, &self.quoted, &names, &selection.named(layout));
             given.extend(selection.values);
             changes.push((sql, given));
         }
-        let prepared: Vec<(&str, Vec<Value<'_>>)> =
-            changes.iter().map(|(sql, taken)| (sql.as_str(), values::values(taken))).collect();
+        let engine = self.engine(py);
+        let prepared: Vec<(&str, Given<'_>)> =
+            changes.iter().map(|(sql, taken)| (sql.as_str(), engine.given(taken))).collect();
         let shown = prepared.first().map(|(sql, _)| *sql);
-        self.engine(py).run(py, shown, |state| {
-            state.write(true, |connection| {
-                prepared.iter().try_for_each(|(sql, given)| connection.run(sql, given))
-            })
-        })
+        engine.write(py, shown, true, |link| link.run_each(&prepared))
     }
 }
 
@@ -192,55 +180,16 @@ pub(super) struct ChangeOrStore<'a, 'py> {
     pub(super) taken: &'a TakenRow<'py>,
 }
 
-/// The same as a connection takes it.
-pub(super) struct Prepared<'a> {
-    pub(super) first: &'a str,
-    pub(super) counts: bool,
-    pub(super) first_given: Vec<Value<'a>>,
-    pub(super) insert: &'a str,
-    pub(super) insert_given: Vec<Value<'a>>,
-}
-
 impl ChangeOrStore<'_, '_> {
-    pub(super) fn prepared(&self) -> Prepared<'_> {
-        let mut first_given: Vec<Value<'_>> =
-            self.others.iter().map(|place| self.taken.values[*place].value()).collect();
-        first_given.extend(self.tests.iter().map(Taken::value));
-        Prepared {
+    /// The same as a connection takes it.
+    pub(super) fn prepared(&self, dialect: Dialect) -> links::ChangeOrStore<'_> {
+        let changed = self.others.iter().map(|place| &self.taken.values[*place]);
+        links::ChangeOrStore {
             first: &self.first.0,
             counts: self.first.1,
-            first_given,
+            first_given: Given::of(dialect, changed.chain(&self.tests)),
             insert: &self.taken.shape.insert,
-            insert_given: values::values(&self.taken.values),
+            insert_given: Given::of(dialect, &self.taken.values),
         }
     }
-}
-
-impl Prepared<'_> {
-    /// The row id of the row that was stored; none where there was one.
-    pub(super) fn run(&self, connection: &mut Connection) -> Result<Option<i64>, Error> {
-        let is_there = if self.counts {
-            count(connection, self.first, &self.first_given)? > 0
-        } else {
-            connection.run(self.first, &self.first_given)?;
-            connection.changes() > 0
-        };
-        if is_there {
-            return Ok(None);
-        }
-        connection.run(self.insert, &self.insert_given)?;
-        Ok(Some(connection.last_insert_rowid()))
-    }
-}
-
-pub(super) fn count(connection: &mut Connection, sql: &str, given: &[Value<'_>]) -> Result<i64, Error> {
-    let mut rows = Rows::default();
-    connection.read(sql, given, 1, &mut rows)?;
-    Ok(match rows.is_empty() {
-        true => 0,
-        false => match rows.row(0).next() {
-            Some(Cell::Integer(count)) => count,
-            _ => 0,
-        },
-    })
 }

@@ -7,8 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyMapping};
 
 use super::layout::{Layout, Shape};
+use super::links::NewRow;
+use super::rows::first_value;
 use super::table::{Table, Types};
-use crate::sqlite::values::{self, Refusal, Taken};
+use super::values::{self, Taken};
+use crate::sqlite::values::Refusal;
 
 /// A row whose values were taken out of it.
 pub(super) struct TakenRow<'py> {
@@ -82,7 +85,7 @@ impl Table {
         number: Option<usize>,
     ) -> PyResult<Taken<'py>> {
         let column = &layout.columns[column];
-        values::for_column(value, column.kind)
+        values::for_column(self.dialect, value, column)
             .map_err(|refusal| self.refused(value.py(), refusal, &column.name, number))
     }
 
@@ -102,6 +105,7 @@ impl Table {
             Refusal::Unsupported(text) => {
                 engine.error(py, "ProgrammingError", &format!("{place}: Error binding the value: {text}"))
             }
+            Refusal::Data(text) => engine.error(py, "DataError", &format!("{place}: {text}")),
             Refusal::Overflow(text) => PyOverflowError::new_err(format!("{place}: {text}")),
             Refusal::Value(text) => {
                 let message = format!("{place}: {text}");
@@ -121,7 +125,7 @@ impl Table {
         layout: &Layout,
         shape: &Shape,
         row: &Bound<'py, PyDict>,
-        row_id: i64,
+        stored: &NewRow,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(key) = layout.key else { return Ok(PyBool::new(py, true).to_owned().into_any()) };
         if let Some(place) = shape.columns.iter().position(|column| *column == key) {
@@ -132,10 +136,10 @@ impl Table {
                 return Ok(given);
             }
         }
-        if layout.key_counts_up {
-            Ok(row_id.into_pyobject(py)?.into_any())
-        } else {
-            Ok(py.None().into_bound(py))
+        match stored {
+            NewRow::Id(number) if layout.key_counts_up => Ok(number.into_pyobject(py)?.into_any()),
+            NewRow::Id(_) => Ok(py.None().into_bound(py)),
+            NewRow::Returned(rows) => first_value(py, rows),
         }
     }
 
