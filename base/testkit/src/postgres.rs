@@ -51,18 +51,22 @@ folder=$1
 shift
 server=
 times=0
+end() {
+    # A server that has only begun to start does not hear it the first time.
+    (while kill -QUIT $server 2>/dev/null; do sleep 0.1; done) &
+    again=$!
+    wait $server
+    kill $again 2>/dev/null
+    wait $again
+}
 while read -r line; do
-    if [ -n "$server" ]; then
-        kill -QUIT $server 2>/dev/null
-        wait $server
-    fi
+    test -z "$server" || end
     times=$((times + 1))
     "$@" >"$folder/log.$times" 2>&1 </dev/null &
     server=$!
-    echo $server >"$folder/process"
+    echo $server >"$folder/process.$times"
 done
-kill -QUIT $server 2>/dev/null
-wait $server
+test -z "$server" || end
 rm -rf "$folder"
 "#;
 
@@ -158,9 +162,11 @@ impl PostgresServer {
         self.ask_keeper();
         loop {
             let pid_file = pid_file(&self.folder).unwrap_or_default();
-            let process = fs::read_to_string(self.folder.join("process")).unwrap_or_default();
+            let process = self.folder.join(format!("process.{}", self.starts));
             // The first line is the server's process, unless the file is of the time before; the eighth says how far it is.
-            let is_own = pid_file.lines().next().is_some_and(|line| line.trim() == process.trim());
+            let is_own = fs::read_to_string(process).is_ok_and(|process| {
+                pid_file.lines().next().is_some_and(|line| line.trim() == process.trim())
+            });
             if is_own && pid_file.lines().nth(7).is_some_and(|status| status.trim() == "ready") {
                 return true;
             }

@@ -1,7 +1,7 @@
 //! The statements that store rows and change them.
 
 use naja_db::tables::Dialect;
-use naja_db::tables::filter::Test;
+use naja_db::tables::filter::{Comparison, Test};
 use naja_db::tables::names::column_name;
 use naja_db::tables::statement;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString};
 
 use super::errors;
 use super::layout::{Layout, Shape, text_of};
-use super::links::{self, Given, NewRows};
+use super::links::{self, Column, Given, NewRows};
 use super::selection::Selection;
 use super::table::Table;
 use super::taking::TakenRow;
@@ -116,23 +116,71 @@ impl Table {
         })
     }
 
-    /// The statements of `upsert` for a row.
+    /// The statements of `upsert` for a row. `needs_key` says that the primary key of a new row is asked for.
     pub(super) fn change_or_store<'a, 'py>(
         &self,
+        py: Python<'py>,
         layout: &Layout,
         taken: &'a TakenRow<'py>,
         row: &Bound<'py, PyDict>,
         keys: &[Result<usize, String>],
+        needs_key: bool,
     ) -> PyResult<ChangeOrStore<'a, 'py>> {
         let (selection, others) = self.by_keys(layout, &taken.shape, row, keys)?;
         let tests = selection.named(layout);
-        let (sql, counts) = if others.is_empty() {
-            (statement::count(self.dialect, &self.quoted, &tests), true)
-        } else {
-            let names = self.names(layout, others.iter().map(|place| taken.shape.columns[*place]));
-            (statement::update(self.dialect, &self.quoted, &names, &tests), false)
+        let names = self.names(layout, others.iter().map(|place| taken.shape.columns[*place]));
+        if let Some(sql) = self.in_one(py, layout, taken, keys, (&names, &tests), needs_key)? {
+            return Ok(ChangeOrStore { first: Statement::One(sql), others, tests: selection.values, taken });
+        }
+        let first = match names.is_empty() {
+            true => Statement::Count(statement::count(self.dialect, &self.quoted, &tests)),
+            false => Statement::Update(statement::update(self.dialect, &self.quoted, &names, &tests)),
         };
-        Ok(ChangeOrStore { first: (sql, counts), others, tests: selection.values, taken })
+        Ok(ChangeOrStore { first, others, tests: selection.values, taken })
+    }
+
+    /// One statement that changes a row or stores it, where it means the same as two.
+    fn in_one<'py>(
+        &self,
+        py: Python<'py>,
+        layout: &Layout,
+        taken: &TakenRow<'py>,
+        keys: &[Result<usize, String>],
+        (others, tests): (&[&str], &[(&str, Test)]),
+        needs_key: bool,
+    ) -> PyResult<Option<String>> {
+        let columns = &taken.shape.columns;
+        let Ok(keys) = keys.iter().cloned().collect::<Result<Vec<usize>, String>>() else { return Ok(None) };
+        let key_names = self.names(layout, columns.iter().copied().filter(|column| keys.contains(column)));
+        match self.dialect {
+            Dialect::Postgres if layout.is_plain && !columns.is_empty() => {
+                let is_unique = !keys.is_empty()
+                    && key_names.len() == keys.len()
+                    && self.is_known_as_unique(py, layout, &keys)?;
+                let returning = layout.key.map(|key| layout.columns[key].name.as_str());
+                let wanted =
+                    statement::ChangeOrInsert { others, tests, keys: &key_names, is_unique, returning };
+                Ok(Some(statement::change_or_insert(&self.quoted, &wanted)))
+            }
+            Dialect::Sqlite => {
+                let is_compared = |(_, test): &(&str, Test)| *test == Test::Compare(Comparison::Equal);
+                let is_given =
+                    |index: usize, column: &Column| !column.is_required || columns.contains(&index);
+                // A trigger would see a row being stored that is only changed; a row without a value that must be there
+                // is refused although it is only changed; and a new row tells its number only where it is the key.
+                let means_the_same = !layout.has_triggers
+                    && tests.len() == keys.len()
+                    && tests.iter().all(is_compared)
+                    && layout.columns.iter().enumerate().all(|(index, column)| is_given(index, column))
+                    && (!needs_key || layout.key_counts_up && !taken.gives_number(layout));
+                if !means_the_same || keys.is_empty() || !self.is_known_as_unique(py, layout, &keys)? {
+                    return Ok(None);
+                }
+                let names = self.names(layout, columns.iter().copied());
+                Ok(Some(statement::insert_or_update(self.dialect, &self.quoted, &names, &key_names, 1)))
+            }
+            _ => Ok(None),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one chunk")]
@@ -172,24 +220,47 @@ impl Table {
 
 /// The statements of `upsert` for a row, and their values.
 pub(super) struct ChangeOrStore<'a, 'py> {
-    /// What is run first, and whether it only counts the rows that are there.
-    pub(super) first: (String, bool),
+    first: Statement,
     /// The places of the values that are changed.
-    pub(super) others: Vec<usize>,
-    pub(super) tests: Vec<Taken<'py>>,
-    pub(super) taken: &'a TakenRow<'py>,
+    others: Vec<usize>,
+    tests: Vec<Taken<'py>>,
+    taken: &'a TakenRow<'py>,
+}
+
+/// What is run first.
+enum Statement {
+    /// Nothing is changed: the rows that are there are counted.
+    Count(String),
+    Update(String),
+    /// It is the only one.
+    One(String),
 }
 
 impl ChangeOrStore<'_, '_> {
     /// The same as a connection takes it.
     pub(super) fn prepared(&self, dialect: Dialect) -> links::ChangeOrStore<'_> {
-        let changed = self.others.iter().map(|place| &self.taken.values[*place]);
-        links::ChangeOrStore {
-            first: &self.first.0,
-            counts: self.first.1,
+        let values = &self.taken.values;
+        let changed = self.others.iter().map(|place| &values[*place]);
+        let (first, counts) = match &self.first {
+            Statement::Count(sql) => (sql, true),
+            Statement::Update(sql) => (sql, false),
+            Statement::One(sql) if dialect == Dialect::Sqlite => {
+                return links::ChangeOrStore::One { sql, given: Given::of(dialect, values) };
+            }
+            Statement::One(sql) => {
+                let only_stored = (0..values.len())
+                    .filter(|place| !self.others.contains(place))
+                    .map(|place| &values[place]);
+                let given = Given::of(dialect, changed.chain(&self.tests).chain(only_stored));
+                return links::ChangeOrStore::One { sql, given };
+            }
+        };
+        links::ChangeOrStore::Two {
+            first,
+            counts,
             first_given: Given::of(dialect, changed.chain(&self.tests)),
             insert: &self.taken.shape.insert,
-            insert_given: Given::of(dialect, &self.taken.values),
+            insert_given: Given::of(dialect, values),
         }
     }
 }

@@ -250,10 +250,29 @@ impl Table {
             .filter(|column| column.key_place > 0)
             .map(|column| column.name.as_str())
             .collect();
-        Ok(same(&key)
+        // SQLite's row ids have no index; elsewhere a key's index is among them, and may be looked at late.
+        Ok(self.dialect == Dialect::Sqlite && same(&key)
             || self.indexes(py)?.iter().any(|index| {
                 index.is_unique && same(&index.columns.iter().map(String::as_str).collect::<Vec<_>>())
             }))
+    }
+
+    /// The same, remembered until an index is made through this table or its columns are read again.
+    pub(super) fn is_known_as_unique(
+        &self,
+        py: Python<'_>,
+        layout: &Layout,
+        columns: &[usize],
+    ) -> PyResult<bool> {
+        let known = |layout: &Layout| {
+            lock(&layout.unique).iter().find(|(known, _)| known == columns).map(|(_, is_unique)| *is_unique)
+        };
+        if let Some(is_unique) = known(layout) {
+            return Ok(is_unique);
+        }
+        let is_unique = self.is_unique(py, layout, columns)?;
+        lock(&layout.unique).push((columns.to_vec(), is_unique));
+        Ok(is_unique)
     }
 
     /// Every index that covers all rows.
@@ -299,6 +318,7 @@ impl Table {
         );
         let engine = self.engine(py);
         engine.write(py, Some(&sql), false, |link| link.define(&sql))?;
+        lock(&layout.unique).clear();
         let mut wanted = columns.to_vec();
         wanted.sort_unstable();
         wanted.dedup();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use naja_db::tables::Dialect;
 use naja_db::tables::names::{column_name, table_name};
-use naja_db::tables::statement::{self, NewColumn, PrimaryKey, Selection as Selected};
+use naja_db::tables::statement::{self, ChangeOrInsert, NewColumn, PrimaryKey, Selection as Selected};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
@@ -209,17 +209,32 @@ impl Table {
             self.index_keys(py, &layout, &keys)?;
         }
         let (selection, _) = self.by_keys(&layout, &shape, &row, &keys)?;
-        let asked = statement::count(self.dialect, &self.quoted, &selection.named(&layout));
         let taken = self.take(&layout, &shape, &row, None)?;
         let sql = shape.insert.as_str();
-        let statements = links::ChangeOrStore {
-            first: &asked,
-            counts: true,
-            first_given: engine.given(&selection.values),
-            insert: sql,
-            insert_given: engine.given(&taken),
+        let asked: String;
+        let tests = selection.named(&layout);
+        let statements = if self.dialect == Dialect::Postgres && layout.is_plain && !taken.is_empty() {
+            let columns = self.names(&layout, shape.columns.iter().copied());
+            let returning = layout.key.map(|key| layout.columns[key].name.as_str());
+            let wanted =
+                ChangeOrInsert { others: &[], tests: &tests, keys: &columns, is_unique: false, returning };
+            asked = statement::change_or_insert(&self.quoted, &wanted);
+            links::ChangeOrStore::One {
+                sql: &asked,
+                given: engine.given(selection.values.iter().chain(&taken)),
+            }
+        } else {
+            asked = statement::count(self.dialect, &self.quoted, &tests);
+            links::ChangeOrStore::Two {
+                first: &asked,
+                counts: true,
+                first_given: engine.given(&selection.values),
+                insert: sql,
+                insert_given: engine.given(&taken),
+            }
         };
-        match engine.write(py, Some(sql), true, |link| link.change_or_store(&statements))? {
+        let takes_two = statements.takes_two();
+        match engine.write(py, Some(sql), takes_two, |link| link.change_or_store(&statements))? {
             Some(stored) => self.new_key(py, &layout, &shape, &row, &stored),
             None => Ok(PyBool::new(py, false).to_owned().into_any()),
         }
@@ -345,9 +360,12 @@ impl Table {
         if ensures {
             self.index_keys(py, &layout, &keys)?;
         }
-        let change = self.change_or_store(&layout, &taken, &row, &keys)?;
-        let prepared = change.prepared(self.dialect);
-        match engine.write(py, Some(prepared.first), true, |link| link.change_or_store(&prepared))? {
+        let change = self.change_or_store(py, &layout, &taken, &row, &keys, true)?;
+        let statements = change.prepared(self.dialect);
+        let stored = engine.write(py, Some(statements.shown()), statements.takes_two(), |link| {
+            link.change_or_store(&statements)
+        });
+        match stored.inspect_err(|_| self._forget())? {
             Some(stored) => self.new_key(py, &layout, &taken.shape, &row, &stored),
             None => Ok(PyBool::new(py, true).to_owned().into_any()),
         }
@@ -388,14 +406,17 @@ impl Table {
             let changes: Vec<ChangeOrStore<'_, '_>> = taken
                 .iter()
                 .zip(chunk)
-                .map(|((layout, one, columns), row)| self.change_or_store(layout, one, row, columns))
+                .map(|((layout, one, columns), row)| {
+                    self.change_or_store(py, layout, one, row, columns, false)
+                })
                 .collect::<PyResult<_>>()?;
             let prepared: Vec<links::ChangeOrStore<'_>> =
                 changes.iter().map(|change| change.prepared(self.dialect)).collect();
-            let shown = changes.first().map(|change| change.first.0.as_str());
-            engine.write(py, shown, true, |link| {
-                prepared.iter().try_for_each(|one| link.change_or_store(one).map(drop))
-            })?;
+            let shown = prepared.first().map(links::ChangeOrStore::shown);
+            // What was known of the indexes may not be true any more.
+            engine
+                .write(py, shown, true, |link| link.change_or_store_each(&prepared))
+                .inspect_err(|_| self._forget())?;
         }
         Ok(())
     }

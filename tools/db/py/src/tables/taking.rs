@@ -19,6 +19,13 @@ pub(super) struct TakenRow<'py> {
     pub(super) values: Vec<Taken<'py>>,
 }
 
+impl TakenRow<'_> {
+    /// Whether the row says its own number.
+    pub(super) fn gives_number(&self, layout: &Layout) -> bool {
+        layout.key.is_some_and(|key| self.shape.columns.contains(&key))
+    }
+}
+
 /// A row as a dictionary, whatever mapping it is.
 pub(super) fn as_dict<'py>(row: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     if let Ok(row) = row.cast::<PyDict>() {

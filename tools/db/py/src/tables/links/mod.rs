@@ -131,14 +131,27 @@ impl NewRows<'_> {
     }
 }
 
-/// The statements of an upsert that takes two: the first changes a row or counts those that are there, and where there
-/// is none the second stores one.
-pub(crate) struct ChangeOrStore<'a> {
-    pub(crate) first: &'a str,
-    pub(crate) counts: bool,
-    pub(crate) first_given: Given<'a>,
-    pub(crate) insert: &'a str,
-    pub(crate) insert_given: Given<'a>,
+/// The statements of an upsert.
+pub(crate) enum ChangeOrStore<'a> {
+    /// The first changes a row, or with `counts` counts those that are there; where there is none the second stores one.
+    Two { first: &'a str, counts: bool, first_given: Given<'a>, insert: &'a str, insert_given: Given<'a> },
+    /// One that does both.
+    One { sql: &'a str, given: Given<'a> },
+}
+
+impl ChangeOrStore<'_> {
+    /// The one that an error shows.
+    pub(crate) fn shown(&self) -> &str {
+        match self {
+            ChangeOrStore::Two { first, .. } => first,
+            ChangeOrStore::One { sql, .. } => sql,
+        }
+    }
+
+    /// Whether there has to be a transaction around it.
+    pub(crate) fn takes_two(&self) -> bool {
+        matches!(self, ChangeOrStore::Two { .. })
+    }
 }
 
 /// A column, as the database says.
@@ -240,16 +253,23 @@ pub(crate) trait Link: Send {
 
     /// Changes a row or stores it; none where one was changed.
     fn change_or_store(&mut self, statements: &ChangeOrStore<'_>) -> Result<Option<NewRow>, Fault> {
-        let is_there = if statements.counts {
-            self.count(statements.first, &statements.first_given)? > 0
-        } else {
-            self.run(statements.first, &statements.first_given)? > 0
-        };
-        match is_there {
-            true => Ok(None),
-            false => self.insert(statements.insert, &statements.insert_given).map(Some),
+        match statements {
+            ChangeOrStore::Two { first, counts, first_given, insert, insert_given } => {
+                let is_there =
+                    if *counts { self.count(first, first_given)? } else { self.run(first, first_given)? } > 0;
+                if is_there { Ok(None) } else { self.insert(insert, insert_given).map(Some) }
+            }
+            ChangeOrStore::One { sql, given } => self.insert_unless_changed(sql, given),
         }
     }
+
+    /// Changes or stores one row after the other.
+    fn change_or_store_each(&mut self, rows: &[ChangeOrStore<'_>]) -> Result<(), Fault> {
+        rows.iter().try_for_each(|row| self.change_or_store(row).map(drop))
+    }
+
+    /// Runs a statement that changes a row or stores it; none where one was changed.
+    fn insert_unless_changed(&mut self, sql: &str, given: &Given<'_>) -> Result<Option<NewRow>, Fault>;
 
     /// The number that a statement gives.
     fn count(&mut self, sql: &str, given: &Given<'_>) -> Result<i64, Fault>;

@@ -10,8 +10,8 @@ use naja_sql::postgres::{Connection, Cursor, Options, PostgresError, Step};
 use naja_sql::{KeptRows, NoRows, Outcome, Sink, Source, Transaction, Value};
 
 use super::{
-    Begin, Column, Description, Fault, Fetched, Given, Index, Limit, Link, Listed, NewRow, NewRows, Reading,
-    Started, Wanted,
+    Begin, ChangeOrStore, Column, Description, Fault, Fetched, Given, Index, Limit, Link, Listed, NewRow,
+    NewRows, Reading, Started, Wanted,
 };
 
 /// So much text ends a batch of rows early, whatever number of rows was asked for.
@@ -132,12 +132,12 @@ impl Source for Chunks<'_> {
 }
 
 /// Several rows of values, each of its own.
-struct Each<'a, 'b>(std::slice::Iter<'b, (&'a str, Given<'a>)>);
+struct Each<I>(I);
 
-impl Source for Each<'_, '_> {
+impl<'a, 'b: 'a, I: Iterator<Item = &'a Given<'b>>> Source for Each<I> {
     fn next_row(&mut self, sink: &mut dyn Sink) -> bool {
         let row = self.0.next();
-        row.into_iter().flat_map(|(_, given)| given.for_server()).for_each(|value| value.write_into(sink));
+        row.into_iter().flat_map(Given::for_server).for_each(|value| value.write_into(sink));
         row.is_some()
     }
 }
@@ -180,8 +180,13 @@ impl Link for PostgresLink {
     fn run_each(&mut self, statements: &[(&str, Given<'_>)]) -> Result<(), Fault> {
         for alike in statements.chunk_by(|one, next| one.0 == next.0) {
             match alike {
-                [(sql, given)] => drop(self.run(sql, given)?),
-                [(sql, _), ..] => drop(self.free().execute_many(sql, &mut Each(alike.iter()))?),
+                [(sql, given)] => {
+                    self.run(sql, given)?;
+                }
+                [(sql, _), ..] => {
+                    let each = alike.iter().map(|(_, given)| given);
+                    self.free().execute_many(sql, &mut Each(each))?;
+                }
                 [] => {}
             }
         }
@@ -195,7 +200,7 @@ impl Link for PostgresLink {
         }
         let done = self.free().script(sql);
         match done {
-            Err(error) if is_there_already(&error) => {
+            Err(error) if is_there_already(&error, sql) => {
                 if is_open {
                     self.free().script("ROLLBACK TO SAVEPOINT naja_definition")?;
                 }
@@ -212,6 +217,28 @@ impl Link for PostgresLink {
         let mut rows = KeptRows::default();
         self.execute(sql, given, &mut rows)?;
         Ok(NewRow::Returned(rows))
+    }
+
+    fn insert_unless_changed(&mut self, sql: &str, given: &Given<'_>) -> Result<Option<NewRow>, Fault> {
+        let mut rows = KeptRows::default();
+        self.execute(sql, given, &mut rows)?;
+        Ok((!rows.is_empty()).then_some(NewRow::Returned(rows)))
+    }
+
+    fn change_or_store_each(&mut self, rows: &[ChangeOrStore<'_>]) -> Result<(), Fault> {
+        for alike in rows.chunk_by(|one, next| one.shown() == next.shown()) {
+            match alike {
+                [ChangeOrStore::One { sql, .. }, _, ..] => {
+                    let given = alike.iter().filter_map(|row| match row {
+                        ChangeOrStore::One { given, .. } => Some(given),
+                        ChangeOrStore::Two { .. } => None,
+                    });
+                    self.free().execute_many(sql, &mut Each(given))?;
+                }
+                others => others.iter().try_for_each(|row| self.change_or_store(row).map(drop))?,
+            }
+        }
+        Ok(())
     }
 
     fn rows_at_once(&self, _: usize) -> usize {
@@ -510,12 +537,12 @@ fn words_of(sql: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Somebody else has made the same table, index or column at the same time.
-fn is_there_already(error: &PostgresError) -> bool {
+fn is_there_already(error: &PostgresError, sql: &str) -> bool {
     let Some(server) = error.server() else { return false };
     match server.sqlstate.as_str() {
         // Two may find that there is none and then meet in the catalogue.
         "23505" => server.schema.as_deref() == Some("pg_catalog"),
-        "42701" => true,
+        "42P07" | "42701" | "42710" => sql.contains(" IF NOT EXISTS "),
         _ => false,
     }
 }

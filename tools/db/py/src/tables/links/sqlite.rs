@@ -98,6 +98,14 @@ impl Link for SqliteLink {
         Ok(NewRow::Id(self.connection.last_insert_rowid()))
     }
 
+    fn insert_unless_changed(&mut self, sql: &str, given: &Given<'_>) -> Result<Option<NewRow>, Fault> {
+        // Only a new row gives its number.
+        self.connection.forget_last_insert_rowid();
+        self.connection.run(sql, given.for_sqlite())?;
+        let number = self.connection.last_insert_rowid();
+        Ok((number != 0).then_some(NewRow::Id(number)))
+    }
+
     fn rows_at_once(&self, width: usize) -> usize {
         ROWS_IN_ONE.min(self.connection.parameters_max() / width.max(1)).max(1)
     }
