@@ -202,6 +202,10 @@ fn time(bytes: &[u8]) -> Result<i64, Unreadable> {
         _ => return Err(LENGTH),
     };
     let days = i64::from(u32::from_le_bytes([a, b, c, d]));
+    // The longest has 838 hours.
+    if days > 34 {
+        return Err(TIME);
+    }
     let of_day_us = of_day(hour, minute, second, microsecond)?.cast_signed();
     let time_us = days * DAY_US + of_day_us;
     Ok(if minus != 0 { -time_us } else { time_us })

@@ -1,7 +1,11 @@
 //! MySQL's protocol, spoken to for real: MariaDB servers of the tests' own.
 
+mod bulk;
+mod hostile;
 mod login;
+mod protocol;
 mod statements;
+mod trouble;
 mod values;
 
 use std::path::Path;
