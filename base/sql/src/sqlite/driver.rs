@@ -1,0 +1,225 @@
+//! SQLite behind the words that all engines have.
+//!
+//! What SQLite has no type for is stored as Python's own module and most others store it: moments, days and times as
+//! text of ISO 8601, decimals as their digits, booleans as 0 and 1. It comes back as text and numbers, since nothing in
+//! the file says what it was.
+
+use std::borrow::Cow;
+
+use crate::calendar::{self, DAY_US};
+use crate::{Column, Driver, Outcome, Rows, Source, Transaction, Value, Values};
+
+use super::library::MISUSE;
+use super::{Cell, Connection, Error, Result, StatementId};
+
+/// Rows that are copied at once.
+const BATCH_ROWS: usize = 256;
+
+impl Driver for Connection {
+    type Error = Error;
+
+    fn execute(&mut self, sql: &str, parameters: &[Value<'_>], rows: &mut dyn Rows) -> Result<Outcome> {
+        let bound = parameters.iter().map(bound).collect::<Result<Vec<_>>>()?;
+        let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
+        let id = self.prepare(sql)?;
+        let read = self.start(&id, &values).and_then(|()| tell_rows(self, &id, rows));
+        let outcome = read.map(|count| self.outcome(sql, &id, count));
+        self.release(id);
+        outcome
+    }
+
+    fn execute_many(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
+        let (begin, keep, undo) = if self.is_in_transaction() {
+            ("SAVEPOINT naja_many", "RELEASE naja_many", "ROLLBACK TO naja_many; RELEASE naja_many")
+        } else {
+            ("BEGIN", "COMMIT", "ROLLBACK")
+        };
+        self.run_script(begin)?;
+        let done = self.run_for_each(sql, source).and_then(|outcome| self.run_script(keep).map(|()| outcome));
+        // Some errors undo the whole transaction by themselves.
+        if done.is_err() && self.is_in_transaction() {
+            self.run_script(undo)?;
+        }
+        done
+    }
+
+    fn script(&mut self, sql: &str) -> Result<()> {
+        self.run_script(sql)
+    }
+
+    fn transaction(&self) -> Transaction {
+        if self.is_in_transaction() { Transaction::Open } else { Transaction::None }
+    }
+
+    fn is_usable(&self) -> bool {
+        true
+    }
+}
+
+impl Connection {
+    fn run_for_each(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
+        let id = self.prepare(sql)?;
+        let mut sum = Outcome { affected: Some(0), inserted_id: None };
+        let mut given = Values::default();
+        let done = loop {
+            if !source.next_row(&mut given) {
+                break Ok(());
+            }
+            let row = given.take();
+            let run = row.iter().map(bound).collect::<Result<Vec<_>>>().and_then(|bound| {
+                let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
+                self.run_prepared(&id, &values)
+            });
+            if let Err(error) = run {
+                break Err(error);
+            }
+            let outcome = self.outcome(sql, &id, 0);
+            sum.affected = sum.affected.map(|sum| sum + outcome.affected.unwrap_or(0));
+            sum.inserted_id = sum.inserted_id.or(outcome.inserted_id);
+        };
+        self.release(id);
+        done.map(|()| sum)
+    }
+
+    /// What came of a statement that has run and gave so many rows.
+    fn outcome(&self, sql: &str, id: &StatementId, rows: u64) -> Outcome {
+        if self.is_read_only(id) {
+            return Outcome { affected: (self.columns(id) > 0).then_some(rows), inserted_id: None };
+        }
+        let word = first_word(sql).to_ascii_lowercase();
+        // Of others SQLite still tells what the statement before them has changed.
+        let counts = ["insert", "replace", "update", "delete", "with"].contains(&&*word);
+        let affected = counts.then(|| u64::try_from(self.changes()).unwrap_or(0));
+        let inserts = ["insert", "replace"].contains(&&*word) && affected != Some(0);
+        Outcome { affected, inserted_id: inserts.then(|| self.last_insert_rowid()) }
+    }
+}
+
+/// The first word of a statement, behind comments and blanks.
+fn first_word(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let after = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map(|(_, after)| after)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map(|(_, after)| after)
+        } else {
+            let end = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
+            return &rest[..end];
+        };
+        rest = after.unwrap_or_default().trim_start();
+    }
+}
+
+/// Tells all rows of a statement that was started, and how many there were.
+fn tell_rows(connection: &mut Connection, id: &StatementId, rows: &mut dyn Rows) -> Result<u64> {
+    let columns: Vec<Column> = (0..connection.columns(id))
+        .map(|column| Column {
+            name: connection.column_name(id, column),
+            type_name: connection.column_type(id, column).unwrap_or_default(),
+        })
+        .collect();
+    if !columns.is_empty() {
+        rows.columns(&columns);
+    }
+    let mut batch = super::Rows::default();
+    let mut count = 0;
+    loop {
+        let more = connection.fetch(id, BATCH_ROWS, &mut batch)?;
+        for index in 0..batch.len() {
+            for cell in batch.row(index) {
+                match cell {
+                    Cell::Null => rows.null(),
+                    Cell::Integer(value) => rows.integer(value),
+                    Cell::Real(value) => rows.real(value),
+                    // Somebody may have stored other bytes as text.
+                    Cell::Text(text) => match std::str::from_utf8(text) {
+                        Ok(text) => rows.text(text),
+                        Err(_) => rows.bytes(text),
+                    },
+                    Cell::Bytes(bytes) => rows.bytes(bytes),
+                }
+            }
+            count += 1;
+            if rows.row().is_break() {
+                return Ok(count);
+            }
+        }
+        if !more {
+            return Ok(count);
+        }
+    }
+}
+
+/// A value in the form that SQLite takes.
+enum Bound<'a> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Cow<'a, str>),
+    Bytes(&'a [u8]),
+}
+
+impl Bound<'_> {
+    fn as_value(&self) -> super::Value<'_> {
+        match self {
+            Bound::Null => super::Value::Null,
+            Bound::Integer(value) => super::Value::Integer(*value),
+            Bound::Real(value) => super::Value::Real(*value),
+            Bound::Text(text) => super::Value::Text(text),
+            Bound::Bytes(bytes) => super::Value::Bytes(bytes),
+        }
+    }
+}
+
+fn bound<'a>(value: &'a Value<'_>) -> Result<Bound<'a>> {
+    let refused = |what: &str| Err(Error::new(MISUSE, format!("SQLite has no form for {what}")));
+    let text = |text: String| Ok(Bound::Text(Cow::Owned(text)));
+    let mut written = String::new();
+    match value {
+        Value::Null => Ok(Bound::Null),
+        Value::Boolean(value) => Ok(Bound::Integer(i64::from(*value))),
+        Value::Integer(value) => Ok(Bound::Integer(*value)),
+        Value::Real(value) => Ok(Bound::Real(*value)),
+        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Ok(Bound::Text(Cow::Borrowed(text))),
+        Value::Bytes(bytes) => Ok(Bound::Bytes(bytes)),
+        Value::Date { year, month, day } => match calendar::days_of(*year, *month, *day) {
+            Some(_) if *year > 0 => {
+                calendar::write_day(&mut written, (*year, *month, *day));
+                text(written)
+            }
+            _ => refused("such a day"),
+        },
+        Value::Time { hour, minute, second, microsecond, offset_s } => {
+            if *hour > 23 || *minute > 59 || *second > 59 || *microsecond > 999_999 {
+                return refused("such a time");
+            }
+            let seconds = u64::from(*hour) * 3600 + u64::from(*minute) * 60 + u64::from(*second);
+            calendar::write_time(&mut written, seconds * 1_000_000 + u64::from(*microsecond));
+            if let Some(offset_s) = offset_s {
+                calendar::write_offset(&mut written, *offset_s);
+            }
+            text(written)
+        }
+        Value::Moment { microseconds, offset_s } => {
+            let days = microseconds.div_euclid(DAY_US);
+            if calendar::day_of(days).0 < 1 {
+                return refused("a moment before the year 1");
+            }
+            let of_day_us = microseconds.rem_euclid(DAY_US).cast_unsigned();
+            calendar::write_moment(&mut written, days, of_day_us, *offset_s);
+            text(written)
+        }
+        Value::Uuid(bytes) => {
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            text(
+                [&digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..]]
+                    .map(<[_]>::concat)
+                    .join("-"),
+            )
+        }
+        Value::Interval { .. } => refused("a stretch of time"),
+        Value::Array(_) => refused("an array"),
+        Value::Infinite { .. } => refused("an infinite moment"),
+    }
+}
