@@ -1,64 +1,46 @@
-//! The face that all engines have: values of any kind in, calls of a sink out.
+//! SQLite behind the words that all engines have.
 //!
-//! SQLite has five kinds of value. What is none of them is stored as the text that its own functions understand
-//! (`2020-02-29 12:00:00.000000`), so that it can be compared and sorted.
+//! What SQLite has no type for is stored as SQLAlchemy and most others store it: moments, days and times as text of
+//! ISO 8601 (with six digits of microseconds always, so that they sort), decimals as their digits, booleans as 0 and 1, arrays
+//! as JSON. It comes back as text and numbers, since nothing in the file says what it was.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::calendar::{self, DAY_US, SECOND_US};
-use crate::{Column, Driver, Outcome, Source, Transaction, Value, Values};
+use crate::{Column, Driver, Outcome, Rows, Source, Transaction, Value, Values};
 
-use super::error::{Error, Result};
-use super::rows::{Cell, Rows};
-use super::{Connection, StatementId};
+use super::{Cell, Connection, Error, Result, StatementId};
 
-/// So many rows are read before they are told.
-const ROWS_AT_ONCE: usize = 256;
+/// Rows that are copied at once.
+const BATCH_ROWS: usize = 256;
 
 impl Driver for Connection {
     type Error = Error;
 
-    fn execute(
-        &mut self,
-        sql: &str,
-        parameters: &[Value<'_>],
-        rows: &mut dyn crate::Rows,
-    ) -> Result<Outcome> {
+    fn execute(&mut self, sql: &str, parameters: &[Value<'_>], rows: &mut dyn Rows) -> Result<Outcome> {
+        let bound: Vec<Bound<'_>> = parameters.iter().map(bound).collect();
+        let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
         let id = self.prepare(sql)?;
-        let before = self.total_changes();
-        let done = bind(self, &id, parameters).and_then(|()| tell(self, &id, rows));
-        let reads = self.is_read_only(&id);
-        let columns = self.columns(&id);
+        let read = self.start(&id, &values).and_then(|()| tell_rows(self, &id, rows));
+        let outcome = read.map(|count| self.outcome(sql, &id, count));
         self.release(id);
-        let told = done?;
-        let affected = match (columns, reads) {
-            (0, true) => None,
-            (_, true) => Some(told),
-            // What `changes` says is of an earlier statement where this one has changed no row.
-            (_, false) if self.total_changes() == before => Some(0),
-            (_, false) => u64::try_from(self.changes()).ok(),
-        };
-        // SQLite goes on telling the row of an earlier statement.
-        let inserted_id = (self.total_changes() != before && inserts(sql)).then(|| self.last_insert_rowid());
-        Ok(Outcome { affected, inserted_id })
+        outcome
     }
 
     fn execute_many(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
-        let id = self.prepare(sql)?;
-        let begins = !self.is_in_transaction();
-        let done = if begins { self.run("BEGIN IMMEDIATE", &[]) } else { Ok(()) };
-        let done = done.and_then(|()| run_all(self, &id, source));
-        self.release(id);
-        let done = match done {
-            Ok(affected) if begins => self.run("COMMIT", &[]).map(|()| affected),
-            done => done,
+        let (begin, keep, undo) = if self.is_in_transaction() {
+            ("SAVEPOINT naja_many", "RELEASE naja_many", "ROLLBACK TO naja_many; RELEASE naja_many")
+        } else {
+            ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
         };
-        if done.is_err() && begins && self.is_in_transaction() {
-            // It fails only where SQLite has rolled back already.
-            let _ = self.run("ROLLBACK", &[]);
+        self.run_script(begin)?;
+        let done = self.run_for_each(sql, source).and_then(|outcome| self.run_script(keep).map(|()| outcome));
+        // Some errors undo the whole transaction by themselves.
+        if done.is_err() && self.is_in_transaction() {
+            self.run_script(undo)?;
         }
-        Ok(Outcome { affected: Some(done?), inserted_id: None })
+        done
     }
 
     fn script(&mut self, sql: &str) -> Result<()> {
@@ -74,112 +56,138 @@ impl Driver for Connection {
     }
 }
 
-/// Whether a statement begins with a word that stores new rows.
-fn inserts(sql: &str) -> bool {
-    let word = sql.trim_start().split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or("");
-    ["INSERT", "REPLACE"].iter().any(|one| one.eq_ignore_ascii_case(word))
+impl Connection {
+    fn run_for_each(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
+        let id = self.prepare(sql)?;
+        let mut sum = Outcome { affected: Some(0), inserted_id: None };
+        let mut given = Values::default();
+        let done = loop {
+            if !source.next_row(&mut given) {
+                break Ok(());
+            }
+            let row = given.take();
+            let bound: Vec<Bound<'_>> = row.iter().map(bound).collect();
+            let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
+            if let Err(error) = self.run_prepared(&id, &values) {
+                break Err(error);
+            }
+            let outcome = self.outcome(sql, &id, 0);
+            sum.affected = sum.affected.map(|sum| sum + outcome.affected.unwrap_or(0));
+            sum.inserted_id = sum.inserted_id.or(outcome.inserted_id);
+        };
+        self.release(id);
+        done.map(|()| sum)
+    }
+
+    /// What came of a statement that has run and gave so many rows.
+    fn outcome(&self, sql: &str, id: &StatementId, rows: u64) -> Outcome {
+        if self.is_read_only(id) {
+            return Outcome { affected: (self.columns(id) > 0).then_some(rows), inserted_id: None };
+        }
+        let word = first_word(sql).to_ascii_lowercase();
+        // Of others SQLite still tells what the statement before them has changed.
+        let counts = ["insert", "replace", "update", "delete", "with"].contains(&&*word);
+        let affected = counts.then(|| u64::try_from(self.changes()).unwrap_or(0));
+        let inserts = ["insert", "replace"].contains(&&*word) && affected != Some(0);
+        Outcome { affected, inserted_id: inserts.then(|| self.last_insert_rowid()) }
+    }
 }
 
-fn bind(connection: &mut Connection, id: &StatementId, parameters: &[Value<'_>]) -> Result<()> {
-    let values: Vec<Stored<'_>> = parameters.iter().map(stored).collect();
-    let values: Vec<super::Value<'_>> = values.iter().map(Stored::borrowed).collect();
-    connection.start(id, &values)
+/// The first word of a statement, behind comments and blanks.
+fn first_word(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let after = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map(|(_, after)| after)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map(|(_, after)| after)
+        } else {
+            let end = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
+            return &rest[..end];
+        };
+        rest = after.unwrap_or_default().trim_start();
+    }
 }
 
-fn tell(connection: &mut Connection, id: &StatementId, rows: &mut dyn crate::Rows) -> Result<u64> {
-    let count = connection.columns(id);
-    if count > 0 {
-        let columns: Vec<Column> = (0..count)
-            .map(|column| Column {
-                name: connection.column_name(id, column),
-                type_name: connection.column_type(id, column).unwrap_or_default(),
-            })
-            .collect();
+/// Tells all rows of a statement that was started, and how many there were.
+fn tell_rows(connection: &mut Connection, id: &StatementId, rows: &mut dyn Rows) -> Result<u64> {
+    let columns: Vec<Column> = (0..connection.columns(id))
+        .map(|column| Column {
+            name: connection.column_name(id, column),
+            type_name: connection.column_type(id, column).unwrap_or_default(),
+        })
+        .collect();
+    if !columns.is_empty() {
         rows.columns(&columns);
     }
-    let mut read = Rows::default();
-    let mut told = 0;
+    let mut batch = super::Rows::default();
+    let mut count = 0;
     loop {
-        let has_more = connection.fetch(id, ROWS_AT_ONCE, &mut read)?;
-        for index in 0..read.len() {
-            for cell in read.row(index) {
-                tell_cell(cell, rows);
+        let more = connection.fetch(id, BATCH_ROWS, &mut batch)?;
+        for index in 0..batch.len() {
+            for cell in batch.row(index) {
+                match cell {
+                    Cell::Null => rows.null(),
+                    Cell::Integer(value) => rows.integer(value),
+                    Cell::Real(value) => rows.real(value),
+                    // Somebody may have stored other bytes as text.
+                    Cell::Text(text) => match std::str::from_utf8(text) {
+                        Ok(text) => rows.text(text),
+                        Err(_) => rows.bytes(text),
+                    },
+                    Cell::Bytes(bytes) => rows.bytes(bytes),
+                }
             }
-            told += 1;
+            count += 1;
             if rows.row().is_break() {
-                return Ok(told);
+                return Ok(count);
             }
         }
-        if !has_more {
-            return Ok(told);
+        if !more {
+            return Ok(count);
         }
     }
 }
 
-fn tell_cell(cell: Cell<'_>, rows: &mut dyn crate::Rows) {
-    match cell {
-        Cell::Null => rows.null(),
-        Cell::Integer(value) => rows.integer(value),
-        Cell::Real(value) => rows.real(value),
-        Cell::Text(text) => rows.text(&String::from_utf8_lossy(text)),
-        Cell::Bytes(bytes) => rows.bytes(bytes),
-    }
-}
-
-fn run_all(connection: &mut Connection, id: &StatementId, source: &mut dyn Source) -> Result<u64> {
-    let mut row = Values::default();
-    let mut affected = 0;
-    while source.next_row(&mut row) {
-        let row = row.take();
-        let values: Vec<Stored<'_>> = row.iter().map(stored).collect();
-        let values: Vec<super::Value<'_>> = values.iter().map(Stored::borrowed).collect();
-        connection.run_prepared(id, &values)?;
-        affected += u64::try_from(connection.changes()).unwrap_or(0);
-    }
-    Ok(affected)
-}
-
-/// A value as SQLite keeps it.
+/// A value in the form that SQLite takes.
 #[derive(Debug, PartialEq)]
-enum Stored<'v> {
+enum Bound<'a> {
     Null,
     Integer(i64),
     Real(f64),
-    Text(Cow<'v, str>),
-    Bytes(&'v [u8]),
+    Text(Cow<'a, str>),
+    Bytes(&'a [u8]),
 }
 
-impl Stored<'_> {
-    fn borrowed(&self) -> super::Value<'_> {
+impl Bound<'_> {
+    fn as_value(&self) -> super::Value<'_> {
         match self {
-            Stored::Null => super::Value::Null,
-            Stored::Integer(value) => super::Value::Integer(*value),
-            Stored::Real(value) => super::Value::Real(*value),
-            Stored::Text(text) => super::Value::Text(text),
-            Stored::Bytes(bytes) => super::Value::Bytes(bytes),
+            Bound::Null => super::Value::Null,
+            Bound::Integer(value) => super::Value::Integer(*value),
+            Bound::Real(value) => super::Value::Real(*value),
+            Bound::Text(text) => super::Value::Text(text),
+            Bound::Bytes(bytes) => super::Value::Bytes(bytes),
         }
     }
 }
 
-fn stored<'v>(value: &'v Value<'_>) -> Stored<'v> {
+fn bound<'a>(value: &'a Value<'_>) -> Bound<'a> {
     match value {
-        Value::Null => Stored::Null,
-        Value::Boolean(value) => Stored::Integer(i64::from(*value)),
-        Value::Integer(value) => Stored::Integer(*value),
-        Value::Real(value) => Stored::Real(*value),
-        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Stored::Text(Cow::Borrowed(text)),
-        Value::Bytes(bytes) => Stored::Bytes(bytes),
-        Value::Moment { microseconds, offset_s } => {
-            Stored::Text(Cow::Owned(moment(*microseconds, *offset_s)))
-        }
+        Value::Null => Bound::Null,
+        Value::Boolean(value) => Bound::Integer(i64::from(*value)),
+        Value::Integer(value) => Bound::Integer(*value),
+        Value::Real(value) => Bound::Real(*value),
+        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Bound::Text(Cow::Borrowed(text)),
+        Value::Bytes(bytes) => Bound::Bytes(bytes),
+        Value::Moment { microseconds, offset_s } => Bound::Text(Cow::Owned(moment(*microseconds, *offset_s))),
         Value::Time { hour, minute, second, microsecond, offset_s } => {
             let mut text = format!("{hour:02}:{minute:02}:{second:02}.{microsecond:06}");
             if let Some(offset_s) = offset_s {
                 calendar::write_offset(&mut text, *offset_s);
             }
-            Stored::Text(Cow::Owned(text))
+            Bound::Text(Cow::Owned(text))
         }
-        other => Stored::Text(other.text()),
+        other => Bound::Text(other.text()),
     }
 }
 
@@ -201,13 +209,13 @@ fn moment(microseconds: i64, offset_s: Option<i32>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stored, stored};
+    use super::{Bound, bound};
     use crate::Value;
 
     #[test]
     fn values_that_sqlite_has_no_type_for_are_text_that_its_functions_read() {
         let check = |value: Value<'_>, text: &str| {
-            assert_eq!(stored(&value), Stored::Text(text.into()), "{value:?}");
+            assert_eq!(bound(&value), Bound::Text(text.into()), "{value:?}");
         };
         check(Value::Date { year: 2020, month: 2, day: 29 }, "2020-02-29");
         check(Value::Moment { microseconds: 1_000_000, offset_s: None }, "1970-01-01 00:00:01.000000");
@@ -216,6 +224,6 @@ mod tests {
         check(time, "07:05:00.000020");
         check(Value::Decimal("1.50".into()), "1.50");
         check(Value::Array(vec![Value::from("a"), Value::Null]), r#"["a",null]"#);
-        assert_eq!(stored(&Value::Boolean(true)), Stored::Integer(1));
+        assert_eq!(bound(&Value::Boolean(true)), Bound::Integer(1));
     }
 }

@@ -99,8 +99,8 @@ impl Table {
     }
 
     pub(super) fn warn_of_threads(&self, py: Python<'_>) -> PyResult<()> {
-        let shared = &self.engine(py).shared;
-        if shared.is_changed_in_threads(py)? {
+        let engine = self.engine(py);
+        if engine.warns_of_threads() && engine.shared.is_changed_in_threads(py)? {
             let text = c"Changing the database schema inside a transaction in a multi-threaded environment is likely \
                 to lead to race conditions and synchronization issues.";
             PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyRuntimeWarning>(), text, 1)?;

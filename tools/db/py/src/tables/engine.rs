@@ -28,6 +28,8 @@ pub(super) struct Engine {
     pub(super) make_error: Py<PyAny>,
     row_type: Mutex<RowType>,
     ensures_schema: AtomicBool,
+    /// Whether it is told when a table is changed in a transaction while other threads run.
+    warns_of_threads: AtomicBool,
 }
 
 /// Whether a signal waits that Python handles: asked by the engine now and then while a statement runs or waits.
@@ -69,6 +71,7 @@ impl Engine {
             make_error,
             row_type: Mutex::new(RowType::Ordered),
             ensures_schema: AtomicBool::new(true),
+            warns_of_threads: AtomicBool::new(true),
         }
     }
 
@@ -144,6 +147,10 @@ impl Engine {
         asked.unwrap_or_else(|| self.ensures_schema.load(Ordering::Relaxed))
     }
 
+    pub(super) fn warns_of_threads(&self) -> bool {
+        self.warns_of_threads.load(Ordering::Relaxed)
+    }
+
     /// Values for a statement, as this engine takes them.
     pub(super) fn given<'a, 'py: 'a>(&self, taken: impl IntoIterator<Item = &'a Taken<'py>>) -> Given<'a> {
         Given::of(self.dialect(), taken)
@@ -212,6 +219,12 @@ impl Engine {
     #[setter]
     fn set_ensure_schema(&self, ensures: bool) {
         self.ensures_schema.store(ensures, Ordering::Relaxed);
+    }
+
+    /// Nobody is told any more that a table is changed in a transaction while other threads run: for one whose threads are
+    /// its own.
+    fn do_not_warn_of_threads(&self) {
+        self.warns_of_threads.store(false, Ordering::Relaxed);
     }
 
     /// The threads that have a connection, as `threading.get_ident` numbers them.
