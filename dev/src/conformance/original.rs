@@ -44,6 +44,13 @@ pub(crate) struct Original {
     /// Variables that the tests read, as the URL of a database; both sides get the same.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
+    /// Servers that the tests need, started for each run of them: `postgresql`.
+    #[serde(default)]
+    pub(crate) servers: Vec<String>,
+    /// Variables instead of those of `environment`, for a machine without these servers. Only a quick run goes on
+    /// without them: the full one writes the score.
+    #[serde(default)]
+    pub(crate) environment_without_servers: BTreeMap<String, String>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,

@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import typing
+import weakref
 
 from . import _tls
 
@@ -20,6 +21,9 @@ OPEN, BUSY, IN_TRANSACTION, TRACES = 1, 2, 4, 8
 
 # How long a statement that is to end may take for it, before the connection is given up.
 _PATIENCE_S = 10.0
+
+# How long `disconnect` waits for connections that somebody has.
+_PATIENCE_AT_END_S = 60.0
 
 _SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 
@@ -89,16 +93,17 @@ class Target:
             if transport is not None:
                 transport.abort()
             raise
-        return Session(link, options, self._encryption.context if encrypted else None)
+        return Session(link, self, options, self._encryption.context if encrypted else None)
 
 
 class Session:
     """One connection."""
 
-    __slots__ = ("link", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
+    __slots__ = ("link", "target", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
 
-    def __init__(self, link, options, context) -> None:
+    def __init__(self, link, target, options, context) -> None:
         self.link = link
+        self.target = target
         self.options = options
         self.context = context
         # The task that asks the server to end a statement.
@@ -133,8 +138,16 @@ class Session:
             self.cancelling = None
 
     async def _ask_to_cancel(self) -> None:
-        message = self.link.cancel_message
+        message = self.link.cancelling
         if message is None:
+            return
+        if isinstance(message, str):
+            # A statement, for which another connection logs in.
+            other = await self.target.open()
+            try:
+                await other.link.script(message)
+            finally:
+                other.link.close()
             return
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
@@ -226,7 +239,7 @@ class Pool:
         *,
         min_size: int,
         max_size: int,
-        reset: str,
+        reset: typing.List[str],
         make_error,
         stand_for,
         max_queries: int = 50000,
@@ -242,6 +255,7 @@ class Pool:
             raise ValueError("min_size is greater than max_size")
         self._target = target
         self._min_size, self._max_size = min_size, max_size
+        # What sets a session back for its next user.
         self._reset = reset
         self._make_error = make_error
         # Makes what stands for the driver's connection.
@@ -254,6 +268,7 @@ class Pool:
         self._idle: typing.List[Session] = []
         # Sessions that there are, and those that are being opened.
         self._count = 0
+        self._all: typing.Any = weakref.WeakSet()
         self._waiters: typing.Deque[asyncio.Future] = collections.deque()
         self._cleaning: typing.Set[asyncio.Task] = set()
         self._is_closing = False
@@ -276,6 +291,7 @@ class Pool:
         self._count += 1
         try:
             session = await self._target.open()
+            self._all.add(session)
             if self._init is not None:
                 await self._init(self.stand(session))
         except BaseException:
@@ -378,9 +394,9 @@ class Pool:
         if self._is_closing or (self._max_queries and session.link.requests >= self._max_queries):
             self._drop(session)
             return
-        if condition & (IN_TRANSACTION | TRACES):
-            undo = "ROLLBACK;" if condition & IN_TRANSACTION else ""
-            session.link.reset(undo + self._reset)
+        if condition & (IN_TRANSACTION | (TRACES if self._reset else 0)):
+            undo = ["ROLLBACK"] if condition & IN_TRANSACTION else []
+            session.link.reset(";".join(undo + self._reset))
         if not self._wake(session):
             session.idle_since = self._loop.time()
             self._idle.append(session)
@@ -434,4 +450,9 @@ class Pool:
             self._drop(session)
         if self._count:
             self._all_closed = self._loop.create_future()
-            await self._all_closed
+            try:
+                await asyncio.wait_for(self._all_closed, _PATIENCE_AT_END_S)
+            except asyncio.TimeoutError:
+                logger.warning("%d connections were not given back before `disconnect`, and are given up", self._count)
+                for session in list(self._all):
+                    session.link.abort()
