@@ -15,6 +15,7 @@ pub mod sqlite;
 mod statement_cache;
 mod stream;
 mod table;
+mod text;
 mod url;
 mod value;
 
@@ -23,5 +24,5 @@ pub use kept::KeptRows;
 pub use secret::Secret;
 pub use sink::Sink;
 pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
-pub use table::Table;
+pub use table::{EachRow, Table};
 pub use value::{Value, Values};
