@@ -44,12 +44,27 @@ pub(crate) struct Original {
     /// Variables that the tests read, as the URL of a database; both sides get the same.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
+    /// Where the same tests are run once more.
+    #[serde(default)]
+    pub(crate) on: Vec<On>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,
     /// By module: functions and constants that may come from the installed original where naja lacks them.
     #[serde(default)]
     pub(crate) safe_names: BTreeMap<String, Vec<String>>,
+}
+
+/// A database server on which the tests of an original are run once more; each side gets one of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct On {
+    /// What it is called in scores and exceptions: `dataset on PostgreSQL`.
+    pub(crate) name: String,
+    /// The server that `naja-database-server` of the testkit starts: `postgres` or `mariadb`.
+    pub(crate) server: String,
+    /// Variables beside those of the original, or in their place; `{url}` is where the server listens.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 fn whole() -> f64 {
@@ -80,6 +95,11 @@ impl Original {
         }
     }
 
+    /// What its scores and exceptions are called, on a server or without one.
+    pub(crate) fn label(&self, on: Option<&On>) -> String {
+        on.map_or_else(|| self.name.clone(), |on| format!("{} on {}", self.name, on.name))
+    }
+
     /// Its name as package indexes and `dist-info` folders spell it.
     pub(crate) fn normal_name(&self) -> String {
         self.name.to_lowercase().replace(['-', '.'], "_")
@@ -90,7 +110,7 @@ impl Original {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exception {
-    /// The name of the original.
+    /// The name of the original; on a server, `NAME on SERVER`.
     pub(crate) original: String,
     /// The test as pytest names it; without its last parts it stands for all tests in it.
     pub(crate) test: String,
