@@ -185,14 +185,7 @@ impl Run<'_> {
     fn compare(&self, on: Option<&On>, exceptions: &[Exception]) -> Outcome<Option<Comparison>> {
         let Run { places, original, .. } = self;
         let label = original.label(on);
-        let Some(theirs) = self.tests(on, &self.with_original, ORIGINAL)? else {
-            let missing = format!("{label}: no such server is installed");
-            if !self.is_quick {
-                return Err(Problem::new(missing));
-            }
-            say(&format!("{missing}; these tests are not run"));
-            return Ok(None);
-        };
+        let Some(theirs) = self.tests(on, &self.with_original, ORIGINAL)? else { return Ok(None) };
         let ours = self.tests(on, &self.with_naja, "naja")?.unwrap_or_default();
         let comparison = score::compare(&theirs, &ours, exceptions, !self.is_quick);
         let slice = if self.is_quick { " of a fixed slice" } else { "" };
@@ -219,21 +212,31 @@ impl Run<'_> {
         Ok(Some(comparison))
     }
 
-    /// Runs the tests on one side; nothing where the server is not installed.
+    /// Runs the tests on one side, with servers of their own so that nothing of one run is found by the next; nothing where
+    /// a server is not installed on which a quick run would be done once more.
     fn tests(&self, on: Option<&On>, environment: &Environment, side: &str) -> Outcome<Option<score::Run>> {
-        let server = match on {
-            None => None,
-            Some(on) => match DatabaseServer::start(self.places.checkout, &on.server)? {
-                None => return Ok(None),
-                Some(server) => Some((on, server)),
-            },
-        };
-        let mut variables = self.original.environment.clone();
-        if let Some((on, server)) = &server {
-            let filled = |text: &String| text.replace("{url}", &server.url);
-            variables.extend(on.environment.iter().map(|(name, text)| (name.clone(), filled(text))));
+        let original = self.original;
+        let mut variables = original.environment.clone();
+        let mut running = Vec::new();
+        for name in original.servers.iter().chain(on.iter().flat_map(|on| &on.servers)) {
+            let Some(server) = DatabaseServer::start(self.places.checkout, name)? else {
+                let missing = format!("{}: no server `{name}` is installed", original.label(on));
+                if !self.is_quick {
+                    return Err(Problem::new(missing).hint("Debian has a package of this name"));
+                }
+                say(&format!("{missing}: the tests with one are not run"));
+                if on.is_some() {
+                    return Ok(None);
+                }
+                variables.extend(original.environment_without_servers.clone());
+                running.clear();
+                break;
+            };
+            variables.extend(server.variables());
+            running.push(server);
         }
-        let share = if self.is_quick { self.original.quick } else { 1.0 };
+        variables.extend(on.iter().flat_map(|on| on.environment.clone()));
+        let share = if self.is_quick { original.quick } else { 1.0 };
         let side = on.map_or_else(|| side.to_owned(), |on| format!("{side} on {}", on.name));
         run_tests(self, environment, &variables, share, &side).map(Some)
     }
@@ -348,7 +351,7 @@ fn tests_alone(places: &Places, original: &Original, sources: &Path) -> Outcome<
     Ok(folder)
 }
 
-/// Runs the tests in an environment, and reads what became of them.
+/// Runs a share of the tests in an environment, and reads what became of them.
 fn run_tests(
     run: &Run<'_>,
     environment: &Environment,

@@ -47,6 +47,14 @@ pub(crate) struct Original {
     /// Where the same tests are run once more.
     #[serde(default)]
     pub(crate) on: Vec<On>,
+    /// Servers that the tests need, started for each run of them: `postgresql`, `mariadb`. Where they listen, the
+    /// variables say that their clients read, so that the tests' URLs are the same at every run.
+    #[serde(default)]
+    pub(crate) servers: Vec<String>,
+    /// Variables instead of those of `environment`, for a machine without these servers. Only a quick run goes on
+    /// without them: the full one writes the score.
+    #[serde(default)]
+    pub(crate) environment_without_servers: BTreeMap<String, String>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,
@@ -55,15 +63,15 @@ pub(crate) struct Original {
     pub(crate) safe_names: BTreeMap<String, Vec<String>>,
 }
 
-/// A database server on which the tests of an original are run once more; each side gets one of its own.
+/// Servers with which the tests of an original are run once more.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct On {
-    /// What it is called in scores and exceptions: `dataset on PostgreSQL`.
+    /// What this is called in scores and exceptions: `dataset on PostgreSQL`.
     pub(crate) name: String,
-    /// The server that `naja-database-server` of the testkit starts: `postgres` or `mariadb`.
-    pub(crate) server: String,
-    /// Variables beside those of the original, or in their place; `{url}` is where the server listens.
+    /// As those of the original.
+    pub(crate) servers: Vec<String>,
+    /// Variables beside those of the original, or in their place.
     pub(crate) environment: BTreeMap<String, String>,
 }
 

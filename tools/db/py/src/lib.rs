@@ -6,7 +6,6 @@
 use pyo3::prelude::*;
 
 mod databases;
-#[allow(dead_code, unused_imports)] // nobody drives a server below these bindings yet
 mod objects;
 mod sqlite;
 mod tables;

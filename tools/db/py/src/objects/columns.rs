@@ -9,6 +9,8 @@ use pyo3::types::{PyString, PyTuple};
 pub(crate) struct Columns {
     /// The names, interned.
     pub(crate) names: Py<PyTuple>,
+    /// The names as they are compared.
+    pub(crate) plain: Vec<String>,
     pub(super) natures: Box<[Nature]>,
 }
 
@@ -46,7 +48,8 @@ impl Columns {
     pub(crate) fn new(py: Python<'_>, columns: &[Column]) -> PyResult<Columns> {
         let names = columns.iter().map(|column| PyString::intern(py, &column.name));
         let natures = columns.iter().map(|column| Nature::of(&column.type_name)).collect();
-        Ok(Columns { names: PyTuple::new(py, names)?.unbind(), natures })
+        let plain = columns.iter().map(|column| column.name.clone()).collect();
+        Ok(Columns { names: PyTuple::new(py, names)?.unbind(), plain, natures })
     }
 
     /// How many there are.

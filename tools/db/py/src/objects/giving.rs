@@ -27,6 +27,7 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
+    #[allow(dead_code)] // for tables that are made for dictionaries
     /// As the plainest exception, with the place of the value before it: ``parameter `name` ``.
     pub(crate) fn exception(self, place: &str) -> PyErr {
         match self {
@@ -70,6 +71,7 @@ pub(crate) fn give(object: &Bound<'_, PyAny>, sink: &mut dyn Sink) -> Result<(),
     Ok(())
 }
 
+#[allow(dead_code)] // for tables that are made for dictionaries
 /// Tells `sink` an object as the JSON document that `json.dumps` makes of it.
 ///
 /// Errors: what `json.dumps` raises.
@@ -216,7 +218,7 @@ fn array<'py>(
 }
 
 /// Whether an object is of one of the classes of a module; nobody has one who has not imported the module.
-fn is_of(object: &Bound<'_, PyAny>, module: &str, classes: &[&str]) -> PyResult<bool> {
+pub(crate) fn is_of(object: &Bound<'_, PyAny>, module: &str, classes: &[&str]) -> PyResult<bool> {
     let py = object.py();
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     let Some(module) = modules.cast::<PyDict>()?.get_item(module)? else { return Ok(false) };

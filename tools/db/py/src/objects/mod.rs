@@ -8,5 +8,6 @@ mod giving;
 mod reading;
 
 pub(crate) use columns::Columns;
-pub(crate) use giving::{Refused, give, give_json};
+#[allow(unused_imports)] // `give_json` is for tables that are made for dictionaries
+pub(crate) use giving::{Refused, give, give_json, is_of};
 pub(crate) use reading::{Documents, Manner, Objects};

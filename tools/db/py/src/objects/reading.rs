@@ -61,6 +61,7 @@ impl<'a, 'py> Objects<'a, 'py> {
         PyTuple::new(self.py, self.made.drain(..))
     }
 
+    #[allow(dead_code)] // for tables that are made for dictionaries
     /// The values of the row that were told, for whoever makes another object of them; the next one may come.
     ///
     /// Errors: as [`Objects::tuple`].
