@@ -20,7 +20,7 @@ def installation(tmp_path_factory):
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server."""
-    server = Server("postgres")
+    server = Server("postgresql")
     yield server
     server.close()
 

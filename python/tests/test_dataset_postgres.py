@@ -86,6 +86,17 @@ def test_columns_of_types_that_are_not_made_here_are_written_and_read(db):
     assert db["kinds"].count(how=["sad", "glad"], years={"between": [7, 9]}) == 31
 
 
+def test_a_moment_of_a_zone_is_what_the_clock_of_the_connection_shows(postgres_url):
+    db = dataset.connect(postgres_url, on_connect_statements=["SET TimeZone = 'Asia/Kolkata'"])
+    db["facts"].insert({"at": datetime.datetime(2020, 1, 1)})
+    moment = datetime.datetime(2020, 6, 1, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+    db["facts"].insert({"at": moment})
+    db["facts"].insert_many([{"at": moment}] * 30)
+    assert db["facts"].count(at=datetime.datetime(2020, 6, 1, 15, 30)) == 31
+    assert db.query("SELECT count(*) AS n FROM facts WHERE at = CAST(:at AS timestamptz)::timestamp", at=moment).next()["n"] == 31
+    db.close()
+
+
 def test_insert_gives_the_primary_key(db):
     assert db["a"].insert({"x": 1}) == 1 and db["a"].insert({"x": 2}) == 2
     assert db["a"].insert({"id": 17, "x": 3}) == 17

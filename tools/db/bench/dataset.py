@@ -66,7 +66,7 @@ class PostgresServer:
     def connect(self, module, name="bench"):
         """An empty database, whose tables are gone when there is to be the next one of this name."""
         if self.server is None:
-            self.server = Server("postgres")
+            self.server = Server("postgresql")
         of = name, module
         if of not in self.urls:
             self.urls[of] = self.server.database(f"{name}_{len(self.urls)}").replace("postgresql:", "postgresql+psycopg:")

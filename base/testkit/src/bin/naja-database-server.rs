@@ -1,4 +1,4 @@
-//! A database server for tests that are not written in Rust: `naja-database-server postgres .cache/servers`.
+//! A database server for tests that are not written in Rust: `naja-database-server postgresql .cache/servers`.
 //!
 //! It says in one line of JSON where the server listens, then does what the lines of standard input say, and answers each
 //! with one line: `restart`, which ends it without a goodbye first, or `kill`. When standard input ends the server is gone.
@@ -21,11 +21,11 @@ enum Server {
 impl Server {
     fn start(engine: &str, cache: &Path, is_durable: bool) -> Option<Server> {
         match (engine, is_durable) {
-            ("postgres", false) => PostgresServer::start(cache).map(Server::Postgres),
-            ("postgres", true) => PostgresServer::start_durable(cache).map(Server::Postgres),
+            ("postgresql", false) => PostgresServer::start(cache).map(Server::Postgres),
+            ("postgresql", true) => PostgresServer::start_durable(cache).map(Server::Postgres),
             ("mariadb", false) => MariaDbServer::start(cache).map(Server::MariaDb),
             ("mariadb", true) => MariaDbServer::start_durable(cache).map(Server::MariaDb),
-            _ => panic!("a server is `postgres` or `mariadb`, not `{engine}`"),
+            _ => panic!("a server is `postgresql` or `mariadb`, not `{engine}`"),
         }
     }
 

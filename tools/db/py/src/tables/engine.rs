@@ -137,6 +137,18 @@ impl Engine {
         errors::made(py, &self.make_error, class, message, None, None)
     }
 
+    /// A moment of a zone as the clock of this thread's connection shows it: what the server makes of it for a column
+    /// without a zone.
+    #[cold]
+    pub(super) fn on_own_clock<'py>(&self, moment: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = moment.py();
+        let name = self.read(py, None, |link| Ok(link.time_zone()))?;
+        let zone = py.import("zoneinfo")?.getattr("ZoneInfo")?.call1((name.as_deref().unwrap_or("UTC"),))?;
+        let without = PyDict::new(py);
+        without.set_item("tzinfo", py.None())?;
+        moment.call_method1("astimezone", (zone,))?.call_method("replace", (), Some(&without))
+    }
+
     /// What rows become.
     pub(super) fn rows_become(&self, py: Python<'_>) -> RowType {
         lock(&self.row_type).again(py)

@@ -92,8 +92,13 @@ impl Table {
         number: Option<usize>,
     ) -> PyResult<Taken<'py>> {
         let column = &layout.columns[column];
-        values::for_column(self.dialect, value, column)
-            .map_err(|refusal| self.refused(value.py(), refusal, &column.name, number))
+        let refused = |refusal| self.refused(value.py(), refusal, &column.name, number);
+        let taken = values::for_column(self.dialect, value, column).map_err(refused)?;
+        if taken.is_of_another_clock(column) {
+            let own = self.engine(value.py()).on_own_clock(value).map_err(|error| refused(error.into()))?;
+            return values::for_column(self.dialect, &own, column).map_err(refused);
+        }
+        Ok(taken)
     }
 
     #[cold]

@@ -55,6 +55,14 @@ impl Taken<'_> {
         Taken::Plain(Plain::OwnText(text))
     }
 
+    /// Whether it is a moment of a zone, for a column that has none.
+    pub(super) fn is_of_another_clock(&self, column: &Column) -> bool {
+        let Taken::Other(value) = self else { return false };
+        matches!(**value, Value::Moment { offset_s: Some(_), .. })
+            && column.kind == Kind::DateTime
+            && column.declared.ends_with("without time zone")
+    }
+
     /// Whether a column of this kind takes it without the server's reading it as a literal.
     pub(super) fn fits(&self, kind: Kind) -> bool {
         match self {

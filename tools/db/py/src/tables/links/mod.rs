@@ -216,6 +216,11 @@ pub(crate) trait Link: Send {
         true
     }
 
+    /// The name of the zone whose clock shows moments without a zone, of engines that have one.
+    fn time_zone(&self) -> Option<String> {
+        None
+    }
+
     /// Whether the other end is still there, as far as can be seen without asking it; told before each statement.
     fn look(&mut self) -> bool {
         true

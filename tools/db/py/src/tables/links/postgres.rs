@@ -151,6 +151,10 @@ impl Link for PostgresLink {
         self.connection.is_usable()
     }
 
+    fn time_zone(&self) -> Option<String> {
+        self.connection.setting("TimeZone").map(str::to_owned)
+    }
+
     fn look(&mut self) -> bool {
         self.coming.is_some() || self.connection.look().is_ok()
     }
