@@ -26,7 +26,8 @@ impl Sqlite {
         match access {
             // A file that is no database is noticed at its first use.
             Access::Read => connection.run("SELECT count(*) FROM sqlite_master", &[])?,
-            Access::Write => connection.run_script("PRAGMA synchronous = FULL")?,
+            // FULL would leave the deletion of a journal to chance, which is what commits.
+            Access::Write => connection.run_script("PRAGMA synchronous = EXTRA")?,
         }
         Ok(Sqlite(connection))
     }

@@ -22,8 +22,9 @@ pub(super) struct SqliteLink {
 impl SqliteLink {
     pub(super) fn open(library: &'static Library, name: &str, how: How) -> Result<SqliteLink, Error> {
         let mut connection = Connection::open(library, name, how)?;
-        // What was committed is on the disk.
-        connection.run_script("PRAGMA synchronous = FULL")?;
+        // What was committed is on the disk, however this SQLite was compiled. FULL would do with a log, but leaves the
+        // deletion of a journal to chance, which is what commits without one.
+        connection.run_script("PRAGMA synchronous = EXTRA")?;
         Ok(SqliteLink { connection })
     }
 
