@@ -1,12 +1,13 @@
 //! Databases, spoken to in their own words: SQL text and values go in, columns of rows come out.
 //!
 //! Nothing here knows Python, a tool, or what a table is for. Values that are read go into a [`Sink`], so that
-//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`] and [`postgres::Connection`]; what
-//! the engines have in common is [`Driver`].
+//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`], [`postgres::Connection`] and
+//! [`mysql::Connection`]; what the engines have in common is [`Driver`].
 
 mod calendar;
 mod driver;
 mod kept;
+pub mod mysql;
 pub mod postgres;
 mod received;
 mod secret;

@@ -54,6 +54,11 @@ impl<S> StatementCache<S> {
         }
     }
 
+    /// The server can forget this one, which is not kept.
+    pub(crate) fn let_go(&mut self, statement: Arc<S>) {
+        self.forgotten.push(statement);
+    }
+
     /// The server has forgotten all of them by itself.
     pub(crate) fn clear(&mut self) {
         self.kept.clear();

@@ -172,9 +172,7 @@ impl MySqlError {
             MySqlError::ParameterCount { .. } => "07001",
             MySqlError::Unsendable { .. } => "54000",
             MySqlError::Interrupted => "70100",
-            MySqlError::Options { .. } | MySqlError::Tls { .. } | MySqlError::Misuse { .. } => {
-                "08000"
-            }
+            MySqlError::Options { .. } | MySqlError::Tls { .. } | MySqlError::Misuse { .. } => "08000",
         }
     }
 
@@ -199,18 +197,16 @@ impl MySqlError {
                 Failure::new("database-tls", format!("cannot encrypt the connection to MySQL: {what}"))
                     .hint("`sslmode=prefer` goes on without encryption, where that is acceptable")
             }
-            MySqlError::Authentication { what, hint } => with_hint(
-                Failure::new("database-login", format!("cannot log in to MySQL: {what}")),
-                *hint,
-            ),
+            MySqlError::Authentication { what, hint } => {
+                with_hint(Failure::new("database-login", format!("cannot log in to MySQL: {what}")), *hint)
+            }
             MySqlError::Server(error) => {
                 let failure = Failure::new("database-refused", format!("MySQL refused: {error}"));
                 with_hint(failure, hint_of(error.code))
             }
-            MySqlError::Parameter { row, index, what } => Failure::new(
-                "database-value",
-                format!("parameter {} of row {}: {what}", index + 1, row + 1),
-            ),
+            MySqlError::Parameter { row, index, what } => {
+                Failure::new("database-value", format!("parameter {} of row {}: {what}", index + 1, row + 1))
+            }
             MySqlError::ParameterCount { row, given, wanted } => Failure::new(
                 "database-value",
                 format!("row {} has {given} values where {wanted} are wanted", row + 1),

@@ -511,7 +511,7 @@ impl Connection {
             return Err(PostgresError::Server(error));
         }
         written?;
-        Ok(Outcome { affected: Some(batch.affected) })
+        Ok(Outcome { affected: Some(batch.affected), ..Outcome::default() })
     }
 
     /// Loads the rows of `source` into columns of a table by `COPY`, all of them or none; gives their number.
@@ -635,7 +635,7 @@ impl Connection {
                     wanted = rows.row().is_continue();
                 }
                 Event::CopyIn => self.protocol.copy_fail("rows of COPY come from a bulk load alone")?,
-                Event::Complete { affected, .. } => outcome = Outcome { affected },
+                Event::Complete { affected, .. } => outcome = Outcome { affected, ..Outcome::default() },
                 Event::Failed(error) => return Err(PostgresError::Server(self.refused(error)?)),
                 Event::Ready => {
                     self.not_interrupted()?;
