@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .importer import import_from_string
-from .interfaces import DatabaseBackend, Record, Text, TransactionBackend
+from .interfaces import DONE, DatabaseBackend, Record, Text, TransactionBackend
 
 # For log formatters that show colours, as uvicorn's do.
 LOG_EXTRA = {"color_message": "Query: \x1b[1m%s\x1b[0m Args: %s"}
@@ -215,6 +215,15 @@ class Connection:
             # It is acquired, and nobody is about to release it.
             self._connection_counter += 1
             return self
+        if not lock.locked():
+            acquiring = self._connection.acquire()
+            if acquiring is not DONE:
+                async with lock:
+                    await acquiring
+                    self._connection_counter = 1
+                return self
+            self._connection_counter = 1
+            return self
         async with lock:
             if not self._connection_counter:
                 await self._connection.acquire()
@@ -225,6 +234,18 @@ class Connection:
         lock = self._connection_lock
         if self._connection_counter > 1 and not lock.locked():
             self._connection_counter -= 1
+            return
+        if not lock.locked():
+            self._connection_counter = 0
+            releasing = self._connection.release()
+            if releasing is DONE:
+                self._database._forget(self)
+                return
+            async with lock:
+                try:
+                    await releasing
+                finally:
+                    self._database._forget(self)
             return
         # A task that is cancelled while it waits here has to give back its share all the same.
         try:
@@ -255,6 +276,10 @@ class Connection:
         return await self._connection.execute(self._build_query(query, values))
 
     async def execute_many(self, query: _Query, values: list) -> None:
+        many = getattr(self._connection, "execute_text_many", None)
+        if many is not None and values and isinstance(query, str):
+            await many(query, [one if one is None or isinstance(one, dict) else dict(one) for one in values])
+            return
         await self._connection.execute_many([self._build_query(query, one) for one in values])
 
     async def iterate(self, query: _Query, values: _Values = None) -> typing.AsyncGenerator[typing.Any, None]:

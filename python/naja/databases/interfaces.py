@@ -20,6 +20,15 @@ class DatabaseBackend:
         raise NotImplementedError()
 
 
+class _Done:
+    def __await__(self):
+        return iter(())
+
+
+# What a method may give in place of a coroutine when there was nothing to wait for.
+DONE = _Done()
+
+
 class ConnectionBackend:
     """One connection, while it is acquired."""
 

@@ -19,6 +19,7 @@ mod scram;
 mod statement;
 mod types;
 
+pub use crate::calendar::{day_of, days_of};
 pub use crate::secret::Secret;
 pub use crate::stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
 pub use connection::{Canceller, Connection, Cursor, Notification, Step};

@@ -1,46 +1,63 @@
-//! SQLite behind the words that all engines have.
+//! The face that all engines have: values of any kind in, calls of a sink out.
 //!
-//! What SQLite has no type for is stored as Python's own module and most others store it: moments, days and times as
-//! text of ISO 8601, decimals as their digits, booleans as 0 and 1. It comes back as text and numbers, since nothing in
-//! the file says what it was.
+//! SQLite has five kinds of value. What is none of them is stored as the text that its own functions understand
+//! (`2020-02-29 12:00:00.000000`), so that it can be compared and sorted.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
-use crate::calendar::{self, DAY_US};
-use crate::{Column, Driver, Outcome, Rows, Source, Transaction, Value, Values};
+use crate::calendar::{self, DAY_US, SECOND_US};
+use crate::{Column, Driver, Outcome, Source, Transaction, Value, Values};
 
-use super::library::MISUSE;
-use super::{Cell, Connection, Error, Result, StatementId};
+use super::error::{Error, Result};
+use super::rows::{Cell, Rows};
+use super::{Connection, StatementId};
 
-/// Rows that are copied at once.
-const BATCH_ROWS: usize = 256;
+/// So many rows are read before they are told.
+const ROWS_AT_ONCE: usize = 256;
 
 impl Driver for Connection {
     type Error = Error;
 
-    fn execute(&mut self, sql: &str, parameters: &[Value<'_>], rows: &mut dyn Rows) -> Result<Outcome> {
-        let bound = parameters.iter().map(bound).collect::<Result<Vec<_>>>()?;
-        let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
+    fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        rows: &mut dyn crate::Rows,
+    ) -> Result<Outcome> {
         let id = self.prepare(sql)?;
-        let read = self.start(&id, &values).and_then(|()| tell_rows(self, &id, rows));
-        let outcome = read.map(|count| self.outcome(sql, &id, count));
+        let before = self.total_changes();
+        let done = bind(self, &id, parameters).and_then(|()| tell(self, &id, rows));
+        let reads = self.is_read_only(&id);
+        let columns = self.columns(&id);
         self.release(id);
-        outcome
+        let told = done?;
+        let affected = match (columns, reads) {
+            (0, true) => None,
+            (_, true) => Some(told),
+            // What `changes` says is of an earlier statement where this one has changed no row.
+            (_, false) if self.total_changes() == before => Some(0),
+            (_, false) => u64::try_from(self.changes()).ok(),
+        };
+        let inserted = self.total_changes() != before && inserts(sql);
+        Ok(Outcome { affected, inserted_id: inserted.then(|| self.last_insert_rowid()) })
     }
 
     fn execute_many(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
-        let (begin, keep, undo) = if self.is_in_transaction() {
-            ("SAVEPOINT naja_many", "RELEASE naja_many", "ROLLBACK TO naja_many; RELEASE naja_many")
-        } else {
-            ("BEGIN", "COMMIT", "ROLLBACK")
+        let id = self.prepare(sql)?;
+        let begins = !self.is_in_transaction();
+        let done = if begins { self.run("BEGIN IMMEDIATE", &[]) } else { Ok(()) };
+        let done = done.and_then(|()| run_all(self, &id, source));
+        self.release(id);
+        let done = match done {
+            Ok(affected) if begins => self.run("COMMIT", &[]).map(|()| affected),
+            done => done,
         };
-        self.run_script(begin)?;
-        let done = self.run_for_each(sql, source).and_then(|outcome| self.run_script(keep).map(|()| outcome));
-        // Some errors undo the whole transaction by themselves.
-        if done.is_err() && self.is_in_transaction() {
-            self.run_script(undo)?;
+        if done.is_err() && begins && self.is_in_transaction() {
+            // It fails only where SQLite has rolled back already.
+            let _ = self.run("ROLLBACK", &[]);
         }
-        done
+        Ok(Outcome { affected: Some(done?), inserted_id: None })
     }
 
     fn script(&mut self, sql: &str) -> Result<()> {
@@ -56,170 +73,148 @@ impl Driver for Connection {
     }
 }
 
-impl Connection {
-    fn run_for_each(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
-        let id = self.prepare(sql)?;
-        let mut sum = Outcome { affected: Some(0), inserted_id: None };
-        let mut given = Values::default();
-        let done = loop {
-            if !source.next_row(&mut given) {
-                break Ok(());
-            }
-            let row = given.take();
-            let run = row.iter().map(bound).collect::<Result<Vec<_>>>().and_then(|bound| {
-                let values: Vec<super::Value<'_>> = bound.iter().map(Bound::as_value).collect();
-                self.run_prepared(&id, &values)
-            });
-            if let Err(error) = run {
-                break Err(error);
-            }
-            let outcome = self.outcome(sql, &id, 0);
-            sum.affected = sum.affected.map(|sum| sum + outcome.affected.unwrap_or(0));
-            sum.inserted_id = sum.inserted_id.or(outcome.inserted_id);
-        };
-        self.release(id);
-        done.map(|()| sum)
-    }
-
-    /// What came of a statement that has run and gave so many rows.
-    fn outcome(&self, sql: &str, id: &StatementId, rows: u64) -> Outcome {
-        if self.is_read_only(id) {
-            return Outcome { affected: (self.columns(id) > 0).then_some(rows), inserted_id: None };
-        }
-        let word = first_word(sql).to_ascii_lowercase();
-        // Of others SQLite still tells what the statement before them has changed.
-        let counts = ["insert", "replace", "update", "delete", "with"].contains(&&*word);
-        let affected = counts.then(|| u64::try_from(self.changes()).unwrap_or(0));
-        let inserts = ["insert", "replace"].contains(&&*word) && affected != Some(0);
-        Outcome { affected, inserted_id: inserts.then(|| self.last_insert_rowid()) }
-    }
+/// Whether a statement begins with a word that inserts.
+fn inserts(sql: &str) -> bool {
+    let word: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    ["insert", "replace"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// The first word of a statement, behind comments and blanks.
-fn first_word(sql: &str) -> &str {
-    let mut rest = sql.trim_start();
-    loop {
-        let after = if let Some(comment) = rest.strip_prefix("--") {
-            comment.split_once('\n').map(|(_, after)| after)
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            comment.split_once("*/").map(|(_, after)| after)
-        } else {
-            let end = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
-            return &rest[..end];
-        };
-        rest = after.unwrap_or_default().trim_start();
-    }
+fn bind(connection: &mut Connection, id: &StatementId, parameters: &[Value<'_>]) -> Result<()> {
+    let values: Vec<Stored<'_>> = parameters.iter().map(stored).collect();
+    let values: Vec<super::Value<'_>> = values.iter().map(Stored::borrowed).collect();
+    connection.start(id, &values)
 }
 
-/// Tells all rows of a statement that was started, and how many there were.
-fn tell_rows(connection: &mut Connection, id: &StatementId, rows: &mut dyn Rows) -> Result<u64> {
-    let columns: Vec<Column> = (0..connection.columns(id))
-        .map(|column| Column {
-            name: connection.column_name(id, column),
-            type_name: connection.column_type(id, column).unwrap_or_default(),
-        })
-        .collect();
-    if !columns.is_empty() {
+fn tell(connection: &mut Connection, id: &StatementId, rows: &mut dyn crate::Rows) -> Result<u64> {
+    let count = connection.columns(id);
+    if count > 0 {
+        let columns: Vec<Column> = (0..count)
+            .map(|column| Column {
+                name: connection.column_name(id, column),
+                type_name: connection.column_type(id, column).unwrap_or_default(),
+            })
+            .collect();
         rows.columns(&columns);
     }
-    let mut batch = super::Rows::default();
-    let mut count = 0;
+    let mut read = Rows::default();
+    let mut told = 0;
     loop {
-        let more = connection.fetch(id, BATCH_ROWS, &mut batch)?;
-        for index in 0..batch.len() {
-            for cell in batch.row(index) {
-                match cell {
-                    Cell::Null => rows.null(),
-                    Cell::Integer(value) => rows.integer(value),
-                    Cell::Real(value) => rows.real(value),
-                    // Somebody may have stored other bytes as text.
-                    Cell::Text(text) => match std::str::from_utf8(text) {
-                        Ok(text) => rows.text(text),
-                        Err(_) => rows.bytes(text),
-                    },
-                    Cell::Bytes(bytes) => rows.bytes(bytes),
-                }
+        let has_more = connection.fetch(id, ROWS_AT_ONCE, &mut read)?;
+        for index in 0..read.len() {
+            for cell in read.row(index) {
+                tell_cell(cell, rows);
             }
-            count += 1;
+            told += 1;
             if rows.row().is_break() {
-                return Ok(count);
+                return Ok(told);
             }
         }
-        if !more {
-            return Ok(count);
+        if !has_more {
+            return Ok(told);
         }
     }
 }
 
-/// A value in the form that SQLite takes.
-enum Bound<'a> {
+fn tell_cell(cell: Cell<'_>, rows: &mut dyn crate::Rows) {
+    match cell {
+        Cell::Null => rows.null(),
+        Cell::Integer(value) => rows.integer(value),
+        Cell::Real(value) => rows.real(value),
+        Cell::Text(text) => rows.text(&String::from_utf8_lossy(text)),
+        Cell::Bytes(bytes) => rows.bytes(bytes),
+    }
+}
+
+fn run_all(connection: &mut Connection, id: &StatementId, source: &mut dyn Source) -> Result<u64> {
+    let mut row = Values::default();
+    let mut affected = 0;
+    while source.next_row(&mut row) {
+        let row = row.take();
+        let values: Vec<Stored<'_>> = row.iter().map(stored).collect();
+        let values: Vec<super::Value<'_>> = values.iter().map(Stored::borrowed).collect();
+        connection.run_prepared(id, &values)?;
+        affected += u64::try_from(connection.changes()).unwrap_or(0);
+    }
+    Ok(affected)
+}
+
+/// A value as SQLite keeps it.
+#[derive(Debug, PartialEq)]
+enum Stored<'v> {
     Null,
     Integer(i64),
     Real(f64),
-    Text(Cow<'a, str>),
-    Bytes(&'a [u8]),
+    Text(Cow<'v, str>),
+    Bytes(&'v [u8]),
 }
 
-impl Bound<'_> {
-    fn as_value(&self) -> super::Value<'_> {
+impl Stored<'_> {
+    fn borrowed(&self) -> super::Value<'_> {
         match self {
-            Bound::Null => super::Value::Null,
-            Bound::Integer(value) => super::Value::Integer(*value),
-            Bound::Real(value) => super::Value::Real(*value),
-            Bound::Text(text) => super::Value::Text(text),
-            Bound::Bytes(bytes) => super::Value::Bytes(bytes),
+            Stored::Null => super::Value::Null,
+            Stored::Integer(value) => super::Value::Integer(*value),
+            Stored::Real(value) => super::Value::Real(*value),
+            Stored::Text(text) => super::Value::Text(text),
+            Stored::Bytes(bytes) => super::Value::Bytes(bytes),
         }
     }
 }
 
-fn bound<'a>(value: &'a Value<'_>) -> Result<Bound<'a>> {
-    let refused = |what: &str| Err(Error::new(MISUSE, format!("SQLite has no form for {what}")));
-    let text = |text: String| Ok(Bound::Text(Cow::Owned(text)));
-    let mut written = String::new();
+fn stored<'v>(value: &'v Value<'_>) -> Stored<'v> {
     match value {
-        Value::Null => Ok(Bound::Null),
-        Value::Boolean(value) => Ok(Bound::Integer(i64::from(*value))),
-        Value::Integer(value) => Ok(Bound::Integer(*value)),
-        Value::Real(value) => Ok(Bound::Real(*value)),
-        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Ok(Bound::Text(Cow::Borrowed(text))),
-        Value::Bytes(bytes) => Ok(Bound::Bytes(bytes)),
-        Value::Date { year, month, day } => match calendar::days_of(*year, *month, *day) {
-            Some(_) if *year > 0 => {
-                calendar::write_day(&mut written, (*year, *month, *day));
-                text(written)
-            }
-            _ => refused("such a day"),
-        },
-        Value::Time { hour, minute, second, microsecond, offset_s } => {
-            if *hour > 23 || *minute > 59 || *second > 59 || *microsecond > 999_999 {
-                return refused("such a time");
-            }
-            let seconds = u64::from(*hour) * 3600 + u64::from(*minute) * 60 + u64::from(*second);
-            calendar::write_time(&mut written, seconds * 1_000_000 + u64::from(*microsecond));
-            if let Some(offset_s) = offset_s {
-                calendar::write_offset(&mut written, *offset_s);
-            }
-            text(written)
-        }
+        Value::Null => Stored::Null,
+        Value::Boolean(value) => Stored::Integer(i64::from(*value)),
+        Value::Integer(value) => Stored::Integer(*value),
+        Value::Real(value) => Stored::Real(*value),
+        Value::Text(text) | Value::Json(text) | Value::Decimal(text) => Stored::Text(Cow::Borrowed(text)),
+        Value::Bytes(bytes) => Stored::Bytes(bytes),
         Value::Moment { microseconds, offset_s } => {
-            let days = microseconds.div_euclid(DAY_US);
-            if calendar::day_of(days).0 < 1 {
-                return refused("a moment before the year 1");
+            Stored::Text(Cow::Owned(moment(*microseconds, *offset_s)))
+        }
+        Value::Time { hour, minute, second, microsecond, offset_s } => {
+            let mut text = format!("{hour:02}:{minute:02}:{second:02}.{microsecond:06}");
+            if let Some(offset_s) = offset_s {
+                calendar::write_offset(&mut text, *offset_s);
             }
-            let of_day_us = microseconds.rem_euclid(DAY_US).cast_unsigned();
-            calendar::write_moment(&mut written, days, of_day_us, *offset_s);
-            text(written)
+            Stored::Text(Cow::Owned(text))
         }
-        Value::Uuid(bytes) => {
-            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            text(
-                [&digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..]]
-                    .map(<[_]>::concat)
-                    .join("-"),
-            )
-        }
-        Value::Interval { .. } => refused("a stretch of time"),
-        Value::Array(_) => refused("an array"),
-        Value::Infinite { .. } => refused("an infinite moment"),
+        other => Stored::Text(other.text()),
+    }
+}
+
+/// With six digits always, so that moments sort as their texts do.
+fn moment(microseconds: i64, offset_s: Option<i32>) -> String {
+    let day = calendar::day_of(microseconds.div_euclid(DAY_US));
+    let of_day = microseconds.rem_euclid(DAY_US);
+    let mut text = String::with_capacity(32);
+    calendar::write_day(&mut text, day);
+    text.push(' ');
+    calendar::write_time(&mut text, (of_day - of_day % SECOND_US).unsigned_abs());
+    let _ = write!(text, ".{:06}", of_day % SECOND_US);
+    if let Some(offset_s) = offset_s {
+        calendar::write_offset(&mut text, offset_s);
+    }
+    text.push_str(calendar::era(day.0));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stored, stored};
+    use crate::Value;
+
+    #[test]
+    fn values_that_sqlite_has_no_type_for_are_text_that_its_functions_read() {
+        let check = |value: Value<'_>, text: &str| {
+            assert_eq!(stored(&value), Stored::Text(text.into()), "{value:?}");
+        };
+        check(Value::Date { year: 2020, month: 2, day: 29 }, "2020-02-29");
+        check(Value::Moment { microseconds: 1_000_000, offset_s: None }, "1970-01-01 00:00:01.000000");
+        check(Value::Moment { microseconds: -1, offset_s: Some(3600) }, "1969-12-31 23:59:59.999999+01:00");
+        let time = Value::Time { hour: 7, minute: 5, second: 0, microsecond: 20, offset_s: None };
+        check(time, "07:05:00.000020");
+        check(Value::Decimal("1.50".into()), "1.50");
+        check(Value::Array(vec![Value::from("a"), Value::Null]), r#"["a",null]"#);
+        assert_eq!(stored(&Value::Boolean(true)), Stored::Integer(1));
     }
 }

@@ -11,7 +11,7 @@ from naja._native import db
 from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
+from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -64,7 +64,8 @@ class SQLitePool:
             except RuntimeError as error:
                 raise _errors.make("OperationalError", str(error)) from None
 
-    async def acquire(self) -> typing.Any:
+    def take(self) -> typing.Any:
+        """A connection that is open, where there is one."""
         while self._idle:
             try:
                 worker = self._idle.pop()
@@ -73,6 +74,19 @@ class SQLitePool:
                 break
             if worker.turn():
                 return worker
+        return None
+
+    def keep(self, worker: typing.Any) -> bool:
+        """Whether it is kept for the next task."""
+        if self._keeps and len(self._idle) < _KEPT and worker.is_reusable():
+            self._idle.append(worker)
+            return True
+        return False
+
+    async def acquire(self) -> typing.Any:
+        worker = self.take()
+        if worker is not None:
+            return worker
         if self._refused is not None:
             raise TypeError(self._refused)
         worker = db.Worker(self._database)
@@ -80,9 +94,7 @@ class SQLitePool:
         return worker
 
     async def release(self, worker: typing.Any) -> None:
-        if self._keeps and worker.is_reusable() and len(self._idle) < _KEPT:
-            self._idle.append(worker)
-        else:
+        if not self.keep(worker):
             await done(self._near, worker, worker.end)
 
     async def _close(self) -> None:
@@ -122,15 +134,19 @@ class SQLiteConnection(ConnectionBackend):
         self._connection: typing.Any = None
         self._raw: typing.Any = None
 
-    async def acquire(self) -> None:
+    def acquire(self) -> typing.Any:
         assert self._connection is None, "Connection is already acquired"
+        self._connection = self._pool.take()
+        return self._acquire() if self._connection is None else DONE
+
+    async def _acquire(self) -> None:
         self._connection = await self._pool.acquire()
 
-    async def release(self) -> None:
+    def release(self) -> typing.Any:
         worker = self._connection
         assert worker is not None, "Connection is not acquired"
         self._connection = self._raw = None
-        await self._pool.release(worker)
+        return DONE if self._pool.keep(worker) else self._pool.release(worker)
 
     def _held(self):
         assert self._connection is not None, "Connection is not acquired"
@@ -148,12 +164,16 @@ class SQLiteConnection(ConnectionBackend):
             if logger.isEnabledFor(logging.DEBUG):
                 _log(query.text, tuple((query.values or {}).values()))
             return worker, (worker.text, want, query.text, query.values)
-        from .._sqlalchemy import Compiled
+        compiled = self._compiled(query)
+        return worker, (worker.run, want, compiled.query, compiled.values)
 
-        compiled = Compiled(query)
+    def _compiled(self, query):
+        from .._sqlalchemy import sqlite
+
+        compiled = sqlite(query)
         if logger.isEnabledFor(logging.DEBUG):
             _log(compiled.sql, tuple(compiled.values))
-        return worker, (worker.plain, want, compiled.sql, compiled.values, compiled.processors, compiled.others)
+        return compiled
 
     async def fetch_all(self, query: typing.Any) -> typing.List[Record]:
         worker, words = self._job(query, _ALL)
@@ -177,6 +197,11 @@ class SQLiteConnection(ConnectionBackend):
                 for query in queries:
                     _log(query.text, tuple((query.values or {}).values()))
             await done(near, worker, worker.text_many, first.text, [query.values for query in queries])
+            return
+        compiled = [self._compiled(query) for query in queries]
+        if all(one.query is compiled[0].query for one in compiled):
+            worker, near = self._held()
+            await done(near, worker, worker.run_many, compiled[0].query, [one.values for one in compiled])
             return
         for query in queries:
             await self.execute(query)
