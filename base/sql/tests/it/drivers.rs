@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use naja_sql::{Column, Driver, NoRows, Rows, Sink, Table, Transaction, Value, Values, mysql, postgres};
+use naja_sql::{Driver, EachRow, NoRows, Table, Transaction, Value, mysql, postgres};
 use naja_testkit::{MariaDbServer, PostgresServer};
 
 /// What differs: how parameters are written, and what types are called.
@@ -100,9 +100,14 @@ fn scenario<D: Driver>(driver: &mut D, words: &Words) {
         ];
         assert_eq!(table.rows, expected);
     }
-    let mut some = First(Values::default(), 0);
-    driver.execute(&select, &[400.into()], &mut some).unwrap();
-    assert_eq!(some.1, 3);
+    let mut taken = 0;
+    let mut three = |row: Vec<Value<'static>>| {
+        assert_eq!(row.len(), 4);
+        taken += 1;
+        if taken == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    driver.execute(&select, &[400.into()], &mut EachRow::new(&mut |_| {}, &mut three)).unwrap();
+    assert_eq!(taken, 3);
 
     let count = |driver: &mut D| {
         let mut table = Table::default();
@@ -140,75 +145,4 @@ fn scenario<D: Driver>(driver: &mut D, words: &Words) {
     assert_eq!(count(driver), before);
     driver.script("BEGIN; DELETE FROM people WHERE id > 3; COMMIT").unwrap();
     assert_eq!(count(driver), [3.into(), 1.into(), 3.into()]);
-}
-
-/// Takes three rows and no more.
-struct First(Values, usize);
-
-impl Rows for First {
-    fn columns(&mut self, _: &[Column]) {}
-
-    fn row(&mut self) -> ControlFlow<()> {
-        assert_eq!(self.0.take().len(), 4);
-        self.1 += 1;
-        if self.1 == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-impl Sink for First {
-    fn null(&mut self) {
-        self.0.null();
-    }
-
-    fn boolean(&mut self, value: bool) {
-        self.0.boolean(value);
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.0.integer(value);
-    }
-
-    fn real(&mut self, value: f64) {
-        self.0.real(value);
-    }
-
-    fn decimal(&mut self, digits: &str) {
-        self.0.decimal(digits);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0.text(text);
-    }
-
-    fn json(&mut self, text: &str) {
-        self.0.json(text);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.bytes(bytes);
-    }
-
-    fn date(&mut self, year: i32, month: u8, day: u8) {
-        self.0.date(year, month, day);
-    }
-
-    fn time(&mut self, hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>) {
-        self.0.time(hour, minute, second, microsecond, offset_s);
-    }
-
-    fn moment(&mut self, microseconds: i64, offset_s: Option<i32>) {
-        self.0.moment(microseconds, offset_s);
-    }
-
-    fn interval(&mut self, months: i32, days: i32, microseconds: i64) {
-        self.0.interval(months, days, microseconds);
-    }
-
-    fn uuid(&mut self, bytes: [u8; 16]) {
-        self.0.uuid(bytes);
-    }
-
-    fn array(&mut self, length: usize) {
-        self.0.array(length);
-    }
 }
