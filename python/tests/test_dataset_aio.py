@@ -70,8 +70,9 @@ def test_a_transaction_is_its_tasks_own(url):
             return await people.count()
 
         async with db:
-            # A column that is new is nothing to be warned of, as the connection is the task's own.
-            await people.insert({"name": "second", "new": 1})
+            # A column that is new is nothing to be warned of, as the connection is the task's own. (On a server the others
+            # would have to wait for it.)
+            await people.insert({"name": "second"} | ({} if url.startswith("postgres") else {"new": 1}))
             assert await people.count() == 2
             if url != "sqlite://":
                 # Not seen from another connection before it is committed.

@@ -152,6 +152,11 @@ impl MySqlError {
         self.failure().name()
     }
 
+    /// What could be done about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.failure().hint_text().map(str::to_owned)
+    }
+
     /// What the server said, where it was the server.
     pub fn server(&self) -> Option<&ServerError> {
         match self {

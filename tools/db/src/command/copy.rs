@@ -29,6 +29,7 @@ pub(super) fn copy(base: &Base, options: &CopyArguments, streams: &mut Streams<'
     let chosen = chosen(base, &mut *from, &options.tables)?;
     let mut to = target.write()?;
     let refused = |error| target.failed(error);
+    to.suspend_foreign_keys().map_err(refused)?;
     to.begin().map_err(refused)?;
     let there: Vec<TableName> = to.entries().map_err(refused)?.into_iter().map(|entry| entry.name).collect();
     let mut work = Work { base, target: &target, from: &mut *from, to: &mut *to, total: 0 };

@@ -35,7 +35,7 @@ use crate::files::FileForm;
   naja db facts.db copy postgresql://ada@localhost/facts"
 )]
 pub struct DbArguments {
-    /// A file of SQLite's, or a URL: `sqlite:///facts.db`, `postgresql://user@host/database`; recordings (`.naja`) are such files
+    /// A file of SQLite's, or a URL: `sqlite:///facts.db`, `postgresql://user@host/database`, `mysql://user@host/database`; recordings (`.naja`) are such files
     pub url: String,
     /// What to do; without it, the tables are listed
     #[command(subcommand)]
@@ -221,11 +221,12 @@ impl Base {
                 // A path and a URL of a file are shown as they were given.
                 let shown = match &place {
                     Place::File(_) => url.to_owned(),
-                    Place::Postgres(_) => place.to_string(),
+                    Place::Postgres(_) | Place::MySql(_) => place.to_string(),
                 };
                 Ok(Base { drivers: drivers.clone(), place, shown })
             }
             Err(Unknown::Postgres(error)) => Err(Failure::from(error)),
+            Err(Unknown::MySql(error)) => Err(Failure::from(error)),
             Err(unknown) => {
                 let shown = without_password(url);
                 Err(Failure::new("unknown-database", format!("cannot open `{shown}`: {unknown}"))

@@ -85,12 +85,13 @@ impl Definition {
         let mut after = Vec::new();
         for index in &self.indexes {
             let columns: Vec<&str> = index.columns.iter().map(String::as_str).collect();
+            let texts: Vec<&str> = columns.iter().copied().filter(|name| self.is_long(name, to)).collect();
             let index = NewIndex {
                 name: &index.name,
                 schema: None,
                 table: &table.name,
                 columns: &columns,
-                texts: &[],
+                texts: &texts,
                 unique: index.unique,
                 may_be_there: false,
             };
@@ -112,11 +113,31 @@ impl Definition {
         (Statements { before, after }, left_out)
     }
 
+    /// Whether MySQL takes only a part of this column into an index.
+    fn is_long(&self, name: &str, to: Dialect) -> bool {
+        let is_text = |column: &Column| matches!(&*column.elsewhere[place(to)], "TEXT" | "JSON" | "LONGBLOB");
+        to == Dialect::Mysql
+            && !self.is_key(name)
+            && self.columns.iter().any(|column| column.name == name && is_text(column))
+    }
+
+    /// Whether rows are told apart by this column, or found by it from another table.
+    fn is_key(&self, name: &str) -> bool {
+        let has = |columns: &[String]| columns.iter().any(|column| column == name);
+        has(&self.primary_key)
+            || self.indexes.iter().any(|index| index.unique && has(&index.columns))
+            || self.foreign_keys.iter().any(|key| has(&key.columns))
+    }
+
     fn column(&self, column: &Column, to: Dialect, left_out: &mut Vec<String>) -> String {
         let mut said = String::new();
         to.quote(&mut said, &column.name);
         said.push(' ');
-        let declared = &column.elsewhere[place(to)];
+        let declared = match &*column.elsewhere[place(to)] {
+            // MySQL wants a length of what is to be unique.
+            "TEXT" if to == Dialect::Mysql && self.is_key(&column.name) => "VARCHAR(255)",
+            declared => declared,
+        };
         said.push_str(match (to, column.counts_up) {
             (Dialect::Postgres, true) if declared == "INTEGER" => "SERIAL",
             (Dialect::Postgres, true) => "BIGSERIAL",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use naja_sql::mysql::MySqlError;
 use naja_sql::postgres::PostgresError;
 use naja_sql::sqlite;
 
@@ -14,6 +15,8 @@ pub enum DatabaseError {
     Sqlite(sqlite::Error),
     /// PostgreSQL's, or of the connection to it.
     Postgres(Box<PostgresError>),
+    /// MySQL's or MariaDB's, or of the connection to it.
+    MySql(Box<MySqlError>),
 }
 
 impl DatabaseError {
@@ -23,6 +26,7 @@ impl DatabaseError {
             // SQLite's READONLY.
             DatabaseError::Sqlite(error) => error.primary() == 8,
             DatabaseError::Postgres(error) => error.sqlstate() == "25006",
+            DatabaseError::MySql(error) => error.server().is_some_and(|error| error.code == 1792),
         }
     }
 
@@ -34,6 +38,11 @@ impl DatabaseError {
             DatabaseError::Postgres(error) => {
                 matches!(error.sqlstate().get(..2), Some("08" | "28" | "3D" | "53" | "57"))
             }
+            // Too many connections, no right to the database, wrong password, no such database.
+            DatabaseError::MySql(error) => match error.server() {
+                Some(error) => matches!(error.code, 1040 | 1044 | 1045 | 1049 | 1698),
+                None => matches!(error.sqlstate().get(..2), Some("08" | "28")),
+            },
         }
     }
 
@@ -42,6 +51,7 @@ impl DatabaseError {
         match self {
             DatabaseError::Sqlite(_) => None,
             DatabaseError::Postgres(error) => error.hint(),
+            DatabaseError::MySql(error) => error.hint(),
         }
     }
 }
@@ -58,11 +68,18 @@ impl From<PostgresError> for DatabaseError {
     }
 }
 
+impl From<MySqlError> for DatabaseError {
+    fn from(error: MySqlError) -> DatabaseError {
+        DatabaseError::MySql(Box::new(error))
+    }
+}
+
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DatabaseError::Sqlite(error) => error.fmt(f),
             DatabaseError::Postgres(error) => error.fmt(f),
+            DatabaseError::MySql(error) => error.fmt(f),
         }
     }
 }
@@ -72,6 +89,7 @@ impl std::error::Error for DatabaseError {
         match self {
             DatabaseError::Sqlite(error) => error.source(),
             DatabaseError::Postgres(error) => error.source(),
+            DatabaseError::MySql(error) => error.source(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod definition;
 mod error;
 mod load;
+mod mysql;
 mod place;
 mod postgres;
 mod sqlite;
@@ -131,6 +132,12 @@ pub trait Database {
 
     /// Stores rows into columns of a table, by the fastest way that the engine has; how many.
     fn load(&mut self, table: &TableName, columns: &[&str], source: &mut dyn Source) -> Result<u64>;
+
+    /// From now on foreign keys are not looked at row by row: before the transaction in which whole tables are copied, of
+    /// which one may refer to another that comes later.
+    fn suspend_foreign_keys(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Begins a transaction that writes.
     fn begin(&mut self) -> Result<()>;

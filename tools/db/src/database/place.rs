@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
+use naja_sql::mysql::{self, MySqlError};
 use naja_sql::postgres::{self, PostgresError};
 
+use super::mysql::MySql;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::{Access, Database, Drivers, Result};
@@ -16,6 +18,8 @@ pub enum Place {
     File(String),
     /// A server of PostgreSQL's.
     Postgres(Box<postgres::Options>),
+    /// A server of MySQL's or MariaDB's.
+    MySql(Box<mysql::Options>),
 }
 
 /// Why nothing can be opened.
@@ -27,18 +31,21 @@ pub enum Unknown {
     Form,
     /// A URL of PostgreSQL's that is wrong.
     Postgres(PostgresError),
+    /// A URL of MySQL's that is wrong.
+    MySql(MySqlError),
 }
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unknown::Engine(engine) => {
-                write!(f, "naja db speaks SQLite and PostgreSQL so far, not `{engine}`")
+                write!(f, "naja db speaks SQLite, PostgreSQL and MySQL, not `{engine}`")
             }
             Unknown::Form => {
                 f.write_str("a URL of SQLite is sqlite:///file.db or sqlite:////absolute/file.db")
             }
             Unknown::Postgres(error) => error.fmt(f),
+            Unknown::MySql(error) => error.fmt(f),
         }
     }
 }
@@ -50,14 +57,18 @@ impl Unknown {
             Unknown::Postgres(error) => {
                 error.hint().unwrap_or_else(|| "postgresql://user:password@host/database".to_owned())
             }
-            _ => "give the path of a SQLite file, sqlite:///file.db or postgresql://user@host/database"
+            Unknown::MySql(error) => {
+                error.hint().unwrap_or_else(|| "mysql://user:password@host/database".to_owned())
+            }
+            _ => "give the path of a SQLite file, sqlite:///file.db, postgresql://user@host/database or \
+                  mysql://user@host/database"
                 .to_owned(),
         }
     }
 }
 
 impl Place {
-    /// Reads a URL; what is none is the path of a file. `variable` looks up what the environment says, for PostgreSQL.
+    /// Reads a URL; what is none is the path of a file. `variable` looks up what the environment says, for servers.
     ///
     /// ```
     /// use naja_db::database::Place;
@@ -84,6 +95,10 @@ impl Place {
                 Ok(options) => Ok(Place::Postgres(Box::new(options))),
                 Err(error) => Err(Unknown::Postgres(error)),
             },
+            "mysql" | "mariadb" => match mysql::Options::from_url(url, variable) {
+                Ok(options) => Ok(Place::MySql(Box::new(options))),
+                Err(error) => Err(Unknown::MySql(error)),
+            },
             _ => Err(Unknown::Engine(engine)),
         }
     }
@@ -95,6 +110,7 @@ impl Place {
         Ok(match self {
             Place::File(path) => Box::new(Sqlite::open(drivers.sqlite, path, access)?),
             Place::Postgres(options) => Box::new(Postgres::open(options, drivers.tls.clone(), access)?),
+            Place::MySql(options) => Box::new(MySql::open(options, drivers.tls.clone(), access)?),
         })
     }
 
@@ -102,7 +118,7 @@ impl Place {
     pub fn may_exist(&self) -> bool {
         match self {
             Place::File(path) => path == ":memory:" || Path::new(path).exists(),
-            Place::Postgres(_) => true,
+            Place::Postgres(_) | Place::MySql(_) => true,
         }
     }
 
@@ -118,6 +134,9 @@ impl Place {
             (Place::Postgres(one), Place::Postgres(other)) => {
                 one.address == other.address && one.database == other.database
             }
+            (Place::MySql(one), Place::MySql(other)) => {
+                one.address == other.address && one.database == other.database
+            }
             _ => false,
         }
     }
@@ -129,6 +148,7 @@ impl fmt::Display for Place {
         match self {
             Place::File(path) => f.write_str(path),
             Place::Postgres(options) => options.fmt(f),
+            Place::MySql(options) => options.fmt(f),
         }
     }
 }

@@ -236,6 +236,10 @@ impl Database for Sqlite {
         }
     }
 
+    fn suspend_foreign_keys(&mut self) -> Result<()> {
+        self.run("PRAGMA foreign_keys = OFF", &[]).map(|_| ())
+    }
+
     fn begin(&mut self) -> Result<()> {
         self.run("BEGIN IMMEDIATE", &[]).map(|_| ())
     }

@@ -93,12 +93,41 @@ pub(super) fn of_postgres(declared: &str, to: Dialect) -> String {
     guess.declared(to).to_owned()
 }
 
+/// A type of MySQL, as its catalogue has it, in another engine's words; `is_boolean` says that it holds 0 and 1 alone.
+pub(super) fn of_mysql(declared: &str, is_boolean: bool, to: Dialect) -> String {
+    let (name, rest) = declared.split_once(['(', ' ']).unwrap_or((declared, ""));
+    let arguments = rest.split(')').next().unwrap_or("");
+    let guess = match name {
+        "tinyint" if is_boolean => Guess::Boolean,
+        // Not all of it fits into 64 bits with a sign.
+        "bigint" if declared.contains("unsigned") && to == Dialect::Postgres => {
+            return "NUMERIC(20)".to_owned();
+        }
+        "tinyint" | "smallint" | "mediumint" | "year" => return "INTEGER".to_owned(),
+        "int" | "integer" if !declared.contains("unsigned") => return "INTEGER".to_owned(),
+        "int" | "integer" | "bigint" => Guess::BigInteger,
+        "float" | "double" => Guess::Float,
+        "decimal" => return numeric(arguments, to),
+        "varchar" | "char" => return format!("VARCHAR({arguments})"),
+        "date" => Guess::Date,
+        "datetime" => Guess::DateTime,
+        // The same moment whatever the session's zone; it is read in the session's.
+        "timestamp" => Guess::DateTime,
+        "json" => Guess::Json,
+        _ if name.ends_with("blob") || name.ends_with("binary") || name == "bit" => Guess::Bytes,
+        // A time of MySQL may be longer than a day; enumerations, sets and all else.
+        _ => Guess::Text,
+    };
+    guess.declared(to).to_owned()
+}
+
 fn numeric(arguments: &str, to: Dialect) -> String {
     let digits = arguments.split(',').next().and_then(|digits| digits.trim().parse::<u32>().ok());
     match (digits, to) {
         (Some(digits), Dialect::Sqlite) if digits <= DIGITS_OF_SQLITE => format!("NUMERIC({arguments})"),
         (Some(digits), Dialect::Mysql) if digits <= 65 => format!("DECIMAL({arguments})"),
-        (_, Dialect::Postgres) => "NUMERIC".to_owned(),
+        (Some(_), Dialect::Postgres) => format!("NUMERIC({arguments})"),
+        (None, Dialect::Postgres) => "NUMERIC".to_owned(),
         _ => "TEXT".to_owned(),
     }
 }
@@ -174,6 +203,25 @@ mod tests {
             ("mood", "TEXT"),
         ] {
             assert_eq!(of_postgres(declared, Dialect::Sqlite), sqlite, "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_type_of_mysql_loses_nothing_elsewhere() {
+        for (declared, is_boolean, postgres) in [
+            ("tinyint(1)", true, "BOOLEAN"),
+            ("tinyint(1)", false, "INTEGER"),
+            ("int(11)", false, "INTEGER"),
+            ("int(10) unsigned", false, "BIGINT"),
+            ("bigint(20) unsigned", false, "NUMERIC(20)"),
+            ("decimal(10,2)", false, "NUMERIC(10,2)"),
+            ("varchar(20)", false, "VARCHAR(20)"),
+            ("datetime(6)", false, "TIMESTAMP WITHOUT TIME ZONE"),
+            ("time", false, "TEXT"),
+            ("enum('a','b')", false, "TEXT"),
+            ("longblob", false, "BYTEA"),
+        ] {
+            assert_eq!(of_mysql(declared, is_boolean, Dialect::Postgres), postgres, "{declared}");
         }
     }
 

@@ -193,8 +193,9 @@ fn what_is_wrong_is_named_with_a_hint() {
         ),
         (
             vec!["oracle://ada:secret@host/db"],
-            "error[unknown-database]: cannot open `oracle://ada:*****@host/db`: naja db speaks SQLite and PostgreSQL so \
-             far, not `oracle`\n  hint: give the path of a SQLite file, sqlite:///file.db or postgresql://user@host/database",
+            "error[unknown-database]: cannot open `oracle://ada:*****@host/db`: naja db speaks SQLite, PostgreSQL and \
+             MySQL, not `oracle`\n  hint: give the path of a SQLite file, sqlite:///file.db, postgresql://user@host/database or \
+             mysql://user@host/database",
         ),
         (
             vec!["postgresql://ada:secret@/db?sslmodus=x"],

@@ -2,5 +2,6 @@
 
 mod command;
 mod hostile;
+mod mysql;
 mod postgres;
 mod validation;
