@@ -93,16 +93,17 @@ class Target:
             if transport is not None:
                 transport.abort()
             raise
-        return Session(link, options, self._encryption.context if encrypted else None)
+        return Session(link, self, options, self._encryption.context if encrypted else None)
 
 
 class Session:
     """One connection."""
 
-    __slots__ = ("link", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
+    __slots__ = ("link", "target", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
 
-    def __init__(self, link, options, context) -> None:
+    def __init__(self, link, target, options, context) -> None:
         self.link = link
+        self.target = target
         self.options = options
         self.context = context
         # The task that asks the server to end a statement.
@@ -115,7 +116,13 @@ class Session:
         """Nobody waits for this statement any more: where it runs, the server is asked to end it."""
         link = self.link
         if link.cancel(future) and self.cancelling is None and link.condition & OPEN:
-            self.cancelling = asyncio.get_running_loop().create_task(self._cancel())
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                # The loop is over, and nobody will look at the answer.
+                link.abort()
+                return
+            self.cancelling = loop.create_task(self._cancel())
 
     async def cancelled(self) -> None:
         """Waits until what was to end has ended: a statement that is sent before may be ended in its place."""
@@ -137,8 +144,16 @@ class Session:
             self.cancelling = None
 
     async def _ask_to_cancel(self) -> None:
-        message = self.link.cancel_message
+        message = self.link.cancelling
         if message is None:
+            return
+        if isinstance(message, str):
+            # A statement, for which another connection logs in.
+            other = await self.target.open()
+            try:
+                await other.link.script(message)
+            finally:
+                other.link.close()
             return
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
@@ -230,7 +245,7 @@ class Pool:
         *,
         min_size: int,
         max_size: int,
-        reset: str,
+        reset: typing.List[str],
         make_error,
         stand_for,
         max_queries: int = 50000,
@@ -246,6 +261,7 @@ class Pool:
             raise ValueError("min_size is greater than max_size")
         self._target = target
         self._min_size, self._max_size = min_size, max_size
+        # What sets a session back for its next user.
         self._reset = reset
         self._make_error = make_error
         # Makes what stands for the driver's connection.
@@ -268,14 +284,18 @@ class Pool:
     async def open(self) -> None:
         """Opens as many sessions as there are to be at least; what is wrong with the address is seen here."""
         self._loop = asyncio.get_running_loop()
-        first = [await self._opened()]
-        try:
-            first += await asyncio.gather(*(self._opened() for _ in range(self._min_size - 1)))
-        except BaseException:
-            await self.close()
-            raise
-        for session in first:
-            self.release(session)
+        opened = [await self._opened()]
+        others = (self._opened() for _ in range(self._min_size - 1))
+        opened += await asyncio.gather(*others, return_exceptions=True)
+        wrong = [one for one in opened if isinstance(one, BaseException)]
+        for session in opened:
+            if isinstance(session, Session):
+                if wrong:
+                    self._drop(session)
+                else:
+                    self.release(session)
+        if wrong:
+            raise wrong[0]
 
     async def _opened(self) -> Session:
         self._count += 1
@@ -384,9 +404,9 @@ class Pool:
         if self._is_closing or (self._max_queries and session.link.requests >= self._max_queries):
             self._drop(session)
             return
-        if condition & (IN_TRANSACTION | TRACES):
-            undo = "ROLLBACK;" if condition & IN_TRANSACTION else ""
-            session.link.reset(undo + self._reset)
+        if condition & (IN_TRANSACTION | (TRACES if self._reset else 0)):
+            undo = ["ROLLBACK"] if condition & IN_TRANSACTION else []
+            session.link.reset(";".join(undo + self._reset))
         if not self._wake(session):
             session.idle_since = self._loop.time()
             self._idle.append(session)
