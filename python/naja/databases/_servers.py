@@ -116,7 +116,13 @@ class Session:
         """Nobody waits for this statement any more: where it runs, the server is asked to end it."""
         link = self.link
         if link.cancel(future) and self.cancelling is None and link.condition & OPEN:
-            self.cancelling = asyncio.get_running_loop().create_task(self._cancel())
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                # The loop is over, and nobody will look at the answer.
+                link.abort()
+                return
+            self.cancelling = loop.create_task(self._cancel())
 
     async def cancelled(self) -> None:
         """Waits until what was to end has ended: a statement that is sent before may be ended in its place."""
@@ -278,14 +284,18 @@ class Pool:
     async def open(self) -> None:
         """Opens as many sessions as there are to be at least; what is wrong with the address is seen here."""
         self._loop = asyncio.get_running_loop()
-        first = [await self._opened()]
-        try:
-            first += await asyncio.gather(*(self._opened() for _ in range(self._min_size - 1)))
-        except BaseException:
-            await self.close()
-            raise
-        for session in first:
-            self.release(session)
+        opened = [await self._opened()]
+        others = (self._opened() for _ in range(self._min_size - 1))
+        opened += await asyncio.gather(*others, return_exceptions=True)
+        wrong = [one for one in opened if isinstance(one, BaseException)]
+        for session in opened:
+            if isinstance(session, Session):
+                if wrong:
+                    self._drop(session)
+                else:
+                    self.release(session)
+        if wrong:
+            raise wrong[0]
 
     async def _opened(self) -> Session:
         self._count += 1

@@ -157,6 +157,10 @@ impl Sink for Objects<'_, '_> {
         self.put(PyInt::new(self.py, value).into_any());
     }
 
+    fn unsigned(&mut self, value: u64) {
+        self.put(PyInt::new(self.py, value).into_any());
+    }
+
     fn real(&mut self, value: f64) {
         let is_exact = self.manner.singles_are_exact && self.nature() == Nature::Single;
         let value = if is_exact { f64::from(value as f32) } else { value };

@@ -194,9 +194,14 @@ impl Link {
         let future = if waits { Some(self.future(py)?) } else { None };
         state.requests += 1;
         state.has_traces |= has_traces;
+        // An engine may have nothing to say to it, so that no bytes come that would be looked at.
+        let is_unanswered = matches!(work, Work::Close { .. });
         let request = Request::new(state.requests, future.as_ref().map(|future| future.clone_ref(py)), work);
         state.waiting.push_back(request);
         self.pump(py, &mut state);
+        if is_unanswered {
+            self.digest(py, &mut state);
+        }
         Ok(future)
     }
 
