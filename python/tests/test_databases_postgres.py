@@ -250,6 +250,20 @@ def test_a_loop_that_is_left_leaves_nothing(run):
     run(work)
 
 
+def test_a_loop_that_is_left_does_not_hold_up_the_end(run, caplog):
+    async def work(db):
+        # Its connection is given back by another task, while the database is being disconnected.
+        async for row in db.iterate("select i from generate_series(1, 1000) as i"):
+            if row.i == 250:
+                break
+        assert await db.fetch_val("select 1") == 1
+
+    # A connection that is not given back is told at the end.
+    with caplog.at_level("WARNING", "databases"):
+        run(work)
+    assert not caplog.records
+
+
 def test_transactions_nest_and_take_options(run):
     async def work(db):
         async with db.transaction(isolation="serializable", readonly=True, deferrable=True):

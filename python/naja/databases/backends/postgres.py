@@ -146,6 +146,8 @@ class PostgresConnection(ConnectionBackend):
     def __init__(self, backend: PostgresBackend) -> None:
         self._backend = backend
         self._connection: typing.Optional[Session] = None
+        # Where it came from: the backend may be disconnected by the time when it is given back.
+        self._pool: typing.Optional[Pool] = None
         self._savepoints = 0
 
     def acquire(self) -> typing.Any:
@@ -155,21 +157,18 @@ class PostgresConnection(ConnectionBackend):
         session = None if pool.has_setup else pool.take()
         if session is None:
             return self._acquire(pool)
-        self._connection = session
+        self._connection, self._pool = session, pool
         return DONE
 
     async def _acquire(self, pool: Pool) -> None:
         self._connection = await pool.acquire()
+        self._pool = pool
 
     def release(self) -> typing.Any:
-        session = self._held()
-        pool = self._backend._pool
-        self._connection = None
-        if pool is None:
-            # Disconnected meanwhile.
-            session.link.close()
-        else:
-            pool.release(session)
+        session, pool = self._held(), self._pool
+        assert pool is not None
+        self._connection = self._pool = None
+        pool.release(session)
         return DONE
 
     def _held(self) -> Session:
@@ -281,9 +280,9 @@ class PostgresConnection(ConnectionBackend):
     @property
     def raw_connection(self) -> typing.Any:
         """What stands for asyncpg's connection."""
-        session = self._held()
-        assert self._backend._pool is not None, "DatabaseBackend is not running"
-        return self._backend._pool.stand(session)
+        session, pool = self._held(), self._pool
+        assert pool is not None
+        return pool.stand(session)
 
 
 _ISOLATION = {

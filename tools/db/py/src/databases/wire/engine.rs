@@ -147,6 +147,8 @@ pub(super) trait Engine: Send + Sync {
     ) -> Result<(), Wrong>;
     /// Asks for the next rows.
     fn read_cursor(&mut self, cursor: u64, rows: u32) -> Result<(), Wrong>;
+    /// A result has come to its end by itself: what is kept for it goes. No request.
+    fn forget_cursor(&mut self, cursor: u64);
     /// Lets go of the result; nothing where it is gone already.
     fn close_cursor(&mut self, cursor: u64) -> Result<(), Wrong>;
     /// Ends a batch.

@@ -428,6 +428,12 @@ impl Link {
                     }
                     return;
                 }
+                if let Work::Open { cursor, .. } | Work::Read { cursor, .. } = request.work
+                    && !request.is_suspended
+                    && state.cursors.remove(&cursor).is_some()
+                {
+                    state.engine.forget_cursor(cursor);
+                }
                 state.is_exclusive &= !matches!(request.work, Work::Many { .. });
                 self.complete(py, state, *request);
             }

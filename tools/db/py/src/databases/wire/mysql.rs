@@ -305,6 +305,13 @@ impl Engine for MySql {
         }
     }
 
+    fn forget_cursor(&mut self, cursor: u64) {
+        if let Some(statement) = self.cursors.remove(&cursor) {
+            // Nothing answers; where it cannot be said, the connection is over.
+            let _ = self.protocol.close_statement(statement);
+        }
+    }
+
     fn close_cursor(&mut self, cursor: u64) -> Result<(), Wrong> {
         match self.cursors.remove(&cursor) {
             Some(statement) => self.protocol.close_statement(statement).map_err(wrong),

@@ -357,6 +357,10 @@ impl Engine for Postgres {
         }
     }
 
+    fn forget_cursor(&mut self, cursor: u64) {
+        self.cursors.remove(&cursor);
+    }
+
     fn close_cursor(&mut self, cursor: u64) -> Result<(), Wrong> {
         self.cursors.remove(&cursor);
         self.protocol.close_portal(&portal(cursor)).map_err(wrong)
