@@ -10,6 +10,9 @@ from collections.abc import Sequence
 class DatabaseBackend:
     """Everything that belongs to one URL."""
 
+    # Whether its connections run a `Prepared`.
+    takes_prepared = False
+
     async def connect(self) -> None:
         raise NotImplementedError()
 
@@ -104,3 +107,14 @@ class Text:
 
     def __str__(self) -> str:
         return self.text
+
+
+class Prepared:
+    """SQL with the engine's own places and values in order; `query`, of `naja._native`, may make objects of its rows."""
+
+    __slots__ = ("query", "sql", "values")
+
+    def __init__(self, query: typing.Any, sql: str, values: list) -> None:
+        self.query = query
+        self.sql = sql
+        self.values = values

@@ -8,5 +8,6 @@ pub mod database;
 pub mod files;
 #[doc(hidden)]
 pub mod hostile;
+pub mod orm;
 pub mod tables;
 pub mod validation;

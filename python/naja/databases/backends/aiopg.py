@@ -4,6 +4,7 @@ import typing
 
 from .. import _postgres_errors
 from .._servers import Pool, Session
+from ..interfaces import Prepared
 from ._words import sized
 from .postgres import PostgresBackend, PostgresConnection, PostgresTransaction, begin
 
@@ -44,6 +45,8 @@ class AiopgBackend(PostgresBackend):
 
 class AiopgConnection(PostgresConnection):
     def _compiled(self, query: typing.Any) -> typing.Any:
+        if type(query) is Prepared:
+            return self._logged(query)
         from .._sqlalchemy import postgres_parsed
 
         return self._logged(postgres_parsed(query))

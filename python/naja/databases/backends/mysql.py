@@ -7,6 +7,7 @@ from naja._native import db
 
 from .. import _mysql_errors, _tls
 from .._servers import Pool, Session, Target
+from ..interfaces import Prepared
 from ._words import sized
 from .postgres import PostgresBackend, PostgresConnection, PostgresTransaction
 
@@ -80,6 +81,8 @@ class MySQLBackend(PostgresBackend):
 
 class MySQLConnection(PostgresConnection):
     def _compiled(self, query: typing.Any) -> typing.Any:
+        if type(query) is Prepared:
+            return self._logged(query)
         from .._sqlalchemy import mysql
 
         return self._logged(mysql(query))

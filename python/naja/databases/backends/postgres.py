@@ -9,7 +9,7 @@ from naja._native import db
 from .. import _postgres_errors, _tls
 from .._servers import IN_TRANSACTION, OPEN, Pool, Session, Target
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
+from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -40,6 +40,7 @@ _TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 class PostgresBackend(DatabaseBackend):
+    takes_prepared = True
     # How values go in and come out, and what exceptions there are.
     _is_strict = True
     _documents_are_parsed = False
@@ -197,6 +198,8 @@ class PostgresConnection(ConnectionBackend):
             raise
 
     def _compiled(self, query: typing.Any) -> typing.Any:
+        if type(query) is Prepared:
+            return self._logged(query)
         from .._sqlalchemy import postgres
 
         return self._logged(postgres(query))

@@ -11,7 +11,7 @@ from naja._native import db
 from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
+from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -27,6 +27,8 @@ _WITHOUT_MEANING = ("check_same_thread", "cached_statements", "iter_chunk_size",
 
 
 class SQLiteBackend(DatabaseBackend):
+    takes_prepared = True
+
     def __init__(self, database_url: typing.Union[DatabaseURL, str], **options: typing.Any) -> None:
         self._database_url = DatabaseURL(database_url)
         self._options = options
@@ -168,9 +170,12 @@ class SQLiteConnection(ConnectionBackend):
         return worker, (worker.run, want, compiled.query, compiled.values)
 
     def _compiled(self, query):
-        from .._sqlalchemy import sqlite
+        if type(query) is Prepared:
+            compiled = query
+        else:
+            from .._sqlalchemy import sqlite
 
-        compiled = sqlite(query)
+            compiled = sqlite(query)
         if logger.isEnabledFor(logging.DEBUG):
             _log(compiled.sql, tuple(compiled.values))
         return compiled

@@ -13,6 +13,14 @@ mod wire;
 mod worker;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+pub(crate) use plan::{Query, RowMaker};
+
+/// The values of an object that is one of naja's records.
+pub(crate) fn values_of_record<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
+    object.cast::<record::Record>().ok().map(|record| record.get().values.bind(object.py()).clone())
+}
 
 /// Adds the classes to `naja._native.db`.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use naja_db::tables::Dialect;
 use naja_db::tables::parameters;
+use naja_sql::sqlite::Cell;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -30,6 +31,21 @@ pub(super) struct Plan {
     /// Of a compiled expression: what is made of each column's values, and the columns' own names.
     extra: Option<Extra>,
     shape: Mutex<Option<Arc<Shape>>>,
+    /// What makes objects of the rows in place of records.
+    pub(super) maker: Option<Arc<dyn RowMaker>>,
+}
+
+/// Makes an object of each row.
+pub(crate) trait RowMaker: Send + Sync {
+    /// The object of a row; called on the event loop's thread, while it holds the interpreter.
+    fn row<'py>(
+        &self,
+        py: Python<'py>,
+        cells: &mut dyn Iterator<Item = Cell<'_>>,
+    ) -> PyResult<Bound<'py, PyAny>>;
+
+    /// The same of values that are objects already.
+    fn row_of_objects<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>>;
 }
 
 /// What is known of a statement by its first words.
@@ -63,8 +79,17 @@ pub(super) struct Shape {
 
 /// SQL that is ready, and what is made of its rows: made once for an expression.
 #[pyclass(frozen, module = "naja._native.db")]
-pub(super) struct Query {
+pub(crate) struct Query {
     pub(super) plan: Arc<Plan>,
+}
+
+impl Query {
+    /// Of SQL that is ready, and what makes objects of its rows.
+    pub(crate) fn of(sql: String, maker: Option<Arc<dyn RowMaker>>) -> Query {
+        let mut plan = Plan::new(sql, Vec::new(), None);
+        plan.maker = maker;
+        Query { plan: Arc::new(plan) }
+    }
 }
 
 #[pymethods]
@@ -126,6 +151,7 @@ impl Plan {
             is_traceless,
             extra,
             shape: Mutex::new(None),
+            maker: None,
         }
     }
 

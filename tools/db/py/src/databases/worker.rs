@@ -451,6 +451,12 @@ impl Read {
     }
 
     fn records<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        if let Some(maker) = &self.plan.maker {
+            let made: Vec<_> = (0..self.rows.len())
+                .map(|index| maker.row(py, &mut self.rows.row(index)))
+                .collect::<PyResult<_>>()?;
+            return PyList::new(py, made);
+        }
         let shape = self.plan.shape(py, &self.names)?;
         let records: Vec<_> =
             (0..self.rows.len()).map(|index| self.record(py, &shape, index)).collect::<PyResult<_>>()?;
@@ -465,6 +471,10 @@ impl Outcome {
             Outcome::Nothing => Ok(py.None().into_bound(py)),
             Outcome::Number(number) => Ok(number.into_pyobject(py)?.into_any()),
             Outcome::One(read) if read.rows.is_empty() => Ok(py.None().into_bound(py)),
+            Outcome::One(Read { plan, rows, .. }) if plan.maker.is_some() => match &plan.maker {
+                Some(maker) => maker.row(py, &mut rows.row(0)),
+                None => Ok(py.None().into_bound(py)),
+            },
             Outcome::One(read) => {
                 let shape = read.plan.shape(py, &read.names)?;
                 Ok(read.record(py, &shape, 0)?.into_any())

@@ -168,6 +168,10 @@ impl Request {
             Some(processors) => processed(processors.bind(py), &values, self.columns.as_ref())?,
             None => values,
         };
+        if let (Some(maker), Want::One | Want::All) = (&plan.maker, want) {
+            self.rows.push(maker.row_of_objects(&values)?.unbind());
+            return Ok(());
+        }
         let shape = self.columns.as_ref().and_then(|(_, shape)| shape.as_ref());
         self.rows.push(match (want, shape) {
             (Want::Value, _) => values.get_item(0)?.unbind(),
