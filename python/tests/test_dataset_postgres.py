@@ -308,6 +308,7 @@ def test_a_value_that_cannot_be_stored_is_told_with_table_column_and_row(limited
         with pytest.raises(kind) as error:
             store()
         assert all(word in str(error.value) for word in [*words, *words_of_place]), str(error.value)
+        assert "sqlite3" not in str(error.value)
         assert len(limited) == 0
 
 

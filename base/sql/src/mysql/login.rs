@@ -93,8 +93,12 @@ impl Login {
             return Err(unknown(&format!("`{shown}`, which this client does not know")));
         };
         self.method = method;
-        // A zero byte ends the nonce, and is no part of it.
-        self.nonce = fields.0.strip_suffix(&[0]).unwrap_or(fields.0).to_vec();
+        // A zero byte may end the nonce, and is then no part of it. One of Ed25519 may end so by itself.
+        let length = if method == Method::Ed25519 { 32 } else { 20 };
+        self.nonce = match fields.0.split_last() {
+            Some((0, nonce)) if nonce.len() == length => nonce.to_vec(),
+            _ => fields.0.to_vec(),
+        };
         self.key_asked = false;
         self.first()
     }
@@ -184,5 +188,30 @@ fn unknown(method: &str) -> MySqlError {
     MySqlError::Authentication {
         what: format!("the server asks for {method}"),
         hint: Some("MySQL's native, caching SHA-2 and MariaDB's Ed25519 passwords are known"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zero_that_ends_a_nonce_is_no_part_of_it_and_another_is() {
+        let policy = Policy { private: false, clear_password: false, public_key: false };
+        let answered = |method: &str, nonce: &[u8]| {
+            let mut login = Login::new(Some(&Secret::new("s3cret")), policy);
+            login.switched(Fields(&[method.as_bytes(), &[0], nonce].concat())).unwrap()
+        };
+        let mut nonce = [7; 33];
+        for last in [0, 9] {
+            nonce[31] = last;
+            nonce[32] = 0;
+            let expected = password::ed25519(b"s3cret", &nonce[..32]);
+            assert_eq!(answered("client_ed25519", &nonce[..32]), expected);
+            assert_eq!(answered("client_ed25519", &nonce), expected);
+        }
+        let ended = [&[7; 20][..], &[0]].concat();
+        assert_eq!(answered("mysql_native_password", &ended), password::native(b"s3cret", &[7; 20]));
+        assert_eq!(answered("caching_sha2_password", &ended), password::caching_sha2(b"s3cret", &[7; 20]));
     }
 }

@@ -39,7 +39,10 @@ impl Driver for Connection {
             (_, false) if self.total_changes() == before => Some(0),
             (_, false) => u64::try_from(self.changes()).ok(),
         };
-        Ok(Outcome { affected, inserted_id: None })
+        // The connection remembers the last one, of whichever statement.
+        let inserted_id =
+            (!reads && affected.unwrap_or(0) > 0 && inserts(sql)).then(|| self.last_insert_rowid());
+        Ok(Outcome { affected, inserted_id })
     }
 
     fn execute_many(&mut self, sql: &str, source: &mut dyn Source) -> Result<Outcome> {
@@ -189,6 +192,12 @@ fn moment(microseconds: i64, offset_s: Option<i32>) -> String {
     }
     text.push_str(calendar::era(day.0));
     text
+}
+
+/// Whether a statement stores rows, by its first word.
+fn inserts(sql: &str) -> bool {
+    let word = sql.trim_start().split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or("");
+    word.eq_ignore_ascii_case("insert") || word.eq_ignore_ascii_case("replace")
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Tests of the drivers, against real databases.
 
 mod damage;
+mod drivers;
 mod mysql;
 mod postgres;
 mod sqlite;
+mod veil;

@@ -23,7 +23,7 @@ fn library() -> Option<&'static Library> {
         .as_ref()
 }
 
-fn in_memory() -> Option<Connection> {
+pub(crate) fn in_memory() -> Option<Connection> {
     Some(Connection::open(library()?, ":memory:", How::default()).expect("memory is always there"))
 }
 

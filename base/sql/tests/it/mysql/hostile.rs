@@ -83,8 +83,7 @@ fn greeting() -> Vec<u8> {
 
 /// The description of an integer called `a`.
 fn column() -> Vec<u8> {
-    let names = [&b"\x03def\0\0\0\x01a\0"[..], &[12, 63, 0, 11, 0, 0, 0, 3, 0, 0, 0, 0, 0]].concat();
-    names
+    [&b"\x03def\0\0\0\x01a\0"[..], &[12, 63, 0, 11, 0, 0, 0, 3, 0, 0, 0, 0, 0]].concat()
 }
 
 /// Up to the end of a login, and the answer to a statement that is prepared: no parameters, one column.

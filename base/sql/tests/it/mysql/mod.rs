@@ -1,11 +1,13 @@
 //! MySQL's protocol, spoken to for real: MariaDB servers of the tests' own.
 
 mod bulk;
+mod encryption;
 mod hostile;
 mod login;
 mod protocol;
 mod statements;
 mod trouble;
+mod url;
 mod values;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use naja_sql::mysql::{Connection, MySqlError, Options, Step};
-use naja_sql::{Column, Driver, NoRows, Rows, Sink, Table, Transaction, Value};
+use naja_sql::{Driver, EachRow, NoRows, Table, Transaction, Value};
 use naja_testkit::MariaDbServer;
 
 use super::{cache, connect, open, refusal, rows, superuser, table, value};
@@ -202,39 +202,6 @@ fn what_cannot_be_prepared_is_run_as_text() {
     assert_eq!(value(&mut connection, "SELECT 1", &[]), 1.into());
 }
 
-/// Takes so many rows and no more.
-struct Some_(Table, usize);
-
-impl Rows for Some_ {
-    fn columns(&mut self, columns: &[Column]) {
-        self.0.columns(columns);
-    }
-
-    fn row(&mut self) -> ControlFlow<()> {
-        let _ = self.0.row();
-        if self.0.rows.len() == self.1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-}
-
-impl Sink for Some_ {
-    fn null(&mut self) {}
-    fn boolean(&mut self, _: bool) {}
-    fn integer(&mut self, value: i64) {
-        self.0.integer(value);
-    }
-    fn real(&mut self, _: f64) {}
-    fn decimal(&mut self, _: &str) {}
-    fn text(&mut self, _: &str) {}
-    fn json(&mut self, _: &str) {}
-    fn bytes(&mut self, _: &[u8]) {}
-    fn date(&mut self, _: i32, _: u8, _: u8) {}
-    fn time(&mut self, _: u8, _: u8, _: u8, _: u32, _: Option<i32>) {}
-    fn moment(&mut self, _: i64, _: Option<i32>) {}
-    fn interval(&mut self, _: i32, _: i32, _: i64) {}
-    fn uuid(&mut self, _: [u8; 16]) {}
-    fn array(&mut self, _: usize) {}
-}
-
 const NUMBERS: &str = "SELECT seq FROM seq_1_to_100000";
 
 #[test]
@@ -253,12 +220,14 @@ fn a_result_is_read_in_steps() {
     assert_eq!(connection.step(&mut Table::default(), 1).unwrap(), Step::More);
     connection.abandon().unwrap();
     connection.abandon().unwrap();
-    let mut some = Some_(Table::default(), 2);
-    connection.execute(NUMBERS, &[], &mut some).unwrap();
-    assert_eq!(some.0.rows.len(), 2);
-    let mut some = Some_(Table::default(), 2);
-    connection.run_text(NUMBERS, &mut some).unwrap();
-    assert_eq!(some.0.rows.len(), 2);
+    let mut taken = 0;
+    let mut two = |_: Vec<Value<'static>>| {
+        taken += 1;
+        if taken % 2 == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    connection.execute(NUMBERS, &[], &mut EachRow::new(&mut |_| {}, &mut two)).unwrap();
+    connection.run_text(NUMBERS, &mut EachRow::new(&mut |_| {}, &mut two)).unwrap();
+    assert_eq!(taken, 4);
     assert_eq!(value(&mut connection, "SELECT 1", &[]), 1.into());
 }
 

@@ -4,72 +4,14 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use naja_sql::postgres::{
-    Address, Connection, Encrypted, Options, PostgresError, Socket, TlsMode, TlsProvider,
-};
+use naja_sql::postgres::{Address, Connection, Options, PostgresError, TlsMode, TlsProvider};
 use naja_sql::{NoRows, Value};
 use naja_testkit::PostgresServer;
 
 use super::{cache, refusal, superuser, value};
-
-/// Says hello, hears hello, and turns bytes over; remembers what it was asked for.
-#[derive(Default)]
-struct Veil(Mutex<Vec<(String, TlsMode)>>);
-
-struct Veiled(Socket);
-
-fn turned(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|byte| !byte).collect()
-}
-
-impl TlsProvider for Veil {
-    fn encrypt(
-        &self,
-        mut socket: Socket,
-        host: &str,
-        mode: TlsMode,
-        _: &[(String, String)],
-    ) -> io::Result<Box<dyn Encrypted>> {
-        self.0.lock().expect("nobody has panicked").push((host.to_owned(), mode));
-        // The socket waits by itself meanwhile.
-        socket.write_all(b"hello")?;
-        let mut answer = [0; 5];
-        socket.read_exact(&mut answer)?;
-        if answer == *b"hello" {
-            Ok(Box::new(Veiled(socket)))
-        } else {
-            Err(io::Error::other("no hello came back"))
-        }
-    }
-}
-
-impl Encrypted for Veiled {
-    fn end_point(&self) -> Option<Vec<u8>> {
-        None
-    }
-}
-
-impl Read for Veiled {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.read(into)?;
-        for byte in &mut into[..count] {
-            *byte = !*byte;
-        }
-        Ok(count)
-    }
-}
-
-impl Write for Veiled {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(&turned(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::veil::{Veil, turn_over};
 
 /// Stands before the server and takes the veil away. Answers `hello` with `answer`; gives the port.
 fn before(server: &PostgresServer, answer: &'static [u8; 5]) -> u16 {
@@ -103,16 +45,6 @@ fn pass_on(mut client: TcpStream, socket: PathBuf, answer: &[u8; 5]) -> io::Resu
     server.shutdown(Shutdown::Both)
 }
 
-fn turn_over(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
-    let mut bytes = vec![0; 16_384];
-    loop {
-        match from.read(&mut bytes)? {
-            0 => return Ok(()),
-            count => to.write_all(&turned(&bytes[..count]))?,
-        }
-    }
-}
-
 #[test]
 fn everything_goes_through_the_encryption() {
     let Some(server) = PostgresServer::shared(cache()) else { return };
@@ -120,7 +52,7 @@ fn everything_goes_through_the_encryption() {
     let options = Options { address, tls: TlsMode::VerifyFull, ..superuser(server) };
     let veil = Arc::new(Veil::default());
     let mut connection = Connection::open(&options, Some(Arc::clone(&veil) as Arc<dyn TlsProvider>)).unwrap();
-    assert_eq!(*veil.0.lock().unwrap(), [("127.0.0.1".to_owned(), TlsMode::VerifyFull)]);
+    assert_eq!(veil.asked(), [("127.0.0.1".to_owned(), TlsMode::VerifyFull)]);
     let long = "x".repeat(3_000_000);
     assert_eq!(value(&mut connection, "SELECT length($1)", &[long.as_str().into()]), 3_000_000.into());
     assert_eq!(value(&mut connection, "SELECT repeat('x', 3000000)", &[]), long.as_str().into());
@@ -144,7 +76,7 @@ fn everything_goes_through_the_encryption() {
         canceller.cancel().unwrap();
         assert_eq!(refusal(asleep.join().unwrap()).sqlstate, "57014");
     });
-    assert_eq!(veil.0.lock().unwrap().len(), 2);
+    assert_eq!(veil.asked().len(), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use naja_db::tables::{Dialect, parameters};
 use naja_sql::postgres::Options;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -125,13 +125,18 @@ impl Engine {
     pub(super) fn raise(&self, py: Python<'_>, error: &Fault, statement: Option<&str>) -> PyErr {
         match interrupt() {
             Some(interrupt) => interrupt,
-            None => errors::raised(py, &self.make_error, error, statement),
+            None if error.is_of_memory() => PyMemoryError::new_err(error.to_string()),
+            None => {
+                let code = error.sqlstate().or(errors::code_of(self.dialect(), error.class()));
+                errors::made(py, &self.make_error, error.class(), &error.to_string(), statement, code)
+            }
         }
     }
 
     /// An exception of a class by its name.
     pub(super) fn error(&self, py: Python<'_>, class: &str, message: &str) -> PyErr {
-        errors::made(py, &self.make_error, class, message, None, None)
+        let code = errors::code_of(self.dialect(), class);
+        errors::made(py, &self.make_error, class, message, None, code)
     }
 
     /// A moment of a zone as the clock of this thread's connection shows it: what the server makes of it for a column
@@ -383,7 +388,8 @@ impl Engine {
                 other => return plain(other),
             };
             let message = format!("Error binding {place}: {text}");
-            errors::made(py, &self.make_error, class, &message, Some(statement), None)
+            let code = errors::code_of(self.dialect(), class);
+            errors::made(py, &self.make_error, class, &message, Some(statement), code)
         })
     }
 

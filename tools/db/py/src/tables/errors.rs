@@ -1,21 +1,11 @@
 //! What goes wrong, as Python's exceptions.
 
-use naja_db::tables::NameError;
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use naja_db::tables::{Dialect, NameError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::links::Fault;
-
-/// The database's error as an exception that `make`, `_errors.make` of the package, gives: it knows whether the program
-/// uses SQLAlchemy and expects its classes.
-pub(super) fn raised(py: Python<'_>, make: &Py<PyAny>, error: &Fault, statement: Option<&str>) -> PyErr {
-    if error.is_of_memory() {
-        return PyMemoryError::new_err(error.to_string());
-    }
-    made(py, make, error.class(), &error.to_string(), statement, error.sqlstate())
-}
-
-/// An exception of a class by its name; `sqlstate` is a server's code.
+/// An exception of a class by its name, that `make`, `_errors.make` of the package, gives: it knows whether the program
+/// uses SQLAlchemy and expects its classes. `sqlstate` is a server's code.
 pub(super) fn made(
     py: Python<'_>,
     make: &Py<PyAny>,
@@ -27,6 +17,20 @@ pub(super) fn made(
     match make.bind(py).call1((class, message, statement, sqlstate)) {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,
+    }
+}
+
+/// The code of an error that a server would have had, where it was noticed before the server was asked.
+pub(super) fn code_of(dialect: Dialect, class: &str) -> Option<&'static str> {
+    if dialect == Dialect::Sqlite {
+        return None;
+    }
+    match class {
+        "DataError" => Some("22000"),
+        "IntegrityError" => Some("23000"),
+        "ProgrammingError" => Some("42000"),
+        "OperationalError" | "InterfaceError" | "DatabaseError" => Some("08000"),
+        _ => None,
     }
 }
 
