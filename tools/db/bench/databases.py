@@ -168,10 +168,10 @@ async def timed(module, url, case):
         return answer, (time.perf_counter() - start) / count
 
 
-async def timed_bare(url, case):
+async def timed_bare(server, case):
     import asyncpg
 
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(host=str(server.folder), port=server.port, user="postgres", database="theirs")
     try:
         await case(connection)
         start = time.perf_counter()
@@ -188,10 +188,11 @@ def measure(case, urls, runs):
     return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target)
 
 
-def measure_bare(case, urls, runs):
+def measure_bare(case, server, runs):
     name, target, work, bare = case
     module = importlib.import_module(NAJA)
-    sides = [lambda: timed(module, urls[0], work), lambda: timed_bare(urls[1], bare)]
+    url = server.socket_url(database="ours")
+    sides = [lambda: timed(module, url, work), lambda: timed_bare(server, bare)]
     return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target, "asyncpg")
 
 
@@ -225,7 +226,7 @@ def on_server(options, runs):
     try:
         asyncio.run(fill_server(server))
         urls = [server.socket_url(database=name) for name in ("ours", "theirs")]
-        return [measure(case, urls, runs) for case in cases] + [measure_bare(case, urls, runs) for case in bare_cases]
+        return [measure(case, urls, runs) for case in cases] + [measure_bare(case, server, runs) for case in bare_cases]
     finally:
         server.stop()
 
