@@ -61,7 +61,7 @@ impl Places<'_> {
                 write_metadata(environment, original)?;
                 write_path_file(environment, "original", &folder.display().to_string())?;
             }
-            self.install_requirements(original, environment)
+            self.install_requirements(original, &original.original_requirements, environment)
         })
     }
 
@@ -71,7 +71,7 @@ impl Places<'_> {
         let environment = self.environment(original, "naja", |environment| {
             // First, so that no requirement brings an original along.
             all.iter().try_for_each(|one| write_metadata(environment, one))?;
-            self.install_requirements(original, environment)
+            self.install_requirements(original, &original.naja_requirements, environment)
         })?;
         all.iter().try_for_each(|one| assert_absent(self.checkout, &environment, one))?;
         let package = python_string(&self.package);
@@ -84,11 +84,16 @@ impl Places<'_> {
         Ok(environment)
     }
 
-    fn install_requirements(&self, original: &Original, environment: &Environment) -> Outcome<()> {
-        if original.requirements.is_empty() {
+    fn install_requirements(
+        &self,
+        original: &Original,
+        of_side: &[String],
+        environment: &Environment,
+    ) -> Outcome<()> {
+        let words: Vec<&str> = original.requirements.iter().chain(of_side).map(String::as_str).collect();
+        if words.is_empty() {
             return Ok(());
         }
-        let words: Vec<&str> = original.requirements.iter().map(String::as_str).collect();
         python::install(self.checkout, &environment.python, &words)
     }
 

@@ -41,6 +41,12 @@ pub(crate) struct Original {
     /// What the tests need beside the original, each pinned.
     #[serde(default)]
     pub(crate) requirements: Vec<String>,
+    /// What the original needs besides, each pinned: for one that works with no current version of it.
+    #[serde(default)]
+    pub(crate) original_requirements: Vec<String>,
+    /// What the tests need besides where naja stands for the original, each pinned.
+    #[serde(default)]
+    pub(crate) naja_requirements: Vec<String>,
     /// Variables that the tests read, as the URL of a database; both sides get the same.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,

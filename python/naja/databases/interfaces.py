@@ -10,6 +10,9 @@ from collections.abc import Sequence
 class DatabaseBackend:
     """Everything that belongs to one URL."""
 
+    # Whether its connections run a `Prepared`.
+    takes_prepared = False
+
     async def connect(self) -> None:
         raise NotImplementedError()
 
@@ -95,3 +98,13 @@ class Text:
 
     def __str__(self) -> str:
         return self.text
+
+
+class Prepared:
+    """A statement that is run more than once, which may make objects of its rows, with its values in order."""
+
+    __slots__ = ("plan", "values")
+
+    def __init__(self, plan: typing.Any, values: list) -> None:
+        self.plan = plan
+        self.values = values

@@ -7,6 +7,7 @@ pub mod command;
 pub mod files;
 #[doc(hidden)]
 pub mod hostile;
+pub mod orm;
 pub mod place;
 pub mod tables;
 pub mod validation;

@@ -11,7 +11,7 @@ from naja._native import db
 from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import ConnectionBackend, DatabaseBackend, Record, Text, TransactionBackend
+from ..interfaces import ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -27,6 +27,8 @@ _WITHOUT_MEANING = ("check_same_thread", "cached_statements", "iter_chunk_size",
 
 
 class SQLiteBackend(DatabaseBackend):
+    takes_prepared = True
+
     def __init__(self, database_url: typing.Union[DatabaseURL, str], **options: typing.Any) -> None:
         self._database_url = DatabaseURL(database_url)
         self._options = options
@@ -148,6 +150,10 @@ class SQLiteConnection(ConnectionBackend):
             if logger.isEnabledFor(logging.DEBUG):
                 _log(query.text, tuple((query.values or {}).values()))
             return worker, (worker.text, want, query.text, query.values)
+        if type(query) is Prepared:
+            if logger.isEnabledFor(logging.DEBUG):
+                _log(query.plan.sql, tuple(query.values))
+            return worker, (worker.ready, want, query.plan, query.values)
         from .._sqlalchemy import Compiled
 
         compiled = Compiled(query)
@@ -177,6 +183,13 @@ class SQLiteConnection(ConnectionBackend):
                 for query in queries:
                     _log(query.text, tuple((query.values or {}).values()))
             await done(near, worker, worker.text_many, first.text, [query.values for query in queries])
+            return
+        if all(type(query) is Prepared and query.plan is first.plan for query in queries):
+            worker, near = self._held()
+            if logger.isEnabledFor(logging.DEBUG):
+                for query in queries:
+                    _log(query.plan.sql, tuple(query.values))
+            await done(near, worker, worker.ready_many, first.plan, [query.values for query in queries])
             return
         for query in queries:
             await self.execute(query)

@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod databases;
+mod orm;
 mod sqlite;
 mod tables;
 mod validation;
@@ -14,6 +15,7 @@ mod validation;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let db = PyModule::new(module.py(), "db")?;
     databases::register(&db)?;
+    orm::register(&db)?;
     tables::register(&db)?;
     validation::register(&db)?;
     module.add_submodule(&db)

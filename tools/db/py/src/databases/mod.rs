@@ -12,11 +12,20 @@ mod values;
 mod worker;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+pub(crate) use plan::{Ready, RowMaker};
+
+/// The values of an object that is one of naja's records.
+pub(crate) fn values_of_record<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
+    object.cast::<record::Record>().ok().map(|record| record.get().values.bind(object.py()).clone())
+}
 
 /// Adds the classes to `naja._native.db`.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<hub::Hub>()?;
     module.add_class::<kept::Kept>()?;
+    module.add_class::<plan::Ready>()?;
     module.add_class::<record::Record>()?;
     module.add_class::<record::RowMapping>()?;
     module.add_class::<worker::Worker>()?;

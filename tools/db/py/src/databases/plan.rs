@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use naja_db::tables::Dialect;
 use naja_db::tables::parameters;
+use naja_sql::sqlite::Cell;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -21,6 +22,38 @@ pub(super) struct Plan {
     /// Of a compiled expression: what is made of each column's values, and the columns' own names.
     extra: Option<Extra>,
     shape: Mutex<Option<Arc<Shape>>>,
+    /// What makes objects of the rows in place of records.
+    pub(super) maker: Option<Arc<dyn RowMaker>>,
+}
+
+/// Makes an object of each row.
+pub(crate) trait RowMaker: Send + Sync {
+    /// The object of a row; called on the event loop's thread, while it holds the interpreter.
+    fn row<'py>(
+        &self,
+        py: Python<'py>,
+        cells: &mut dyn Iterator<Item = Cell<'_>>,
+    ) -> PyResult<Bound<'py, PyAny>>;
+}
+
+/// SQL with the dialect's own places that is run more than once, and what makes objects of its rows.
+#[pyclass(frozen, module = "naja._native.db")]
+pub(crate) struct Ready(pub(super) Arc<Plan>);
+
+impl Ready {
+    pub(crate) fn new(sql: String, maker: Option<Arc<dyn RowMaker>>) -> Ready {
+        let mut plan = Plan::new(sql, Vec::new(), None);
+        plan.maker = maker;
+        Ready(Arc::new(plan))
+    }
+}
+
+#[pymethods]
+impl Ready {
+    #[getter]
+    fn sql(&self) -> &str {
+        &self.0.sql
+    }
 }
 
 /// What is known of a statement by its first words.
@@ -74,7 +107,7 @@ impl Plan {
 
     fn new(sql: String, names: Vec<String>, extra: Option<Extra>) -> Plan {
         let verb = Verb::of(&sql);
-        Plan { sql: sql.into(), names, verb, extra, shape: Mutex::new(None) }
+        Plan { sql: sql.into(), names, verb, extra, shape: Mutex::new(None), maker: None }
     }
 
     /// The columns of a result with these names, as objects; made once.

@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence, PyString, PyTuple};
 
 use super::hub::{Hub, Reply};
-use super::plan::Plan;
+use super::plan::{Plan, Ready};
 use super::record::Record;
 use super::values::{self, Owned};
 use crate::sqlite::library;
@@ -450,6 +450,12 @@ impl Read {
     }
 
     fn records<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        if let Some(maker) = &self.plan.maker {
+            let made: Vec<_> = (0..self.rows.len())
+                .map(|index| maker.row(py, &mut self.rows.row(index)))
+                .collect::<PyResult<_>>()?;
+            return PyList::new(py, made);
+        }
         let shape = self.plan.shape(py, &self.names)?;
         let records: Vec<_> =
             (0..self.rows.len()).map(|index| self.record(py, &shape, index)).collect::<PyResult<_>>()?;
@@ -464,6 +470,10 @@ impl Outcome {
             Outcome::Nothing => Ok(py.None().into_bound(py)),
             Outcome::Number(number) => Ok(number.into_pyobject(py)?.into_any()),
             Outcome::One(read) if read.rows.is_empty() => Ok(py.None().into_bound(py)),
+            Outcome::One(Read { plan, rows, .. }) if plan.maker.is_some() => match &plan.maker {
+                Some(maker) => maker.row(py, &mut rows.row(0)),
+                None => Ok(py.None().into_bound(py)),
+            },
             Outcome::One(read) => {
                 let shape = read.plan.shape(py, &read.names)?;
                 Ok(read.record(py, &shape, 0)?.into_any())
@@ -630,6 +640,31 @@ impl Worker {
         let values = in_order(hub, given)?;
         let plan = Plan::of_sql(sql, others.map(|others| (processors, others)));
         self.send(hub, future, Work::Run { plan, values, want: wanted(want)? })
+    }
+
+    /// Runs a statement that is run more than once, with values in order.
+    fn ready(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        want: u8,
+        ready: &Ready,
+        given: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        let values = in_order(hub, given)?;
+        self.send(hub, future, Work::Run { plan: ready.0.clone(), values, want: wanted(want)? })
+    }
+
+    /// The same once for each set of values.
+    fn ready_many(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        ready: &Ready,
+        given: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
+        self.send(hub, future, Work::Many { plan: ready.0.clone(), rows })
     }
 
     /// Runs SQL that is ready once for each set of values.
