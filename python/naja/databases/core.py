@@ -215,6 +215,9 @@ class Connection:
             # It is acquired, and nobody is about to release it.
             self._connection_counter += 1
             return self
+        if not self._connection_counter and not lock.locked() and self._connection.acquire_now():
+            self._connection_counter = 1
+            return self
         async with lock:
             if not self._connection_counter:
                 await self._connection.acquire()
@@ -225,6 +228,10 @@ class Connection:
         lock = self._connection_lock
         if self._connection_counter > 1 and not lock.locked():
             self._connection_counter -= 1
+            return
+        if not lock.locked() and self._connection.release_now():
+            self._connection_counter = 0
+            self._database._forget(self)
             return
         # A task that is cancelled while it waits here has to give back its share all the same.
         try:
@@ -255,6 +262,10 @@ class Connection:
         return await self._connection.execute(self._build_query(query, values))
 
     async def execute_many(self, query: _Query, values: list) -> None:
+        many = getattr(self._connection, "execute_text_many", None)
+        if many is not None and values and isinstance(query, str):
+            await many(query, [one if one is None or isinstance(one, dict) else dict(one) for one in values])
+            return
         await self._connection.execute_many([self._build_query(query, one) for one in values])
 
     async def iterate(self, query: _Query, values: _Values = None) -> typing.AsyncGenerator[typing.Any, None]:

@@ -29,6 +29,14 @@ class ConnectionBackend:
     # Whether rows can be read on only within a transaction, as PostgreSQL's cursors.
     iterates_in_transaction = True
 
+    def acquire_now(self) -> bool:
+        """Acquires a connection where that needs no waiting; else false, and nothing is acquired."""
+        return False
+
+    def release_now(self) -> bool:
+        """Releases the connection where that needs no waiting; else false, and it is not released."""
+        return False
+
     async def acquire(self) -> None:
         raise NotImplementedError()
 
@@ -101,10 +109,11 @@ class Text:
 
 
 class Prepared:
-    """A statement that is run more than once, which may make objects of its rows, with its values in order."""
+    """SQL with the engine's own places and values in order; `query`, of `naja._native`, may make objects of its rows."""
 
-    __slots__ = ("plan", "values")
+    __slots__ = ("query", "sql", "values")
 
-    def __init__(self, plan: typing.Any, values: list) -> None:
-        self.plan = plan
+    def __init__(self, query: typing.Any, sql: str, values: list) -> None:
+        self.query = query
+        self.sql = sql
         self.values = values

@@ -9,11 +9,16 @@ def takes_plans(database):
     return getattr(getattr(database, "_backend", None), "takes_prepared", False)
 
 
+def reads_documents(database):
+    """Whether the driver makes objects of JSON by itself."""
+    return getattr(getattr(database, "_backend", None), "_documents_are_parsed", False)
+
+
 async def fetch_all(database, plan, values):
     """What the plan makes of all rows."""
     if takes_plans(database):
         async with database.connection() as connection:
-            return await connection._connection.fetch_all(Prepared(plan.ready, values))
+            return await connection._connection.fetch_all(Prepared(plan.statement, plan.sql, values))
     return plan.rows(await database.fetch_all(plan.sql, plan.named(values)))
 
 
@@ -21,7 +26,7 @@ async def fetch_one(database, plan, values):
     """What the plan makes of the first row."""
     if takes_plans(database):
         async with database.connection() as connection:
-            return await connection._connection.fetch_one(Prepared(plan.ready, values))
+            return await connection._connection.fetch_one(Prepared(plan.statement, plan.sql, values))
     row = await database.fetch_one(plan.sql, plan.named(values))
     return None if row is None else plan.rows([row])[0]
 
@@ -30,15 +35,15 @@ async def execute(database, plan, values):
     """What the driver says of a statement that changes rows."""
     if takes_plans(database):
         async with database.connection() as connection:
-            return await connection._connection.execute(Prepared(plan.ready, values))
+            return await connection._connection.execute(Prepared(plan.statement, plan.sql, values))
     return await database.execute(plan.sql, plan.named(values))
 
 
 async def insert(database, plan, values):
     """Stores a row; its key, where the database has made one."""
-    if database.url.dialect in ("postgresql", "postgres") and not takes_plans(database):
+    if database.url.dialect in ("postgresql", "postgres"):
         # The statement returns it.
-        return await database.fetch_val(plan.sql, plan.named(values))
+        return await fetch_one(database, plan, values)
     return await execute(database, plan, values)
 
 
@@ -51,8 +56,9 @@ async def execute_many(database, statements):
     async with database.transaction():
         for plan, sets in statements:
             if takes_plans(database):
+                prepared = [Prepared(plan.statement, plan.sql, one) for one in sets]
                 async with database.connection() as connection:
-                    await connection._connection.execute_many([Prepared(plan.ready, one) for one in sets])
+                    await connection._connection.execute_many(prepared)
             else:
                 await database.execute_many(plan.sql, [plan.named(one) for one in sets])
 

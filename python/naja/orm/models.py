@@ -143,8 +143,8 @@ def mapper_of(model: typing.Any) -> typing.Any:
     dialect = database.url.dialect
     columns = [field._describe(name, dialect) for name, field in model.fields.items()]
     many = [(name, relation, *relation._columns()) for name, relation in model.many.items()]
-    is_named = not _database.takes_plans(database)
-    mapper = db.orm.Mapper(model, model.tablename, columns, many, dialect, is_named, mapper_of, Model)
+    manner = (not _database.takes_plans(database), _database.reads_documents(database))
+    mapper = db.orm.Mapper(model, model.tablename, columns, many, dialect, *manner, mapper_of, Model)
     model._known_mapper = (database, mapper)
     return mapper
 

@@ -17,7 +17,7 @@ pub(crate) const SECOND_US: i64 = 1_000_000;
 const CYCLE_DAYS: i64 = 146_097;
 
 /// Days since 1970-01-01; nothing for a day that does not exist.
-pub(crate) fn days_of(year: i32, month: u8, day: u8) -> Option<i64> {
+pub fn days_of(year: i32, month: u8, day: u8) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -40,7 +40,7 @@ pub(crate) fn days_of(year: i32, month: u8, day: u8) -> Option<i64> {
 /// Year, month and day of a count of days since 1970-01-01.
 ///
 /// The year is exact for all that PostgreSQL has; outside of what an `i32` holds it is cut off.
-pub(crate) fn day_of(days: i64) -> (i32, u8, u8) {
+pub fn day_of(days: i64) -> (i32, u8, u8) {
     let days = days.saturating_add(719_468);
     let (cycle, of_cycle) = (days.div_euclid(CYCLE_DAYS), days.rem_euclid(CYCLE_DAYS));
     // Leap days that have passed are taken out before dividing by 365.

@@ -22,6 +22,7 @@ mod statement;
 mod stream;
 mod types;
 
+pub use calendar::{day_of, days_of};
 pub use connection::{Canceller, Connection, Cursor, Notification, Step};
 pub use copy::{CopyInto, quoted};
 pub use error::{PostgresError, ServerError};

@@ -66,7 +66,8 @@ class SQLitePool:
             except RuntimeError as error:
                 raise _errors.make("OperationalError", str(error)) from None
 
-    async def acquire(self) -> typing.Any:
+    def take(self) -> typing.Any:
+        """A connection that is open, where there is one."""
         while self._idle:
             try:
                 worker = self._idle.pop()
@@ -75,6 +76,19 @@ class SQLitePool:
                 break
             if worker.turn():
                 return worker
+        return None
+
+    def keep(self, worker: typing.Any) -> bool:
+        """Whether it is kept for the next task."""
+        if self._keeps and len(self._idle) < _KEPT and worker.is_reusable():
+            self._idle.append(worker)
+            return True
+        return False
+
+    async def acquire(self) -> typing.Any:
+        worker = self.take()
+        if worker is not None:
+            return worker
         if self._refused is not None:
             raise TypeError(self._refused)
         worker = db.Worker(self._database)
@@ -82,9 +96,7 @@ class SQLitePool:
         return worker
 
     async def release(self, worker: typing.Any) -> None:
-        if self._keeps and worker.is_reusable() and len(self._idle) < _KEPT:
-            self._idle.append(worker)
-        else:
+        if not self.keep(worker):
             await done(self._near, worker, worker.end)
 
     async def _close(self) -> None:
@@ -124,6 +136,16 @@ class SQLiteConnection(ConnectionBackend):
         self._connection: typing.Any = None
         self._raw: typing.Any = None
 
+    def acquire_now(self) -> bool:
+        self._connection = self._pool.take()
+        return self._connection is not None
+
+    def release_now(self) -> bool:
+        if self._connection is None or not self._pool.keep(self._connection):
+            return False
+        self._connection = self._raw = None
+        return True
+
     async def acquire(self) -> None:
         assert self._connection is None, "Connection is already acquired"
         self._connection = await self._pool.acquire()
@@ -150,16 +172,19 @@ class SQLiteConnection(ConnectionBackend):
             if logger.isEnabledFor(logging.DEBUG):
                 _log(query.text, tuple((query.values or {}).values()))
             return worker, (worker.text, want, query.text, query.values)
-        if type(query) is Prepared:
-            if logger.isEnabledFor(logging.DEBUG):
-                _log(query.plan.sql, tuple(query.values))
-            return worker, (worker.ready, want, query.plan, query.values)
-        from .._sqlalchemy import Compiled
+        compiled = self._compiled(query)
+        return worker, (worker.run, want, compiled.query, compiled.values)
 
-        compiled = Compiled(query)
+    def _compiled(self, query):
+        if type(query) is Prepared:
+            compiled = query
+        else:
+            from .._sqlalchemy import sqlite
+
+            compiled = sqlite(query)
         if logger.isEnabledFor(logging.DEBUG):
             _log(compiled.sql, tuple(compiled.values))
-        return worker, (worker.plain, want, compiled.sql, compiled.values, compiled.processors, compiled.others)
+        return compiled
 
     async def fetch_all(self, query: typing.Any) -> typing.List[Record]:
         worker, words = self._job(query, _ALL)
@@ -184,12 +209,10 @@ class SQLiteConnection(ConnectionBackend):
                     _log(query.text, tuple((query.values or {}).values()))
             await done(near, worker, worker.text_many, first.text, [query.values for query in queries])
             return
-        if all(type(query) is Prepared and query.plan is first.plan for query in queries):
+        compiled = [self._compiled(query) for query in queries]
+        if all(one.query is compiled[0].query for one in compiled):
             worker, near = self._held()
-            if logger.isEnabledFor(logging.DEBUG):
-                for query in queries:
-                    _log(query.plan.sql, tuple(query.values))
-            await done(near, worker, worker.ready_many, first.plan, [query.values for query in queries])
+            await done(near, worker, worker.run_many, compiled[0].query, [one.values for one in compiled])
             return
         for query in queries:
             await self.execute(query)

@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod databases;
+mod objects;
 mod orm;
 mod sqlite;
 mod tables;

@@ -7,7 +7,7 @@ use super::Dialect;
 pub struct Placed {
     /// The SQL.
     pub sql: String,
-    /// The names, one for each place; a name stands as often as it is used.
+    /// The names, one for each value: in PostgreSQL, whose places have numbers, each once; else as often as it is used.
     pub names: Vec<String>,
 }
 
@@ -25,7 +25,9 @@ pub fn place(dialect: Dialect, text: &str) -> Placed {
     let mut before = ' ';
     while let Some(letter) = rest.chars().next() {
         let skipped = match letter {
+            '\'' if dialect == Dialect::Postgres && ends_with_word_e(&placed.sql) => escaped(rest),
             '\'' | '"' | '`' => quoted(rest, letter),
+            '$' if dialect == Dialect::Postgres && !is_in_name(before) => dollar_quoted(rest),
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
             ':' if rest.starts_with("::") => rest.len() - rest.trim_start_matches(':').len(),
@@ -45,8 +47,7 @@ pub fn place(dialect: Dialect, text: &str) -> Placed {
         }
         let name = rest.strip_prefix(':').map_or("", name_at_start);
         if !name.is_empty() && !is_in_name(before) && !rest[1 + name.len()..].starts_with(':') {
-            placed.names.push(name.to_owned());
-            let number = placed.names.len();
+            let number = placed.number_of(dialect, name);
             dialect.place(&mut placed.sql, number);
             rest = &rest[1 + name.len()..];
             before = '?';
@@ -57,6 +58,50 @@ pub fn place(dialect: Dialect, text: &str) -> Placed {
         rest = &rest[letter.len_utf8()..];
     }
     placed
+}
+
+impl Placed {
+    /// The number of the place for a name, the first is 1.
+    fn number_of(&mut self, dialect: Dialect, name: &str) -> usize {
+        // Where the same place can stand twice its type has to be clear only once: `:a is null or x = :a`.
+        let known =
+            self.names.iter().position(|known| known == name).filter(|_| dialect == Dialect::Postgres);
+        known.map_or_else(
+            || {
+                self.names.push(name.to_owned());
+                self.names.len()
+            },
+            |known| known + 1,
+        )
+    }
+}
+
+fn ends_with_word_e(sql: &str) -> bool {
+    let mut letters = sql.chars().rev();
+    matches!(letters.next(), Some('e' | 'E')) && !letters.next().is_some_and(is_in_name)
+}
+
+/// How long a text is in which a backslash takes the next letter along, as PostgreSQL's `E'it\'s'`.
+fn escaped(text: &str) -> usize {
+    let mut letters = text.char_indices().skip(1);
+    while let Some((place, letter)) = letters.next() {
+        match letter {
+            '\\' => drop(letters.next()),
+            '\'' => return place + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// How long a part between `$$`, or `$name$`, is with both of these; 0 where none begins.
+fn dollar_quoted(text: &str) -> usize {
+    let tag = name_at_start(&text[1..]);
+    if !text[1 + tag.len()..].starts_with('$') || tag.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return 0;
+    }
+    let mark = &text[..tag.len() + 2];
+    text[mark.len()..].find(mark).map_or(text.len(), |end| end + 2 * mark.len())
 }
 
 /// How long a quoted part is, with both its quotes; all that is left where it does not end.
@@ -87,11 +132,23 @@ mod tests {
 
     #[test]
     fn names_are_found_where_values_can_stand() {
-        check("a = :a and b in (:b, :a)", "a = $1 and b in ($2, $3)", &["a", "b", "a"]);
+        check("a = :a and b in (:b, :a)", "a = $1 and b in ($2, $1)", &["a", "b"]);
+        assert_eq!(place(Dialect::Sqlite, "a = :a or :a is null").names, ["a", "a"]);
         check("select 'it''s :x', \":y\", `:z`", "select 'it''s :x', \":y\", `:z`", &[]);
         check("-- :a\n:b /* :c */", "-- :a\n$1 /* :c */", &["b"]);
         check("a::int, \\:b, x[1:2]", "a::int, :b, x[1:2]", &[]);
         check("'never ends :a", "'never ends :a", &[]);
         check("", "", &[]);
+    }
+
+    #[test]
+    fn nothing_is_named_in_the_quotes_of_postgresql() {
+        check("select $$:a$$, $x$ $$ :b $x$, :c", "select $$:a$$, $x$ $$ :b $x$, $1", &["c"]);
+        check("select E'it\\'s :a', :b", "select E'it\\'s :a', $1", &["b"]);
+        check("a like'\\' or b = :b", "a like'\\' or b = $1", &["b"]);
+        check("select $1, a$b, :c, $", "select $1, a$b, $1, $", &["c"]);
+        check("$never ends :a", "$never ends $1", &["a"]);
+        check("$é$ :a", "$é$ :a", &[]);
+        check("$a€ :b", "$a€ $1", &["b"]);
     }
 }

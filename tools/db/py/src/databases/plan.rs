@@ -7,18 +7,27 @@ use naja_db::tables::parameters;
 use naja_sql::sqlite::Cell;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
+use super::wire::traces;
+
 /// How many texts are remembered.
 const PLANS_MAX: usize = 512;
+
+type Plans = Mutex<FxHashMap<Box<str>, Arc<Plan>>>;
 
 /// A statement.
 pub(super) struct Plan {
     pub(super) sql: Box<str>,
     /// The names of its places, for a text of the program's.
     pub(super) names: Vec<String>,
+    /// The same as objects.
+    keys: PyOnceLock<Py<PyTuple>>,
     pub(super) verb: Verb,
+    /// A session of PostgreSQL is the same after it.
+    pub(super) is_traceless: bool,
     /// Of a compiled expression: what is made of each column's values, and the columns' own names.
     extra: Option<Extra>,
     shape: Mutex<Option<Arc<Shape>>>,
@@ -34,26 +43,9 @@ pub(crate) trait RowMaker: Send + Sync {
         py: Python<'py>,
         cells: &mut dyn Iterator<Item = Cell<'_>>,
     ) -> PyResult<Bound<'py, PyAny>>;
-}
 
-/// SQL with the dialect's own places that is run more than once, and what makes objects of its rows.
-#[pyclass(frozen, module = "naja._native.db")]
-pub(crate) struct Ready(pub(super) Arc<Plan>);
-
-impl Ready {
-    pub(crate) fn new(sql: String, maker: Option<Arc<dyn RowMaker>>) -> Ready {
-        let mut plan = Plan::new(sql, Vec::new(), None);
-        plan.maker = maker;
-        Ready(Arc::new(plan))
-    }
-}
-
-#[pymethods]
-impl Ready {
-    #[getter]
-    fn sql(&self) -> &str {
-        &self.0.sql
-    }
+    /// The same of values that are objects already.
+    fn row_of_objects<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>>;
 }
 
 /// What is known of a statement by its first words.
@@ -70,6 +62,8 @@ struct Extra {
     processors: Option<Py<PyAny>>,
     /// Places of columns by what is not their name.
     others: Py<PyDict>,
+    /// The functions are called when a value is asked for, and only for numbers and texts.
+    is_lazy: bool,
 }
 
 /// The columns of a result.
@@ -78,18 +72,55 @@ pub(super) struct Shape {
     /// The place for each name; of two columns with one name the last.
     pub(super) by_name: Py<PyDict>,
     pub(super) others: Option<Py<PyDict>>,
+    /// What is made of the columns' values when they are asked for, by place.
+    pub(super) lazy: Option<Py<PyTuple>>,
     plain: Vec<String>,
+}
+
+/// SQL that is ready, and what is made of its rows: made once for an expression.
+#[pyclass(frozen, module = "naja._native.db")]
+pub(crate) struct Query {
+    pub(super) plan: Arc<Plan>,
+}
+
+impl Query {
+    /// Of SQL that is ready, and what makes objects of its rows.
+    pub(crate) fn of(sql: String, maker: Option<Arc<dyn RowMaker>>) -> Query {
+        let mut plan = Plan::new(sql, Vec::new(), None);
+        plan.maker = maker;
+        Query { plan: Arc::new(plan) }
+    }
+}
+
+#[pymethods]
+impl Query {
+    /// `processors` are functions by the places or the names of columns; where `is_lazy`, they are called when a value
+    /// is asked for. `others` has the places of columns by other names.
+    #[new]
+    #[pyo3(signature = (sql, processors=None, others=None, is_lazy=false))]
+    fn new(sql: String, processors: Option<Py<PyAny>>, others: Option<Py<PyDict>>, is_lazy: bool) -> Query {
+        let plan = match others {
+            Some(others) if is_lazy => Plan::of_lazy_sql(sql, processors, others),
+            others => Plan::of_sql(sql, others.map(|others| (processors, others))),
+        };
+        Query { plan }
+    }
 }
 
 impl Plan {
     /// Of a text with named places, as it was found before.
-    pub(super) fn of_text(text: &str) -> Arc<Plan> {
-        static PLANS: OnceLock<Mutex<FxHashMap<Box<str>, Arc<Plan>>>> = OnceLock::new();
-        let plans = PLANS.get_or_init(Mutex::default);
+    pub(super) fn of_text(dialect: Dialect, text: &str) -> Arc<Plan> {
+        static PLANS: OnceLock<[Plans; 3]> = OnceLock::new();
+        let [sqlite, postgres, mysql] = PLANS.get_or_init(Default::default);
+        let plans = match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+            Dialect::Mysql => mysql,
+        };
         if let Some(plan) = plans.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
             return plan.clone();
         }
-        let placed = parameters::place(Dialect::Sqlite, text);
+        let placed = parameters::place(dialect, text);
         let plan = Arc::new(Plan::new(placed.sql, placed.names, None));
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= PLANS_MAX {
@@ -101,13 +132,36 @@ impl Plan {
 
     /// Of SQL that is ready.
     pub(super) fn of_sql(sql: String, extra: Option<(Option<Py<PyAny>>, Py<PyDict>)>) -> Arc<Plan> {
-        let extra = extra.map(|(processors, others)| Extra { processors, others });
+        let extra = extra.map(|(processors, others)| Extra { processors, others, is_lazy: false });
         Arc::new(Plan::new(sql, Vec::new(), extra))
     }
 
+    /// Of SQL that is ready, whose values are processed when they are asked for.
+    pub(super) fn of_lazy_sql(sql: String, processors: Option<Py<PyAny>>, others: Py<PyDict>) -> Arc<Plan> {
+        Arc::new(Plan::new(sql, Vec::new(), Some(Extra { processors, others, is_lazy: true })))
+    }
+
     fn new(sql: String, names: Vec<String>, extra: Option<Extra>) -> Plan {
-        let verb = Verb::of(&sql);
-        Plan { sql: sql.into(), names, verb, extra, shape: Mutex::new(None), maker: None }
+        let (verb, is_traceless) = (Verb::of(&sql), traces::is_traceless(&sql));
+        Plan {
+            sql: sql.into(),
+            names,
+            keys: PyOnceLock::new(),
+            verb,
+            is_traceless,
+            extra,
+            shape: Mutex::new(None),
+            maker: None,
+        }
+    }
+
+    /// The names of its places, as keys of a dictionary.
+    pub(super) fn keys<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        let made = || {
+            let keys = self.names.iter().map(|name| PyString::intern(py, name));
+            PyResult::Ok(PyTuple::new(py, keys)?.unbind())
+        };
+        Ok(self.keys.get_or_try_init(py, made)?.bind(py))
     }
 
     /// The columns of a result with these names, as objects; made once.
@@ -118,25 +172,43 @@ impl Plan {
             return Ok(shape.clone());
         }
         let others = self.extra.as_ref().map(|extra| extra.others.clone_ref(py));
-        let shape = Arc::new(Shape::new(py, names, others)?);
+        let lazy =
+            self.extra.as_ref().filter(|extra| extra.is_lazy).and_then(|extra| extra.processors.as_ref());
+        let lazy = lazy.map(|processors| by_place(processors.bind(py), names)).transpose()?;
+        let shape = Arc::new(Shape::new(py, names, others, lazy)?);
         *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape.clone());
         Ok(shape)
     }
 
-    /// What is made of the columns' values.
+    /// What is made of the columns' values as they are read.
     pub(super) fn processors(&self) -> Option<&Py<PyAny>> {
-        self.extra.as_ref()?.processors.as_ref()
+        self.extra.as_ref().filter(|extra| !extra.is_lazy)?.processors.as_ref()
     }
 }
 
+/// Functions for columns with these names: from a tuple as it is, from a dictionary by name.
+fn by_place(processors: &Bound<'_, PyAny>, names: &[String]) -> PyResult<Py<PyTuple>> {
+    if let Ok(by_place) = processors.cast::<PyTuple>() {
+        return Ok(by_place.clone().unbind());
+    }
+    let by_name = processors.cast::<PyDict>()?;
+    let found = names.iter().map(|name| by_name.get_item(name)).collect::<PyResult<Vec<_>>>()?;
+    Ok(PyTuple::new(processors.py(), found)?.unbind())
+}
+
 impl Shape {
-    fn new(py: Python<'_>, names: &[String], others: Option<Py<PyDict>>) -> PyResult<Shape> {
+    fn new(
+        py: Python<'_>,
+        names: &[String],
+        others: Option<Py<PyDict>>,
+        lazy: Option<Py<PyTuple>>,
+    ) -> PyResult<Shape> {
         let objects = PyTuple::new(py, names.iter().map(|name| PyString::intern(py, name)))?;
         let by_name = PyDict::new(py);
         for (place, name) in objects.iter().enumerate() {
             by_name.set_item(name, place)?;
         }
-        Ok(Shape { names: objects.unbind(), by_name: by_name.unbind(), others, plain: names.to_vec() })
+        Ok(Shape { names: objects.unbind(), by_name: by_name.unbind(), others, lazy, plain: names.to_vec() })
     }
 
     /// The names, as a dictionary's keys where each is there once.
@@ -174,7 +246,7 @@ impl Verb {
 }
 
 /// SQL without the blanks and comments at its start.
-fn after_comments(sql: &str) -> &str {
+pub(super) fn after_comments(sql: &str) -> &str {
     let mut rest = sql.trim_start();
     loop {
         let end = if rest.starts_with("--") {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyAttributeError, PyIndexError, PyKeyError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyIterator, PySlice, PyString, PyTuple};
+use pyo3::types::{PyFloat, PyInt, PyIterator, PySlice, PyString, PyTuple};
 
 use super::plan::Shape;
 
@@ -19,8 +19,8 @@ pub(super) struct Record {
 /// The same row as a mapping; iterating gives the values, as in the original.
 #[pyclass(frozen, name = "Row", module = "naja.databases.backends.common.records")]
 pub(super) struct RowMapping {
-    values: Py<PyTuple>,
-    shape: Arc<Shape>,
+    pub(super) values: Py<PyTuple>,
+    pub(super) shape: Arc<Shape>,
 }
 
 fn find<'py>(
@@ -30,18 +30,41 @@ fn find<'py>(
     key: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let values = values.bind(py);
+    values.get_item(place(shape, values.len(), key)?)
+}
+
+/// What is made of a value that is asked for: of numbers and texts what the column's type says.
+fn processed<'py>(
+    shape: &Shape,
+    values: &Py<PyTuple>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = key.py();
+    let values = values.bind(py);
+    let place = place(shape, values.len(), key)?;
+    let raw = values.get_item(place)?;
+    let Some(processor) = shape.lazy.as_ref().and_then(|lazy| lazy.bind(py).get_item(place).ok()) else {
+        return Ok(raw);
+    };
+    let is_plain =
+        raw.is_instance_of::<PyInt>() || raw.is_instance_of::<PyString>() || raw.is_instance_of::<PyFloat>();
+    if processor.is_none() || !is_plain { Ok(raw) } else { processor.call1((raw,)) }
+}
+
+/// The place of a value by its name, its number or its column.
+fn place(shape: &Shape, length: usize, key: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = key.py();
     if key.is_instance_of::<PyString>() {
         return match shape.by_name.bind(py).get_item(key)? {
-            Some(place) => values.get_item(place.extract()?),
+            Some(place) => place.extract(),
             None => Err(PyKeyError::new_err((key.clone().unbind(),))),
         };
     }
     if key.is_instance_of::<PyInt>() {
         let place: isize = key.extract().unwrap_or(isize::MAX);
-        let length = values.len();
         let place = if place < 0 { place.checked_add_unsigned(length).unwrap_or(-1) } else { place };
         return match usize::try_from(place) {
-            Ok(place) if place < length => values.get_item(place),
+            Ok(place) if place < length => Ok(place),
             _ => Err(PyIndexError::new_err("tuple index out of range")),
         };
     }
@@ -54,7 +77,7 @@ fn find<'py>(
     if let Some(others) = &shape.others
         && let Some(place) = others.bind(py).get_item(key.str()?)?
     {
-        return values.get_item(place.extract()?);
+        return place.extract();
     }
     Err(PyKeyError::new_err((key.clone().unbind(),)))
 }
@@ -80,12 +103,12 @@ impl Record {
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        find(key.py(), &self.shape, &self.values, key)
+        processed(&self.shape, &self.values, key)
     }
 
     fn __getattr__<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         let py = name.py();
-        find(py, &self.shape, &self.values, name).map_err(|error| {
+        processed(&self.shape, &self.values, name.as_any()).map_err(|error| {
             if error.is_instance_of::<PyKeyError>(py) {
                 PyAttributeError::new_err((name.clone().unbind(),))
             } else {

@@ -15,14 +15,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use naja_db::tables::Kind;
+use naja_db::tables::{Dialect, Kind};
 use naja_sql::sqlite::{Connection, Error, How, Library, Rows, StatementId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence, PyString, PyTuple};
 
 use super::hub::{Hub, Reply};
-use super::plan::{Plan, Ready};
+use super::plan::{Plan, Query};
 use super::record::Record;
 use super::values::{self, Owned};
 use crate::sqlite::library;
@@ -603,7 +603,7 @@ impl Worker {
         text: &str,
         given: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<u64> {
-        let plan = Plan::of_text(text);
+        let plan = Plan::of_text(Dialect::Sqlite, text);
         let values = named(hub, &plan, given, py)?;
         self.send(hub, future, Work::Run { plan, values, want: wanted(want)? })
     }
@@ -617,16 +617,38 @@ impl Worker {
         text: &str,
         given: Vec<Option<Bound<'_, PyDict>>>,
     ) -> PyResult<u64> {
-        let plan = Plan::of_text(text);
+        let plan = Plan::of_text(Dialect::Sqlite, text);
         let rows =
             given.iter().map(|one| named(hub, &plan, one.as_ref(), py)).collect::<PyResult<Vec<_>>>()?;
         self.send(hub, future, Work::Many { plan, rows })
     }
 
-    /// Runs SQL that is ready with values in order; also 4: all that a driver knows. `processors` makes the values of
-    /// columns, `others` has the places of columns by other names.
-    #[pyo3(signature = (hub, future, want, sql, given, processors=None, others=None))]
-    #[allow(clippy::too_many_arguments)] // a call from Python, by position
+    /// Runs SQL that is ready with values in order; also 4: all that a driver knows.
+    fn run(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        want: u8,
+        query: &Query,
+        given: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        let values = in_order(hub, given)?;
+        self.send(hub, future, Work::Run { plan: query.plan.clone(), values, want: wanted(want)? })
+    }
+
+    /// Runs SQL that is ready once for each set of values.
+    fn run_many(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        query: &Query,
+        given: Vec<Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
+        self.send(hub, future, Work::Many { plan: query.plan.clone(), rows })
+    }
+
+    /// As `run`, for SQL of which nothing is known.
     fn plain(
         &self,
         hub: &Hub,
@@ -634,40 +656,12 @@ impl Worker {
         want: u8,
         sql: String,
         given: &Bound<'_, PyAny>,
-        processors: Option<Py<PyAny>>,
-        others: Option<Py<PyDict>>,
     ) -> PyResult<u64> {
         let values = in_order(hub, given)?;
-        let plan = Plan::of_sql(sql, others.map(|others| (processors, others)));
-        self.send(hub, future, Work::Run { plan, values, want: wanted(want)? })
+        self.send(hub, future, Work::Run { plan: Plan::of_sql(sql, None), values, want: wanted(want)? })
     }
 
-    /// Runs a statement that is run more than once, with values in order.
-    fn ready(
-        &self,
-        hub: &Hub,
-        future: Py<PyAny>,
-        want: u8,
-        ready: &Ready,
-        given: &Bound<'_, PyAny>,
-    ) -> PyResult<u64> {
-        let values = in_order(hub, given)?;
-        self.send(hub, future, Work::Run { plan: ready.0.clone(), values, want: wanted(want)? })
-    }
-
-    /// The same once for each set of values.
-    fn ready_many(
-        &self,
-        hub: &Hub,
-        future: Py<PyAny>,
-        ready: &Ready,
-        given: Vec<Bound<'_, PyAny>>,
-    ) -> PyResult<u64> {
-        let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
-        self.send(hub, future, Work::Many { plan: ready.0.clone(), rows })
-    }
-
-    /// Runs SQL that is ready once for each set of values.
+    /// As `run_many`, for SQL of which nothing is known.
     fn plain_many(
         &self,
         hub: &Hub,

@@ -24,7 +24,8 @@ pub(super) enum Kind {
     Date,
     DateTime,
     Time,
-    Json,
+    /// Documents; whether the driver has read them already.
+    Json(bool),
     Decimal(u8),
     Uuid,
     IpAddress,
@@ -78,7 +79,12 @@ type Put<'py> = Result<Bound<'py, PyAny>, Wrong>;
 
 impl Kind {
     /// By the name that the package has for it; `detail` is the class of an enumeration, or a pair of functions.
-    pub(super) fn of(name: &str, scale: u32, detail: Option<&Bound<'_, PyAny>>) -> PyResult<Kind> {
+    pub(super) fn of(
+        name: &str,
+        scale: u32,
+        detail: Option<&Bound<'_, PyAny>>,
+        documents_are_read: bool,
+    ) -> PyResult<Kind> {
         Ok(match (name, detail) {
             ("string" | "text", _) => Kind::Text,
             ("integer" | "biginteger", _) => Kind::Integer,
@@ -87,7 +93,7 @@ impl Kind {
             ("date", _) => Kind::Date,
             ("datetime", _) => Kind::DateTime,
             ("time", _) => Kind::Time,
-            ("json", _) => Kind::Json,
+            ("json", _) => Kind::Json(documents_are_read),
             ("decimal", _) => Kind::Decimal(u8::try_from(scale).unwrap_or(u8::MAX)),
             ("uuid", _) => Kind::Uuid,
             ("ipaddress", _) => Kind::IpAddress,
@@ -109,7 +115,7 @@ impl Kind {
             Kind::Date => Kind::Date,
             Kind::DateTime => Kind::DateTime,
             Kind::Time => Kind::Time,
-            Kind::Json => Kind::Json,
+            Kind::Json(is_read) => Kind::Json(*is_read),
             Kind::Decimal(scale) => Kind::Decimal(*scale),
             Kind::Uuid => Kind::Uuid,
             Kind::IpAddress => Kind::IpAddress,
@@ -124,7 +130,7 @@ impl Kind {
     /// A value as the database takes it. `None` is NULL, but JSON's null in a column of JSON, as SQLAlchemy has it.
     pub(super) fn put<'py>(&self, dialect: Dialect, value: &Bound<'py, PyAny>) -> Put<'py> {
         let py = value.py();
-        if value.is_none() && !matches!(self, Kind::Json | Kind::Own(..)) {
+        if value.is_none() && !matches!(self, Kind::Json(_) | Kind::Own(..)) {
             return Ok(value.clone());
         }
         let is_lite = dialect == Dialect::Sqlite;
@@ -146,7 +152,7 @@ impl Kind {
             Kind::Date => moment(value, Stored::Date, is_lite),
             Kind::DateTime => moment(value, Stored::DateTime, is_lite),
             Kind::Time => moment(value, Stored::Time, is_lite),
-            Kind::Json => Ok(json(py, "dumps")?.call1((value,))?),
+            Kind::Json(_) => Ok(json(py, "dumps")?.call1((value,))?),
             Kind::Decimal(_) => decimal(value, is_lite),
             Kind::Uuid => {
                 let uuid = instance(value, class(py, "uuid", "UUID")?, "a UUID")?;
@@ -175,7 +181,7 @@ impl Kind {
             Kind::Date => Stored::Date,
             Kind::DateTime => Stored::DateTime,
             Kind::Time => Stored::Time,
-            Kind::Json => Stored::Json,
+            Kind::Json(_) => Stored::Json,
             Kind::Decimal(scale) => Stored::Decimal(Some(*scale)),
             Kind::Text => Stored::Text,
             Kind::Uuid | Kind::IpAddress | Kind::Enum(_) | Kind::Own(..) => Stored::Any,
@@ -212,7 +218,9 @@ impl Kind {
                 let start = class(py, "datetime", "datetime")?.getattr(intern!(py, "min"))?;
                 start.add(value)?.call_method0(intern!(py, "time"))
             }
-            Kind::Json if is_text || value.is_instance_of::<PyBytes>() => json(py, "loads")?.call1((value,)),
+            Kind::Json(false) if is_text || value.is_instance_of::<PyBytes>() => {
+                json(py, "loads")?.call1((value,))
+            }
             Kind::Decimal(_) if !is_a(value, "decimal", "Decimal")? => {
                 class(py, "decimal", "Decimal")?.call1((value.str()?,))
             }

@@ -243,6 +243,7 @@ impl Mapper {
         many: Vec<(String, Py<PyAny>, String, String, String)>,
         dialect: &str,
         is_named: bool,
+        documents_are_read: bool,
         mapper_of: Py<PyAny>,
         base: Py<PyType>,
     ) -> PyResult<Mapper> {
@@ -251,7 +252,7 @@ impl Mapper {
         let mut key = None;
         let mut fields = Vec::with_capacity(columns.len());
         for (place, one) in columns.iter().enumerate() {
-            let (field, is_key) = Field::of(py, &name, &one)?;
+            let (field, is_key) = Field::of(py, &name, &one, documents_are_read)?;
             if is_key {
                 key = Some(place);
             }
@@ -308,7 +309,7 @@ impl Mapper {
     fn insert<'py>(&self, values: &Bound<'py, PyDict>) -> PyResult<(Plan, Bound<'py, PyList>)> {
         let py = values.py();
         let places = self.places_of(values)?;
-        let plan = self.insert_plan(&places, 1, true)?;
+        let plan = self.insert_plan(py, &places, 1, true)?;
         let list = PyList::empty(py);
         self.take_row(values, &places, &list)?;
         Ok((plan, list))
@@ -332,12 +333,12 @@ impl Mapper {
             if end - start == many {
                 full.push(list);
             } else {
-                rest = Some((self.insert_plan(&places, end - start, false)?, vec![list]));
+                rest = Some((self.insert_plan(py, &places, end - start, false)?, vec![list]));
             }
         }
         let mut all = Vec::new();
         if !full.is_empty() {
-            all.push((self.insert_plan(&places, many, false)?, full));
+            all.push((self.insert_plan(py, &places, many, false)?, full));
         }
         all.extend(rest);
         Ok(all)
@@ -466,7 +467,7 @@ impl Mapper {
         Ok(())
     }
 
-    fn insert_plan(&self, places: &[usize], rows: usize, returns: bool) -> PyResult<Plan> {
+    fn insert_plan(&self, py: Python<'_>, places: &[usize], rows: usize, returns: bool) -> PyResult<Plan> {
         let model = &self.model;
         let mut shape =
             vec![super::query::INSERT, u32::try_from(rows).unwrap_or(u32::MAX), u32::from(returns)];
@@ -475,7 +476,10 @@ impl Mapper {
             let names: Vec<&str> = places.iter().map(|place| model.columns[*place].plain.as_str()).collect();
             let key = if returns { model.key.map(|key| model.columns[key].plain.as_str()) } else { None };
             let sql = change::insert(model.dialect, model.places, &model.table, &names, rows, key);
-            Python::attach(|py| Plan::without_rows(py, sql, model.places))
+            // PostgreSQL gives the key of the row.
+            let maker =
+                (key.is_some() && model.dialect == Dialect::Postgres).then_some(super::plan::Maker::First);
+            Plan::new(py, sql, model.places, maker, Vec::new())
         })?;
         Ok(Plan::clone(&plan))
     }
@@ -541,7 +545,12 @@ type Described<'py> = (
 );
 
 impl Field {
-    fn of(py: Python<'_>, model: &str, described: &Bound<'_, PyAny>) -> PyResult<(Field, bool)> {
+    fn of(
+        py: Python<'_>,
+        model: &str,
+        described: &Bound<'_, PyAny>,
+        documents_are_read: bool,
+    ) -> PyResult<(Field, bool)> {
         let described: &Bound<'_, PyTuple> = described.cast().map_err(PyErr::from)?;
         let (name, field, kind, length, scale, detail, enumeration, declared, marks, on_delete): Described<
             '_,
@@ -576,7 +585,7 @@ impl Field {
             plain: name,
             field,
             relation: is_relation.then(|| Relation { target: OnceLock::new() }),
-            kind: Kind::of(known, scale, detail.as_ref())?,
+            kind: Kind::of(known, scale, detail.as_ref(), documents_are_read)?,
             is_nullable,
             is_searched,
             column,

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::kind::Kind;
 use super::mapper::Model;
-use crate::databases::{Ready, RowMaker, values_of_record};
+use crate::databases::{Query as Statement, RowMaker, values_of_record};
 
 /// A statement of a model, made once for all that differ in nothing but their values.
 #[pyclass(frozen, module = "naja._native.db.orm")]
@@ -21,7 +21,7 @@ pub(super) struct Plan(Arc<Inner>);
 struct Inner {
     sql: Py<PyString>,
     /// For a connection that takes SQL with values in order.
-    ready: Py<Ready>,
+    statement: Py<Statement>,
     maker: Option<Arc<Maker>>,
     /// Whether its places have the names `p1` and so on.
     is_named: bool,
@@ -105,6 +105,10 @@ impl RowMaker for Maker {
     ) -> PyResult<Bound<'py, PyAny>> {
         let cells: Vec<Cell<'_>> = cells.collect();
         self.make(py, &cells)
+    }
+
+    fn row_of_objects<'py>(&self, values: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        self.make(values.py(), &values.iter().collect::<Vec<_>>())
     }
 }
 
@@ -240,10 +244,10 @@ impl Plan {
     ) -> PyResult<Plan> {
         let maker = maker.map(Arc::new);
         let text = PyString::new(py, &sql).unbind();
-        let ready = Ready::new(sql, maker.clone().map(|maker| maker as Arc<dyn RowMaker>));
+        let statement = Statement::of(sql, maker.clone().map(|maker| maker as Arc<dyn RowMaker>));
         Ok(Plan(Arc::new(Inner {
             sql: text,
-            ready: Py::new(py, ready)?,
+            statement: Py::new(py, statement)?,
             maker,
             is_named: places == Places::Named,
             _kept: kept,
@@ -269,8 +273,8 @@ impl Plan {
 
     /// The statement for a connection of naja's own.
     #[getter]
-    fn ready<'py>(&self, py: Python<'py>) -> Bound<'py, Ready> {
-        self.0.ready.bind(py).clone()
+    fn statement<'py>(&self, py: Python<'py>) -> Bound<'py, Statement> {
+        self.0.statement.bind(py).clone()
     }
 
     /// The values by the names of their places.
