@@ -356,11 +356,12 @@ class QuerySet:
     async def create(self, **kwargs: typing.Any) -> typing.Any:
         """Stores a new row; its instance."""
         model = self.model_cls
+        pkname = model.pkname
         values = _checked(model, kwargs)
         plan, bound = mapper_of(model).insert(values)
         instance = model(**values)
         key = await _database.insert(self.database, plan, bound)
-        if model.pkname not in values:
+        if pkname not in values:
             instance.pk = key
         return instance
 

@@ -5,7 +5,6 @@ from typing_extensions import ParamSpec, Self, TypeVar
 
 from naja import databases, typesystem
 
-from .fields import ModelField
 from .relations import ManyToMany
 
 M = TypeVar("M", default=Any)
@@ -106,7 +105,8 @@ class BaseModel(metaclass=ModelMeta):
     async def load(self) -> None: ...
 
 class Model(BaseModel):
-    fields: ClassVar[Mapping[str, ModelField | ManyToMany[Any]]]
+    # Fields, and relations to many while the class is written.
+    fields: ClassVar[Mapping[str, Any]]
     def __init__(self, **kwargs: Any) -> None: ...
     # Its fields are in a dictionary, which says nothing about types.
     def __getattr__(self, name: str) -> Any: ...

@@ -137,7 +137,8 @@ class Links:
         model = self._relation.model
         key = getattr(self._instance, model.pkname, None)
         if key is None:
-            raise AttributeError(f"this {model.__name__} has no `{model.pkname}` yet, so that nothing is linked to it")
+            # No AttributeError, for which `__getattr__` would stand in.
+            raise ValueError(f"this {model.__name__} has no `{model.pkname}` yet, so that nothing is linked to it")
         return key
 
     @property
@@ -156,7 +157,7 @@ class Links:
         return self._instance.__dict__.get(self._relation._memory)
 
     def __getattr__(self, name: str) -> typing.Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.queryset, name)
 
