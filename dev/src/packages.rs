@@ -9,6 +9,16 @@ use crate::step::{self, Outcome, say};
 const NO_CLUSTER: &str = "file=/etc/postgresql-common/createcluster.conf; \
     test -e $file || { mkdir -p ${file%/*} && echo 'create_main_cluster = false' >$file; }";
 
+/// Keeps Debian's scripts from starting what a package brings, as long as nobody has said otherwise before; then takes it
+/// back, and keeps MariaDB from being started with the machine. Arguments: the words that install.
+const INSTALLED_NOT_STARTED: &str = "file=/usr/sbin/policy-rc.d; ours=; \
+    test -e $file || { printf '#!/bin/sh\\nexit 101\\n' >$file; chmod 755 $file; ours=1; }; \
+    \"$@\"; code=$?; \
+    test -z \"$ours\" || rm -f $file; \
+    test ! -e /etc/init.d/mariadb || update-rc.d mariadb disable >/dev/null 2>&1; \
+    deb-systemd-helper disable mariadb.service >/dev/null 2>&1; \
+    exit $code";
+
 /// One line of `dev/packages.txt`.
 #[derive(Debug, PartialEq, Eq)]
 struct Need {
@@ -53,7 +63,12 @@ pub(crate) fn install(checkout: &Checkout, packages: &[&str]) -> Outcome<()> {
     }
     let installed = apt(&["apt-get", "update", "-qq"]).and_then(|_| {
         let arguments = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
-        apt(&[&arguments[..], packages].concat())
+        let install = [&arguments[..], packages].concat();
+        if packages.contains(&"mariadb-server") {
+            // Debian's package else starts a server of its own, now and with the machine; the tests have theirs.
+            return apt(&[&["sh", "-c", INSTALLED_NOT_STARTED, "sh"][..], &install].concat());
+        }
+        apt(&install)
     });
     if installed.is_err() {
         say(&format!("apt could not install {list}; going on without"));

@@ -36,6 +36,7 @@ rm -rf "$2"
 WHO_MAY = """
 local all all                   trust
 hostssl all tls_user  all       scram-sha-256
+host  all tls_user    all       reject
 host  all scram_user  all       scram-sha-256
 host  all md5_user    all       md5
 host  all all         all       trust

@@ -47,6 +47,9 @@ impl Source for std::slice::Iter<'_, Vec<Value<'_>>> {
 pub struct Outcome {
     /// Rows inserted, updated, deleted or selected; none for statements that count nothing, such as `CREATE TABLE`.
     pub affected: Option<u64>,
+    /// The number that the engine gave to a row that was inserted, where it tells it with the answer (MySQL, SQLite);
+    /// PostgreSQL tells it as a row of `RETURNING`.
+    pub inserted_id: Option<i64>,
 }
 
 /// Where a connection is with regard to transactions.

@@ -1,17 +1,26 @@
 //! Databases, spoken to in their own words: SQL text and values go in, columns of rows come out.
 //!
 //! Nothing here knows Python, a tool, or what a table is for. Values that are read go into a [`Sink`], so that
-//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`] and [`postgres::Connection`]; what
-//! the engines have in common is [`Driver`].
+//! whoever asks makes its own objects of them, once. Start at [`sqlite::Library`], [`postgres::Connection`] and
+//! [`mysql::Connection`]; what the engines have in common is [`Driver`].
 
+mod calendar;
 mod driver;
+pub mod mysql;
 pub mod postgres;
+mod received;
+mod secret;
 mod sink;
 pub mod sqlite;
+mod statement_cache;
+mod stream;
 mod table;
+mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use secret::Secret;
 pub use sink::Sink;
+pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
 pub use table::Table;
 pub use value::{Value, Values};

@@ -12,6 +12,14 @@ pub trait Sink {
     fn boolean(&mut self, value: bool);
     /// A whole number.
     fn integer(&mut self, value: i64);
+    /// A whole number of an engine that has some beyond what `integer` takes; digits where the one who asks has no word
+    /// for them.
+    fn unsigned(&mut self, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.integer(value),
+            Err(_) => self.decimal(&value.to_string()),
+        }
+    }
     /// A binary floating-point number.
     fn real(&mut self, value: f64);
     /// A decimal number, in digits as `-12.50`; `NaN`, `Infinity` and `-Infinity` as well.

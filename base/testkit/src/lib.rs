@@ -3,7 +3,9 @@
 //! A development dependency only: nothing that ships may depend on it.
 
 pub mod browser;
+mod data_folder;
 pub mod interpreters;
+pub mod mariadb;
 pub mod naja;
 mod not_tested;
 pub mod postgres;
@@ -11,5 +13,6 @@ pub mod target;
 pub mod terminal;
 
 pub use browser::Browser;
+pub use mariadb::MariaDbServer;
 pub use not_tested::not_tested;
 pub use postgres::PostgresServer;

@@ -3,14 +3,14 @@
 //! A shell holds the server and waits on a pipe. When the pipe closes, because the test is done, has panicked or was
 //! killed, the shell ends the server and removes its folder. Start at [`PostgresServer::start`].
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::data_folder::{RunAs, copy_tree};
 use crate::not_tested;
 
 /// How long a server may take until it is ready, before the test fails: far more than it ever needs.
@@ -49,8 +49,7 @@ pub struct PostgresServer {
 struct Installation {
     programs: PathBuf,
     version: String,
-    /// The server refuses to run as root: then it runs as this user and group.
-    other_user: Option<(u32, u32)>,
+    run_as: RunAs,
 }
 
 impl PostgresServer {
@@ -140,32 +139,15 @@ impl Installation {
         let version =
             version.split_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()));
         let version = version.unwrap_or("unknown").to_owned();
-        let other_user = if rustix::process::geteuid().is_root() { Some(unprivileged()?) } else { None };
-        Some(Installation { programs, version, other_user })
+        // The user that Debian makes for PostgreSQL, or nobody.
+        let run_as = RunAs::find(&["postgres", "nobody"])?;
+        Some(Installation { programs, version, run_as })
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        if let Some((user, group)) = self.other_user {
-            command.uid(user).gid(group);
-        }
-        // A folder that the other user may be in.
-        command.current_dir("/").env_remove("PGDATA").env_remove("PGOPTIONS").env("LC_ALL", "C");
+    fn command(&self, program: &Path) -> Command {
+        let mut command = self.run_as.command(program);
+        command.env_remove("PGDATA").env_remove("PGOPTIONS");
         command
-    }
-
-    /// An empty folder of the server's user.
-    fn folder(&self) -> PathBuf {
-        let folder =
-            tempfile::Builder::new().prefix("naja-pg-").tempdir().expect("a temporary folder can be made");
-        self.give(folder.path());
-        folder.keep()
-    }
-
-    fn give(&self, path: &Path) {
-        if let Some((user, group)) = self.other_user {
-            chown(path, Some(user), Some(group)).expect("root can give files away");
-        }
     }
 
     /// An empty cluster, made once and kept.
@@ -176,10 +158,10 @@ impl Installation {
             File::create(cache.join("postgres.lock")).expect("the folder for what tests keep is writable");
         lock.lock().expect("the file can be locked");
         if !template.exists() {
-            let made = self.folder();
+            let made = self.run_as.folder("naja-pg-");
             let data = made.join("data");
             let output = self
-                .command(&self.programs.join("initdb").to_string_lossy())
+                .command(&self.programs.join("initdb"))
                 .arg("-D")
                 .arg(&data)
                 .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "--wal-segsize=1"])
@@ -197,12 +179,12 @@ impl Installation {
 
     /// Starts a server; none when it ended at once, such as for a port that is taken.
     fn start(&self, template: &Path) -> Option<PostgresServer> {
-        let folder = self.folder();
-        copy_tree(template, &folder.join("data"), &|path| self.give(path));
+        let folder = self.run_as.folder("naja-pg-");
+        copy_tree(template, &folder.join("data"), &|path| self.run_as.give(path));
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = port.expect("there is a free port").port();
         let keeper = self
-            .command("/bin/sh")
+            .command(Path::new("/bin/sh"))
             .args(["-c", KEEPER, "sh"])
             .arg(self.programs.join("postgres"))
             .arg(&folder)
@@ -229,32 +211,6 @@ impl Installation {
             }
             assert!(!log.contains("FATAL") && Instant::now() < until, "PostgreSQL does not start: {log}");
             std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// The user that Debian makes for PostgreSQL, or nobody.
-fn unprivileged() -> Option<(u32, u32)> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    ["postgres", "nobody"].iter().find_map(|name| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    })
-}
-
-fn copy_tree(from: &Path, to: &Path, made: &dyn Fn(&Path)) {
-    fs::create_dir(to).expect("a folder can be made");
-    fs::set_permissions(to, Permissions::from_mode(0o700)).expect("its mode can be set");
-    made(to);
-    for entry in fs::read_dir(from).expect("the cluster can be read") {
-        let entry = entry.expect("the cluster can be read");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_tree(&entry.path(), &target, made);
-        } else {
-            fs::copy(entry.path(), &target).expect("a file can be copied");
-            made(&target);
         }
     }
 }

@@ -9,6 +9,7 @@
 pub(crate) mod environment;
 pub(crate) mod original;
 pub(crate) mod score;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::step::{self, Outcome, Problem, say};
 use environment::{Environment, Places};
 use original::{Exception, Original, Source};
 use score::{Comparison, Score};
+use server::PostgresServer;
 
 /// The side of a run that gives the total.
 const ORIGINAL: &str = "original";
@@ -152,7 +154,7 @@ fn run_original(
     let with_original = places.with_original(original, &sources)?;
     let with_naja = places.with_naja(original, all)?;
     let tests = tests_alone(places, original, &sources)?;
-    let share = if request.is_quick { original.quick } else { 1.0 };
+    let share = request.is_quick.then_some(original.quick);
     let theirs = run_tests(places, original, &with_original, &tests, share, ORIGINAL)?;
     let ours = run_tests(places, original, &with_naja, &tests, share, "naja")?;
     let comparison = score::compare(&theirs, &ours, exceptions, !request.is_quick);
@@ -292,14 +294,45 @@ fn tests_alone(places: &Places, original: &Original, sources: &Path) -> Outcome<
     Ok(folder)
 }
 
-/// Runs the tests in an environment, and reads what became of them.
+/// Runs the tests in an environment, a share of them or all, as often as they are to be run, and reads what became of
+/// them.
 fn run_tests(
     places: &Places,
     original: &Original,
     environment: &Environment,
     tests: &Path,
-    share: f64,
+    share: Option<f64>,
     side: &str,
+) -> Outcome<score::Run> {
+    let (servers, variables) = servers(original, share.is_none())?;
+    if original.runs.is_empty() {
+        return run_once(places, original, environment, tests, share, side, &variables);
+    }
+    let mut all = score::Run::new();
+    for (name, more) in &original.runs {
+        if servers.is_empty() && original.servers.contains(name) {
+            continue;
+        }
+        let mut variables = variables.clone();
+        variables.extend(more.clone());
+        let side = format!("{side}-{name}");
+        let run = run_once(places, original, environment, tests, share, &side, &variables)?;
+        all.extend(run.into_values().map(|line| {
+            let test = format!("{name}: {}", line.test);
+            (test.clone(), score::Line { test, ..line })
+        }));
+    }
+    Ok(all)
+}
+
+fn run_once(
+    places: &Places,
+    original: &Original,
+    environment: &Environment,
+    tests: &Path,
+    share: Option<f64>,
+    side: &str,
+    variables: &BTreeMap<String, String>,
 ) -> Outcome<score::Run> {
     say(&format!("running the tests of {} {} ({side})", original.name, original.version));
     let folder = places.of(original);
@@ -319,7 +352,13 @@ fn run_tests(
             "no:cacheprovider",
             "--continue-on-collection-errors",
         ])
-        .args(["-p", "naja_conformance_recorder", "--naja-share", &share.to_string(), "--naja-record"])
+        .args([
+            "-p",
+            "naja_conformance_recorder",
+            "--naja-share",
+            &share.unwrap_or(1.0).to_string(),
+            "--naja-record",
+        ])
         .arg(&record)
         // Else the names of tests would depend on which files lie in the folders above.
         .arg("--rootdir")
@@ -328,7 +367,7 @@ fn run_tests(
         .current_dir(tests)
         .env_remove("PYTHONPATH")
         .env_remove("NAJA_SWAP")
-        .envs(&original.environment)
+        .envs(variables)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(std::process::Stdio::null());
     let done = pytest.output().map_err(|error| Problem::path("start", &environment.python, &error))?;
@@ -340,12 +379,38 @@ fn run_tests(
     if !has_ended {
         let problem = Problem::new(format!("pytest ended with {} ({side})", done.status))
             .hint(format!("`{}` has its output", output.display()));
-        if side == ORIGINAL {
+        if side.starts_with(ORIGINAL) {
             return Err(problem);
         }
         say(&format!("{}; {}", problem.message, problem.hint.unwrap_or_default()));
     }
     if record.is_file() { score::read_run(&record) } else { Ok(score::Run::new()) }
+}
+
+/// The servers that an original's tests need, running as long as they are held, and all variables of the tests.
+///
+/// Each run has servers of its own, so that nothing of one is found by the next. Where one is not installed, a full run
+/// is an error.
+fn servers(original: &Original, is_full: bool) -> Outcome<(Vec<PostgresServer>, BTreeMap<String, String>)> {
+    let mut running = Vec::new();
+    let mut variables = original.environment.clone();
+    for name in &original.servers {
+        if name != "postgresql" {
+            return Err(Problem::new(format!("{}: there is no server `{name}`", original.name)));
+        }
+        let Some(server) = PostgresServer::start()? else {
+            let missing = format!("{}: no server of PostgreSQL is installed", original.name);
+            if is_full {
+                return Err(Problem::new(missing).hint("Debian's package is `postgresql`"));
+            }
+            say(&format!("{missing}: its tests with one are not run"));
+            variables.extend(original.environment_without_servers.clone());
+            return Ok((Vec::new(), variables));
+        };
+        variables.extend(server.variables().map(|(name, value)| (name.to_owned(), value)));
+        running.push(server);
+    }
+    Ok((running, variables))
 }
 
 /// Prints the score, and writes every failure beside the environments.

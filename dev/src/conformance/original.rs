@@ -50,6 +50,17 @@ pub(crate) struct Original {
     /// Variables that the tests read, as the URL of a database; both sides get the same.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
+    /// Servers that the tests need, started for each run of them: `postgresql`.
+    #[serde(default)]
+    pub(crate) servers: Vec<String>,
+    /// Variables instead of those of `environment`, for a machine without these servers. Only a quick run goes on
+    /// without them: the full one writes the score.
+    #[serde(default)]
+    pub(crate) environment_without_servers: BTreeMap<String, String>,
+    /// Further variables by name, such as that of a kind of database: the tests are run once with each, and the names
+    /// of the tests begin with it. A name that is one of `servers` needs that one.
+    #[serde(default)]
+    pub(crate) runs: BTreeMap<String, BTreeMap<String, String>>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,

@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import typing
+import weakref
 
 from . import _tls
 
@@ -20,6 +21,9 @@ OPEN, BUSY, IN_TRANSACTION, TRACES = 1, 2, 4, 8
 
 # How long a statement that is to end may take for it, before the connection is given up.
 _PATIENCE_S = 10.0
+
+# How long `disconnect` waits for connections that somebody has.
+_PATIENCE_AT_END_S = 60.0
 
 _SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 
@@ -254,6 +258,7 @@ class Pool:
         self._idle: typing.List[Session] = []
         # Sessions that there are, and those that are being opened.
         self._count = 0
+        self._all: typing.Any = weakref.WeakSet()
         self._waiters: typing.Deque[asyncio.Future] = collections.deque()
         self._cleaning: typing.Set[asyncio.Task] = set()
         self._is_closing = False
@@ -276,6 +281,7 @@ class Pool:
         self._count += 1
         try:
             session = await self._target.open()
+            self._all.add(session)
             if self._init is not None:
                 await self._init(self.stand(session))
         except BaseException:
@@ -434,4 +440,9 @@ class Pool:
             self._drop(session)
         if self._count:
             self._all_closed = self._loop.create_future()
-            await self._all_closed
+            try:
+                await asyncio.wait_for(self._all_closed, _PATIENCE_AT_END_S)
+            except asyncio.TimeoutError:
+                logger.warning("%d connections were not given back before `disconnect`, and are given up", self._count)
+                for session in list(self._all):
+                    session.link.abort()

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .importer import import_from_string
-from .interfaces import DatabaseBackend, Record, Text, TransactionBackend
+from .interfaces import DONE, DatabaseBackend, Record, Text, TransactionBackend
 
 # For log formatters that show colours, as uvicorn's do.
 LOG_EXTRA = {"color_message": "Query: \x1b[1m%s\x1b[0m Args: %s"}
@@ -215,7 +215,13 @@ class Connection:
             # It is acquired, and nobody is about to release it.
             self._connection_counter += 1
             return self
-        if not self._connection_counter and not lock.locked() and self._connection.acquire_now():
+        if not lock.locked():
+            acquiring = self._connection.acquire()
+            if acquiring is not DONE:
+                async with lock:
+                    await acquiring
+                    self._connection_counter = 1
+                return self
             self._connection_counter = 1
             return self
         async with lock:
@@ -229,9 +235,17 @@ class Connection:
         if self._connection_counter > 1 and not lock.locked():
             self._connection_counter -= 1
             return
-        if not lock.locked() and self._connection.release_now():
+        if not lock.locked():
             self._connection_counter = 0
-            self._database._forget(self)
+            releasing = self._connection.release()
+            if releasing is DONE:
+                self._database._forget(self)
+                return
+            async with lock:
+                try:
+                    await releasing
+                finally:
+                    self._database._forget(self)
             return
         # A task that is cancelled while it waits here has to give back its share all the same.
         try:

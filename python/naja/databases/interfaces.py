@@ -23,19 +23,20 @@ class DatabaseBackend:
         raise NotImplementedError()
 
 
+class _Done:
+    def __await__(self):
+        return iter(())
+
+
+# What a method may give in place of a coroutine when there was nothing to wait for.
+DONE = _Done()
+
+
 class ConnectionBackend:
     """One connection, while it is acquired."""
 
     # Whether rows can be read on only within a transaction, as PostgreSQL's cursors.
     iterates_in_transaction = True
-
-    def acquire_now(self) -> bool:
-        """Acquires a connection where that needs no waiting; else false, and nothing is acquired."""
-        return False
-
-    def release_now(self) -> bool:
-        """Releases the connection where that needs no waiting; else false, and it is not released."""
-        return False
 
     async def acquire(self) -> None:
         raise NotImplementedError()

@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::stream::{Place, Socket, Stream, TlsProvider, Waited, time_left};
 use crate::{Driver, NoRows, Outcome, Rows, Sink, Source, Transaction, Value};
 
 use super::copy::{CopyInto, CopyReader, export_sql};
 use super::error::{PostgresError, ServerError};
-use super::options::Options;
+use super::options::{Address, Options};
 use super::protocol::{CancelKey, Event, Protocol};
 use super::statement::Statement;
-use super::stream::{Socket, Stream, TlsProvider, Waited, time_left};
 
 /// Bytes that are gathered before they are sent, while more are coming.
 const SEND_BYTES: usize = 64 * 1024;
@@ -101,7 +101,7 @@ impl Canceller {
     /// Errors: as [`Connection::open`].
     pub fn cancel(&self) -> Result<(), PostgresError> {
         let deadline = self.options.connect_timeout.map(|timeout| Instant::now() + timeout);
-        let mut socket = Socket::connect(&self.options, deadline)?;
+        let mut socket = connect(&self.options, deadline)?;
         let lost = |source| PostgresError::Lost { source: Some(source), said: None };
         socket
             .set_timeouts(deadline.map(|deadline| time_left(deadline).unwrap_or(Duration::from_millis(1))))
@@ -112,7 +112,7 @@ impl Canceller {
             socket.read_exact(&mut answer).map_err(lost)?;
             if answer == *b"S" {
                 let mut stream = Stream::new(socket).map_err(lost)?;
-                stream.encrypt(&**tls, &self.options, deadline).map_err(lost)?;
+                encrypt(&mut stream, &**tls, &self.options, deadline).map_err(lost)?;
                 return write_and_see_the_end(stream, &self.key.message(), deadline).map_err(lost);
             }
             return Err(PostgresError::Tls { what: "the server does not offer TLS".to_owned() });
@@ -120,6 +120,39 @@ impl Canceller {
         let stream = Stream::new(socket).map_err(lost)?;
         write_and_see_the_end(stream, &self.key.message(), deadline).map_err(lost)
     }
+}
+
+/// Connects, and sets what the options say about silence.
+///
+/// Errors: `Connect` with the reason of the last address, `ConnectTimedOut`.
+fn connect(options: &Options, deadline: Option<Instant>) -> Result<Socket, PostgresError> {
+    let path;
+    let place = match &options.address {
+        Address::Unix { folder, port } => {
+            path = folder.join(format!(".s.PGSQL.{port}"));
+            Place::Unix(&path)
+        }
+        Address::Tcp { host, port } => Place::Tcp { host, port: *port },
+    };
+    Socket::connect(place, options.care(), deadline).map_err(|source| {
+        let address = options.address.to_string();
+        match source.kind() {
+            io::ErrorKind::TimedOut => PostgresError::ConnectTimedOut { address },
+            _ => PostgresError::Connect { address, source },
+        }
+    })
+}
+
+fn encrypt(
+    stream: &mut Stream,
+    tls: &dyn TlsProvider,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> io::Result<Option<Vec<u8>>> {
+    let Address::Tcp { host, .. } = &options.address else {
+        return Err(io::Error::other("a Unix socket is not encrypted"));
+    };
+    stream.encrypt(tls, host, (options.tls, &options.tls_files), deadline)
 }
 
 fn write_and_see_the_end(mut stream: Stream, message: &[u8], deadline: Option<Instant>) -> io::Result<()> {
@@ -167,7 +200,7 @@ impl Connection {
     pub fn open(options: &Options, tls: Option<Arc<dyn TlsProvider>>) -> Result<Connection, PostgresError> {
         let deadline = options.connect_timeout.map(|timeout| Instant::now() + timeout);
         let protocol = Protocol::start(options, tls.is_some())?;
-        let socket = Socket::connect(options, deadline)?;
+        let socket = connect(options, deadline)?;
         let lost = |source| PostgresError::Lost { source: Some(source), said: None };
         let mut connection = Connection {
             protocol,
@@ -206,7 +239,7 @@ impl Connection {
         let Some(tls) = self.tls.clone() else {
             return Err(PostgresError::Misuse { what: "encryption was not asked for" });
         };
-        let end_point = self.stream.encrypt(&*tls, &self.options, deadline);
+        let end_point = encrypt(&mut self.stream, &*tls, &self.options, deadline);
         let end_point = end_point.map_err(|error| PostgresError::Tls { what: error.to_string() })?;
         self.protocol.tls_started(end_point)
     }
@@ -476,7 +509,7 @@ impl Connection {
             return Err(PostgresError::Server(error));
         }
         written?;
-        Ok(Outcome { affected: Some(batch.affected) })
+        Ok(Outcome { affected: Some(batch.affected), ..Outcome::default() })
     }
 
     /// Loads the rows of `source` into columns of a table by `COPY`, all of them or none; gives their number.
@@ -600,7 +633,7 @@ impl Connection {
                     wanted = rows.row().is_continue();
                 }
                 Event::CopyIn => self.protocol.copy_fail("rows of COPY come from a bulk load alone")?,
-                Event::Complete { affected, .. } => outcome = Outcome { affected },
+                Event::Complete { affected, .. } => outcome = Outcome { affected, ..Outcome::default() },
                 Event::Failed(error) => return Err(PostgresError::Server(self.refused(error)?)),
                 Event::Ready => {
                     self.not_interrupted()?;

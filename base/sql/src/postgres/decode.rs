@@ -5,8 +5,8 @@
 
 use crate::Sink;
 
-use super::calendar::{self, DAY_US, EPOCH_DAYS, EPOCH_US, SECOND_US};
 use super::types::{Kind, Known, Type};
+use crate::calendar::{self, DAY_US, EPOCH_DAYS, EPOCH_US, SECOND_US};
 
 /// Why bytes are no value of their type.
 pub(crate) type Unreadable = &'static str;

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use crate::Value;
 
-use super::calendar::{self, DAY_US, EPOCH_DAYS, EPOCH_US, SECOND_US};
 use super::types::{Kind, Known, Type};
+use crate::calendar::{self, DAY_US, EPOCH_DAYS, EPOCH_US, SECOND_US};
 
 /// Digits before the point of a `numeric`, and digits after it.
 const NUMERIC_DIGITS_MAX: (i64, i64) = (131_072, 16_383);

@@ -5,6 +5,8 @@ use std::io;
 
 use naja_system::Failure;
 
+use crate::url::Wrong;
+
 /// Why PostgreSQL could not be reached, or did not do what it was asked.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -290,6 +292,12 @@ impl std::error::Error for PostgresError {
             }
             _ => None,
         }
+    }
+}
+
+impl From<Wrong> for PostgresError {
+    fn from(wrong: Wrong) -> PostgresError {
+        PostgresError::option(wrong.what, wrong.hint)
     }
 }
 

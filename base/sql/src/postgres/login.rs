@@ -9,7 +9,7 @@ use super::error::PostgresError;
 use super::message::{self, Fields};
 use super::options::ChannelBinding;
 use super::scram::{Binding, Scram};
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// The state of a login.
 pub(crate) struct Login {

@@ -2,22 +2,16 @@
 //!
 //! A length that is read here is never trusted: nothing is allocated for it before the bytes are there.
 
+use crate::received::Received;
+
 use super::error::{PostgresError, ServerError};
 
 /// The largest message that PostgreSQL takes or sends, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = (1 << 30) - 1;
 
-/// How much is read at once, and how large the buffer stays.
-const READ_BYTES: usize = 64 * 1024;
-
-/// Bytes that have come and have not been looked at.
+/// Bytes that have come, and the messages in them.
 #[derive(Debug, Default)]
-pub(crate) struct Input {
-    /// Everything below `end` has come; what lies above is room for more.
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
+pub(crate) struct Input(Received);
 
 /// A whole message in the buffer; its place, so that the buffer can be changed while it is known.
 #[derive(Debug, Clone, Copy)]
@@ -30,50 +24,34 @@ pub(crate) struct Frame {
 impl Input {
     /// Takes bytes that have come.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let room = self.room(bytes.len());
-        room[..bytes.len()].copy_from_slice(bytes);
-        self.filled(bytes.len());
+        self.0.push(bytes);
     }
 
     /// Room for at least `least` bytes, to be read into and then reported by [`Input::filled`].
     pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            if self.bytes.len() > 16 * READ_BYTES {
-                self.bytes = Vec::new();
-            }
-        }
-        if self.bytes.len() - self.end < least && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.bytes.len() - self.end < least {
-            let size = (self.end + least).max(self.bytes.len() * 2).max(READ_BYTES);
-            self.bytes.resize(size, 0);
-        }
-        &mut self.bytes[self.end..]
+        self.0.room(least)
     }
 
     /// That many bytes were read into the room.
     pub(crate) fn filled(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.bytes.len());
+        self.0.filled(count);
     }
 
     /// How many bytes have not been looked at.
     pub(crate) fn len(&self) -> usize {
-        self.end - self.start
+        self.0.unread().len()
     }
 
     /// The next byte, outside of any message.
     pub(crate) fn byte(&mut self) -> Option<u8> {
-        let byte = *self.bytes[..self.end].get(self.start)?;
-        self.start += 1;
+        let byte = *self.0.unread().first()?;
+        self.0.take(0, 1);
         Some(byte)
     }
 
     /// The next whole message, if all of it is there.
     pub(crate) fn frame(&mut self) -> Result<Option<Frame>, PostgresError> {
-        let bytes = &self.bytes[self.start..self.end];
+        let bytes = self.0.unread();
         let Some((&[tag, a, b, c, d], _)) = bytes.split_first_chunk::<5>() else { return Ok(None) };
         let length = i32::from_be_bytes([a, b, c, d]);
         let length = usize::try_from(length).unwrap_or(0);
@@ -83,14 +61,13 @@ impl Input {
         if bytes.len() <= length {
             return Ok(None);
         }
-        let start = self.start + 5;
-        self.start += 1 + length;
-        Ok(Some(Frame { tag, start, end: self.start }))
+        let place = self.0.take(5, 1 + length);
+        Ok(Some(Frame { tag, start: place.start, end: place.end }))
     }
 
     /// What is in a message that [`Input::frame`] gave, as long as nothing was pushed since.
     pub(crate) fn body(&self, frame: Frame) -> &[u8] {
-        self.bytes.get(frame.start..frame.end).unwrap_or_default()
+        self.0.at(frame.start..frame.end)
     }
 }
 

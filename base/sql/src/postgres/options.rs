@@ -6,11 +6,22 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::Secret;
+use crate::stream::{Care, Keepalive, TLS_MODES, TlsMode};
+use crate::url;
+
 use super::error::PostgresError;
-use super::secret::Secret;
 
 /// The port that servers listen on where nothing else is said.
 const PORT: u16 = 5432;
+
+const FORM: url::Form = url::Form {
+    schemes: &["postgresql", "postgres"],
+    other_scheme: "a URL of PostgreSQL begins with `postgresql://`",
+    example: "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+    example_ipv6: "[::1]:5432",
+    database: "dbname",
+};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,45 +67,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whether the connection is encrypted; never on a Unix socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TlsMode {
-    /// Not.
-    Disable,
-    /// Not, as long as the server does not insist.
-    Allow,
-    /// Where both sides are able to.
-    #[default]
-    Prefer,
-    /// Always, with whoever answers.
-    Require,
-    /// Always, with a certificate that is signed by somebody trusted.
-    VerifyCa,
-    /// Always, and the certificate is for this host.
-    VerifyFull,
-}
-
-const TLS_MODES: [(&str, TlsMode); 6] = [
-    ("disable", TlsMode::Disable),
-    ("allow", TlsMode::Allow),
-    ("prefer", TlsMode::Prefer),
-    ("require", TlsMode::Require),
-    ("verify-ca", TlsMode::VerifyCa),
-    ("verify-full", TlsMode::VerifyFull),
-];
-
-impl TlsMode {
-    /// Whether a connection without encryption is none.
-    pub fn is_required(self) -> bool {
-        matches!(self, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull)
-    }
-
-    /// Its word in a URL.
-    pub fn name(self) -> &'static str {
-        TLS_MODES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
-    }
-}
-
 /// Whether a login is tied to the encrypted connection that it goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelBinding {
@@ -112,17 +84,6 @@ const CHANNEL_BINDINGS: [(&str, ChannelBinding); 3] = [
     ("prefer", ChannelBinding::Prefer),
     ("require", ChannelBinding::Require),
 ];
-
-/// When the system looks whether the other end is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Keepalive {
-    /// After so much silence; the system's own default (two hours) where it is not said.
-    pub idle: Option<Duration>,
-    /// Then again and again after so much.
-    pub interval: Option<Duration>,
-    /// Until it was in vain so many times.
-    pub count: Option<u32>,
-}
 
 /// Everything that decides how a connection is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +182,11 @@ impl Options {
     pub(crate) fn silence_max(&self) -> Option<Duration> {
         let beyond = |timeout: Duration| timeout.saturating_add(Duration::from_secs(10));
         self.answer_timeout.or_else(|| self.statement_timeout.map(beyond))
+    }
+
+    /// What is done about silence.
+    pub(crate) fn care(&self) -> Care {
+        Care { keepalive: self.keepalive, unacknowledged_timeout: self.unacknowledged_timeout }
     }
 
     /// What the server is told at start-up.
@@ -332,80 +298,10 @@ impl Parts {
     }
 
     fn read_url(&mut self, url: &str) -> Result<(), PostgresError> {
-        let rest = url.split_once("://").filter(|(scheme, _)| {
-            let dialect = scheme.split('+').next().unwrap_or_default();
-            dialect.eq_ignore_ascii_case("postgresql") || dialect.eq_ignore_ascii_case("postgres")
-        });
-        let Some((_, rest)) = rest else {
-            return Err(PostgresError::option(
-                "a URL of PostgreSQL begins with `postgresql://`",
-                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-            ));
-        };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
-        if database.contains('@') {
-            return Err(PostgresError::option(
-                "a `/` in the user's name or in the password is not encoded",
-                "write `%2F` for `/`, `%40` for `@`, `%3A` for `:`, `%3F` for `?`",
-            ));
-        }
-        let (login, place) = match place.rsplit_once('@') {
-            Some((login, place)) => (Some(login), place),
-            None => (None, place),
-        };
-        if let Some(login) = login {
-            let (user, password) = match login.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (login, None),
-            };
-            if !user.is_empty() {
-                self.set("user", decoded(user, "the user's name")?, "the URL")?;
-            }
-            if let Some(password) = password {
-                self.set("password", decoded(password, "the password")?, "the URL")?;
-            }
-        }
-        self.read_place(place)?;
-        if !database.is_empty() {
-            self.set("dbname", decoded(database, "the database's name")?, "the URL")?;
-        }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded(name, "the name of an option")?;
-            let value = decoded(value, "the value of an option")?;
+        for (name, value) in url::parts(url, &FORM)? {
             self.set(&name, value, "the URL")?;
         }
         Ok(())
-    }
-
-    fn read_place(&mut self, place: &str) -> Result<(), PostgresError> {
-        let (host, port) = match place.strip_prefix('[') {
-            Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or_else(|| {
-                    PostgresError::option("`[` of an IPv6 address is not closed", "write `[::1]:5432`")
-                })?;
-                (host, after.strip_prefix(':'))
-            }
-            None => match place.rsplit_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (place, None),
-            },
-        };
-        // What stands there may be a login whose `@` was forgotten.
-        if host.contains(':') && !place.starts_with('[') {
-            return Err(PostgresError::option(
-                "the host in the URL has a `:` in it",
-                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and an IPv6 address in brackets: `[::1]`",
-            ));
-        }
-        if !host.is_empty() {
-            self.set("host", decoded(host, "the host's name")?, "the URL")?;
-        }
-        match port {
-            Some(port) if !port.is_empty() => self.set("port", port.to_owned(), "the URL"),
-            _ => Ok(()),
-        }
     }
 
     fn set(&mut self, name: &str, value: String, from: &str) -> Result<(), PostgresError> {
@@ -417,37 +313,28 @@ impl Parts {
                 ));
             }
             "host" | "hostaddr" => self.host = Some(value),
-            // What stands where the port should may be the end of a password with a `:` in it.
-            "port" => {
-                let port = value.parse().ok().filter(|&port| port != 0);
-                self.port = Some(port.ok_or_else(|| {
-                    PostgresError::option(
-                        format!("the port in {from} is no number between 1 and 65535"),
-                        "write `:` in a password as `%3A`, `@` as `%40` and `/` as `%2F`",
-                    )
-                })?);
-            }
+            "port" => self.port = Some(url::port(&value, from)?),
             "user" => self.user = Some(value),
             "password" => self.password = Some(Secret::new(value)),
             "dbname" => self.database = Some(value),
             "application_name" | "fallback_application_name" => self.application_name = Some(value),
             "options" => self.command_line = Some(value),
-            "sslmode" => self.tls = Some(one_of(name, &value, &TLS_MODES)?),
-            "channel_binding" => self.channel_binding = Some(one_of(name, &value, &CHANNEL_BINDINGS)?),
+            "sslmode" => self.tls = Some(url::one_of(name, &value, &TLS_MODES)?),
+            "channel_binding" => self.channel_binding = Some(url::one_of(name, &value, &CHANNEL_BINDINGS)?),
             "sslrootcert" | "sslcert" | "sslkey" | "sslcrl" => self.tls_files.push((name.to_owned(), value)),
-            "connect_timeout" => self.connect_timeout_s = Some(number(name, &value)?),
-            "statement_timeout" => self.statement_timeout = milliseconds(name, &value)?,
-            "answer_timeout" => self.answer_timeout = milliseconds(name, &value)?,
+            "connect_timeout" => self.connect_timeout_s = Some(url::number(name, &value)?),
+            "statement_timeout" => self.statement_timeout = url::milliseconds(name, &value)?,
+            "answer_timeout" => self.answer_timeout = url::milliseconds(name, &value)?,
             "keepalives" => self.no_keepalive = value == "0",
-            "keepalives_idle" => self.keepalive.idle = seconds(name, &value)?,
-            "keepalives_interval" => self.keepalive.interval = seconds(name, &value)?,
+            "keepalives_idle" => self.keepalive.idle = url::seconds(name, &value)?,
+            "keepalives_interval" => self.keepalive.interval = url::seconds(name, &value)?,
             "keepalives_count" => {
-                let count: u64 = number(name, &value)?;
+                let count: u64 = url::number(name, &value)?;
                 self.keepalive.count = u32::try_from(count).ok().filter(|&count| count > 0);
             }
-            "tcp_user_timeout" => self.unacknowledged_timeout = milliseconds(name, &value)?,
+            "tcp_user_timeout" => self.unacknowledged_timeout = url::milliseconds(name, &value)?,
             "statement_cache" => {
-                let count: u64 = number(name, &value)?;
+                let count: u64 = url::number(name, &value)?;
                 self.statement_cache = Some(usize::try_from(count).unwrap_or(usize::MAX));
             }
             "client_encoding" => {
@@ -461,7 +348,7 @@ impl Parts {
             }
             "gssencmode" if value != "require" => {}
             "target_session_attrs" if value == "any" => {}
-            _ => return Err(unknown_option(name)),
+            _ => return Err(url::unknown_option(name, &NAMES).into()),
         }
         Ok(())
     }
@@ -514,70 +401,4 @@ fn local_address(port: u16) -> Address {
         }
     }
     Address::Tcp { host: "localhost".to_owned(), port }
-}
-
-fn one_of<T: Copy>(name: &str, value: &str, known: &[(&str, T)]) -> Result<T, PostgresError> {
-    let found = known.iter().find(|(word, _)| *word == value).map(|&(_, meaning)| meaning);
-    found.ok_or_else(|| {
-        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-        PostgresError::option(
-            format!("`{name}` is none of its words"),
-            format!("one of {}", words.join(", ")),
-        )
-    })
-}
-
-fn number(name: &str, value: &str) -> Result<u64, PostgresError> {
-    value.parse().map_err(|_| {
-        PostgresError::option(format!("`{name}` is no whole number"), format!("write it as `{name}=10`"))
-    })
-}
-
-fn milliseconds(name: &str, value: &str) -> Result<Option<Duration>, PostgresError> {
-    number(name, value).map(|count| (count > 0).then(|| Duration::from_millis(count)))
-}
-
-fn seconds(name: &str, value: &str) -> Result<Option<Duration>, PostgresError> {
-    number(name, value).map(|count| (count > 0).then(|| Duration::from_secs(count)))
-}
-
-fn unknown_option(name: &str) -> PostgresError {
-    // A name that shares its beginning is what was meant more often than not.
-    let near = NAMES
-        .iter()
-        .max_by_key(|known| known.bytes().zip(name.bytes()).take_while(|(one, other)| one == other).count());
-    let shared = near.filter(|near| near.get(..3).is_some_and(|start| name.starts_with(start)));
-    let shown: String = name.chars().take(40).collect();
-    let hint = match shared {
-        Some(near) => format!("`{near}` is one"),
-        None => format!("known are {}", NAMES.join(", ")),
-    };
-    PostgresError::option(format!("`{shown}` is no option of a connection, or not with this value"), hint)
-}
-
-/// Takes `%XX` apart.
-fn decoded(text: &str, what: &str) -> Result<String, PostgresError> {
-    let wrong = || {
-        PostgresError::option(
-            format!("{what} in the URL is not percent-encoded as it should be"),
-            "write `%` itself as `%25`, and each byte of UTF-8 as two hexadecimal digits",
-        )
-    };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, after) = rest.split_at_checked(2).ok_or_else(wrong)?;
-        let value = |digit: u8| char::from(digit).to_digit(16);
-        let (Some(high), Some(low)) = (value(digits[0]), value(digits[1])) else { return Err(wrong()) };
-        // Two hexadecimal digits are one byte.
-        bytes.push((high * 16 + low) as u8);
-        rest = after;
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-    if text.contains('\0') { Err(wrong()) } else { Ok(text) }
 }

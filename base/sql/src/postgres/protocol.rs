@@ -9,15 +9,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
+use crate::statement_cache::StatementCache;
+use crate::stream::TlsMode;
 use crate::{Sink, Transaction};
 
 use super::decode;
 use super::error::{PostgresError, ServerError};
 use super::login::Login;
 use super::message::{self, Fields, Frame, Input};
-use super::options::{Options, TlsMode};
+use super::options::Options;
 use super::row_writer::{Layout, RowError, RowWriter};
-use super::statement::{ResultColumns, Statement, StatementCache};
+use super::statement::{ResultColumns, Statement};
 use super::types::{Kind, Known};
 
 /// Bytes of a bulk load that go into one message.
@@ -88,7 +90,7 @@ pub struct Protocol {
     transaction: Transaction,
     settings: BTreeMap<String, String>,
     key: Option<CancelKey>,
-    statements: StatementCache,
+    statements: StatementCache<Statement>,
     names_given: u64,
     /// Executions sent since the last `Sync`.
     rows_bound: u64,
@@ -488,8 +490,8 @@ impl Protocol {
     }
 
     fn close_forgotten(&mut self) -> Result<(), PostgresError> {
-        for name in self.statements.take_forgotten() {
-            self.close(b'S', &name)?;
+        for statement in self.statements.take_forgotten() {
+            self.close(b'S', &statement.name)?;
         }
         Ok(())
     }
@@ -1001,7 +1003,7 @@ impl Protocol {
         let statement =
             Arc::new(Statement { name, sql, parameter_oids, parameters, columns: Arc::new(columns) });
         if keep {
-            self.statements.put(&statement);
+            self.statements.put(&statement.sql, &statement);
         }
         Ok(Event::Prepared(statement))
     }

@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::PostgresError;
-use super::secret::Secret;
+use crate::secret::Secret;
 
 /// More rounds than any server asks for; a hostile one could else keep this client busy for hours.
 const ITERATIONS_MAX: u32 = 10_000_000;

@@ -1,4 +1,6 @@
 //! Tests of the drivers, against real databases.
 
+mod damage;
+mod mysql;
 mod postgres;
 mod sqlite;

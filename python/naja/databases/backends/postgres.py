@@ -9,7 +9,7 @@ from naja._native import db
 from .. import _postgres_errors, _tls
 from .._servers import IN_TRANSACTION, OPEN, Pool, Session, Target
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
+from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -124,6 +124,7 @@ class PostgresBackend(DatabaseBackend):
             raise ValueError("naja.databases connects to one host")
         named["statement_cache"] = words.pop("statement_cache_size", None)
         named["application_name"] = words.pop("application_name", url_options.get("application_name"))
+        named["channel_binding"] = words.pop("channel_binding", url_options.get("channel_binding"))
         if words:
             raise TypeError(f"connect() got an unexpected keyword argument {next(iter(words))!r}")
 
@@ -148,21 +149,21 @@ class PostgresConnection(ConnectionBackend):
         self._connection: typing.Optional[Session] = None
         self._savepoints = 0
 
-    def acquire_now(self) -> bool:
-        pool = self._backend._pool
-        if pool is None or pool.has_setup:
-            return False
-        self._connection = pool.take()
-        return self._connection is not None
-
-    async def acquire(self) -> None:
+    def acquire(self) -> typing.Any:
         assert self._connection is None, "Connection is already acquired"
-        assert self._backend._pool is not None, "DatabaseBackend is not running"
-        self._connection = await self._backend._pool.acquire()
+        pool = self._backend._pool
+        assert pool is not None, "DatabaseBackend is not running"
+        session = None if pool.has_setup else pool.take()
+        if session is None:
+            return self._acquire(pool)
+        self._connection = session
+        return DONE
 
-    def release_now(self) -> bool:
-        session = self._connection
-        assert session is not None, "Connection is not acquired"
+    async def _acquire(self, pool: Pool) -> None:
+        self._connection = await pool.acquire()
+
+    def release(self) -> typing.Any:
+        session = self._held()
         pool = self._backend._pool
         self._connection = None
         if pool is None:
@@ -170,10 +171,7 @@ class PostgresConnection(ConnectionBackend):
             session.link.close()
         else:
             pool.release(session)
-        return True
-
-    async def release(self) -> None:
-        self.release_now()
+        return DONE
 
     def _held(self) -> Session:
         session = self._connection

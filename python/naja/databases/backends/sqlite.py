@@ -11,7 +11,7 @@ from naja._native import db
 from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
+from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -136,25 +136,19 @@ class SQLiteConnection(ConnectionBackend):
         self._connection: typing.Any = None
         self._raw: typing.Any = None
 
-    def acquire_now(self) -> bool:
-        self._connection = self._pool.take()
-        return self._connection is not None
-
-    def release_now(self) -> bool:
-        if self._connection is None or not self._pool.keep(self._connection):
-            return False
-        self._connection = self._raw = None
-        return True
-
-    async def acquire(self) -> None:
+    def acquire(self) -> typing.Any:
         assert self._connection is None, "Connection is already acquired"
+        self._connection = self._pool.take()
+        return self._acquire() if self._connection is None else DONE
+
+    async def _acquire(self) -> None:
         self._connection = await self._pool.acquire()
 
-    async def release(self) -> None:
+    def release(self) -> typing.Any:
         worker = self._connection
         assert worker is not None, "Connection is not acquired"
         self._connection = self._raw = None
-        await self._pool.release(worker)
+        return DONE if self._pool.keep(worker) else self._pool.release(worker)
 
     def _held(self):
         assert self._connection is not None, "Connection is not acquired"

@@ -8,11 +8,13 @@ use naja_sql::postgres::hostile::ENTRIES;
 use naja_sql::postgres::{Address, Connection, Options, PostgresError};
 use naja_sql::{NoRows, Value};
 
+use crate::damage::{Random, damaged};
+
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.
 #[test]
 fn the_corpus_and_what_comes_near_it_never_panic() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = Random::default();
     for (name, entry) in ENTRIES {
         let folder = corpus.join(name);
         let mut files: Vec<_> =
@@ -29,49 +31,9 @@ fn the_corpus_and_what_comes_near_it_never_panic() {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 20) as usize
-    }
-}
-
-/// One to four bytes changed, a length made negative or huge, a piece cut out or doubled.
-fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = whole.to_vec();
-    if bytes.is_empty() {
-        return bytes;
-    }
-    for _ in 0..1 + random.next() % 4 {
-        let place = random.next() % bytes.len();
-        match random.next() % 6 {
-            0 => bytes[place] = random.next() as u8,
-            1 => bytes[place] = [0, 1, 0x7f, 0x80, 0xff][random.next() % 5],
-            2 => bytes[place] = bytes[place].wrapping_add(1),
-            3 => bytes.truncate(place + 1),
-            4 => {
-                let end = (place + random.next() % 8).min(bytes.len());
-                let piece = bytes[place..end].to_vec();
-                bytes.splice(place..place, piece);
-            }
-            _ => {
-                let end = (place + 4).min(bytes.len());
-                let length =
-                    [[0xff; 4], [0x7f, 0xff, 0xff, 0xff], [0x80, 0, 0, 0], [0, 0, 0, 0]][random.next() % 4];
-                bytes.splice(place..end, length);
-            }
-        }
-    }
-    bytes
-}
-
 #[test]
 fn random_bytes_never_panic() {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::default();
     for round in 0..20_000 {
         let size = 2 + random.next() % [8, 40, 400][round % 3];
         // Small bytes make small lengths and counts, which get further than random ones.

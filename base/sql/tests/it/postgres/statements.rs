@@ -12,7 +12,11 @@ use super::{cache, connect, open, refusal, rows, superuser, table, value};
 fn statements_say_how_many_rows_they_touched() {
     let Some(mut connection) = connect() else { return };
     let mut check = |sql: &str, affected: Option<u64>| {
-        assert_eq!(connection.execute(sql, &[], &mut NoRows).unwrap(), Outcome { affected }, "{sql}");
+        assert_eq!(
+            connection.execute(sql, &[], &mut NoRows).unwrap(),
+            Outcome { affected, inserted_id: None },
+            "{sql}"
+        );
     };
     check("CREATE TABLE counted (a int)", None);
     check("INSERT INTO counted SELECT generate_series(1, 7)", Some(7));
@@ -164,7 +168,10 @@ fn rows_come_as_they_are_asked_for() {
     assert_eq!(connection.step(&mut table, 4).unwrap(), Step::More);
     assert_eq!(table.rows.len(), 4);
     assert_eq!(connection.step(&mut table, 6).unwrap(), Step::More);
-    assert_eq!(connection.step(&mut table, 1).unwrap(), Step::Done(Outcome { affected: Some(10) }));
+    assert_eq!(
+        connection.step(&mut table, 1).unwrap(),
+        Step::Done(Outcome { affected: Some(10), inserted_id: None })
+    );
     assert_eq!(table.rows.concat(), (1..=10).map(Value::Integer).collect::<Vec<_>>());
     assert!(matches!(connection.step(&mut table, 1), Err(PostgresError::Misuse { .. })));
 

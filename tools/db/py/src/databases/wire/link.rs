@@ -42,6 +42,7 @@ struct State {
     engine: Box<dyn Engine>,
     transport: Option<Py<PyAny>>,
     phase: Phase,
+    over_because: Option<String>,
     /// Waits for the login, or for the moment to encrypt.
     opening: Option<Py<PyAny>>,
     /// Not sent yet, the first first.
@@ -151,6 +152,11 @@ impl Link {
             return;
         }
         state.phase = Phase::Over;
+        state.over_because = match wrong {
+            Wrong::Server { message, .. } => Some(message.clone()),
+            Wrong::Lost(what) => Some(what.clone()),
+            _ => None,
+        };
         let error = self.exception(py, wrong, None);
         self.open_is_done(py, state, Err(error));
         let sent = std::mem::take(&mut state.sent).into_iter().filter_map(|sent| match sent {
@@ -176,7 +182,8 @@ impl Link {
     fn ask(&self, py: Python<'_>, work: Work, waits: bool, has_traces: bool) -> PyResult<Option<Py<PyAny>>> {
         let mut state = self.lock()?;
         if state.phase != Phase::Open {
-            let wrong = Wrong::Misuse("connection is closed".to_owned());
+            let why = state.over_because.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+            let wrong = Wrong::Misuse(format!("connection is closed{why}"));
             return Err(self.exception(py, &wrong, None));
         }
         let future = if waits { Some(self.future(py)?) } else { None };
@@ -575,6 +582,7 @@ impl Link {
             engine,
             transport: None,
             phase: Phase::Opening,
+            over_because: None,
             opening: None,
             waiting: VecDeque::new(),
             sent: VecDeque::new(),

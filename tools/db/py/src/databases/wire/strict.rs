@@ -83,7 +83,7 @@ pub(super) fn give(type_number: u32, object: &Bound<'_, PyAny>, sink: &mut dyn S
         Form::Text if object.is_instance_of::<PyString>() => {}
         Form::Text => return wanted("expected str", object),
         Form::Integer if object.is_instance_of::<PyInt>() => {
-            if type_number == 20 && object.extract::<i64>().is_err() {
+            if object.extract::<i64>().is_err() {
                 return Err(Refused::Unsupported("value out of int64 range".to_owned()));
             }
             if let Ok(value) = object.cast::<PyBool>() {
@@ -115,7 +115,8 @@ pub(super) fn give(type_number: u32, object: &Bound<'_, PyAny>, sink: &mut dyn S
         Form::ZonedMoment => return zoned(object, sink),
         Form::Interval if object.is_instance_of::<PyDelta>() => {}
         Form::Interval => return wanted("expected a datetime.timedelta", object),
-        Form::Uuid if object.is_instance_of::<PyString>() || is_of(object, "uuid", &["UUID"])? => {}
+        Form::Uuid if is_of(object, "uuid", &["UUID"])? => {}
+        Form::Uuid if object.is_instance_of::<PyString>() => return uuid(object, sink),
         Form::Uuid => return wanted("expected a uuid.UUID or str", object),
         Form::Array if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() => {}
         Form::Array => return wanted("a list or a tuple is required", object),
@@ -136,6 +137,16 @@ fn real(object: &Bound<'_, PyAny>, sink: &mut dyn Sink) -> Result<(), Refused> {
     match object.extract::<f64>() {
         Ok(value) => sink.real(value),
         Err(_) => return wanted("a number is required", object),
+    }
+    Ok(())
+}
+
+fn uuid(object: &Bound<'_, PyAny>, sink: &mut dyn Sink) -> Result<(), Refused> {
+    let text = object.str()?;
+    let digits: String = text.to_str()?.chars().filter(|letter| *letter != '-').collect();
+    match u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32 && !digits.starts_with('+')) {
+        Some(number) => sink.uuid(number.to_be_bytes()),
+        None => return Err(Refused::Unsupported("invalid UUID".to_owned())),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Days counted, days named, and moments as PostgreSQL reads them in text.
+//! Days counted, days named, and moments as databases read them in text.
 //!
 //! The calendar is the proleptic Gregorian one; the year before 1 is 0, and is written `0001 BC`.
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_as_postgresql_reads_them() {
+    fn moments_are_written_as_databases_read_them() {
         let check = |days: i64, us: u64, offset: Option<i32>, expected: &str| {
             let mut out = String::new();
             write_moment(&mut out, days, us, offset);

@@ -5,7 +5,7 @@ use std::fmt;
 /// Text that is never printed.
 ///
 /// ```
-/// use naja_sql::postgres::Secret;
+/// use naja_sql::Secret;
 /// assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]

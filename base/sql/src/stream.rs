@@ -1,5 +1,6 @@
 //! The stream that a connection goes through: a socket, and the place where somebody else encrypts it.
 //!
+//! It knows no engine: where to connect and what to do about silence comes in as [`Place`] and [`Care`].
 //! Sockets never block by themselves: [`Stream::wait`] is the one place that waits, so that bytes can come while
 //! others go, and so that a time-out or a signal is seen.
 
@@ -7,13 +8,11 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt;
-
-use super::error::PostgresError;
-use super::options::{Address, Keepalive, Options, TlsMode};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -24,26 +23,84 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
+/// Where a socket goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// On the network.
+    Tcp { host: &'a str, port: u16 },
+    /// In the file system.
+    Unix(&'a Path),
+}
+
+/// When the system looks whether the other end is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keepalive {
+    /// After so much silence; the system's own default (two hours) where it is not said.
+    pub idle: Option<Duration>,
+    /// Then again and again after so much.
+    pub interval: Option<Duration>,
+    /// Until it was in vain so many times.
+    pub count: Option<u32>,
+}
+
+/// What is done about silence on the network.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Care {
+    pub(crate) keepalive: Option<Keepalive>,
+    /// How long sent bytes may stay unacknowledged.
+    pub(crate) unacknowledged_timeout: Option<Duration>,
+}
+
+/// Whether a connection is encrypted; never on a Unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsMode {
+    /// Not.
+    Disable,
+    /// Not, as long as the server does not insist.
+    Allow,
+    /// Where both sides are able to.
+    #[default]
+    Prefer,
+    /// Always, with whoever answers.
+    Require,
+    /// Always, with a certificate that is signed by somebody trusted.
+    VerifyCa,
+    /// Always, and the certificate is for this host.
+    VerifyFull,
+}
+
+/// The words for them in a URL.
+pub(crate) const TLS_MODES: [(&str, TlsMode); 6] = [
+    ("disable", TlsMode::Disable),
+    ("allow", TlsMode::Allow),
+    ("prefer", TlsMode::Prefer),
+    ("require", TlsMode::Require),
+    ("verify-ca", TlsMode::VerifyCa),
+    ("verify-full", TlsMode::VerifyFull),
+];
+
+impl TlsMode {
+    /// Whether a connection without encryption is none.
+    pub fn is_required(self) -> bool {
+        matches!(self, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull)
+    }
+
+    /// Its word in a URL.
+    pub fn name(self) -> &'static str {
+        TLS_MODES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
+    }
+}
+
 impl Socket {
-    /// Connects, and sets what `options` says about silence.
+    /// Connects. Every address of a name is tried in its turn until `deadline`.
     ///
-    /// Every address of a name is tried in its turn until `deadline`.
-    ///
-    /// Errors: `Connect` with the reason of the last address, `ConnectTimedOut`.
-    pub(crate) fn connect(options: &Options, deadline: Option<Instant>) -> Result<Socket, PostgresError> {
-        let address = options.address.to_string();
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::TimedOut => PostgresError::ConnectTimedOut { address: address.clone() },
-            _ => PostgresError::Connect { address: address.clone(), source },
-        };
-        match &options.address {
-            Address::Unix { folder, port } => {
-                let stream = UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).map_err(failed)?;
-                Ok(Socket::Unix(stream))
-            }
-            Address::Tcp { host, port } => {
-                let stream = connect_tcp(host, *port, deadline).map_err(&failed)?;
-                look_after(&stream, options).map_err(failed)?;
+    /// Errors: the reason of the last address; `TimedOut` after the deadline.
+    pub(crate) fn connect(place: Place<'_>, care: Care, deadline: Option<Instant>) -> io::Result<Socket> {
+        match place {
+            Place::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
+            Place::Tcp { host, port } => {
+                let stream = connect_tcp(host, port, deadline)?;
+                look_after(&stream, care)?;
                 Ok(Socket::Tcp(stream))
             }
         }
@@ -103,10 +160,10 @@ pub(crate) fn time_left(deadline: Instant) -> Option<Duration> {
     deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
 
-fn look_after(stream: &TcpStream, options: &Options) -> io::Result<()> {
+fn look_after(stream: &TcpStream, care: Care) -> io::Result<()> {
     // Requests are written whole, and each is waited for.
     stream.set_nodelay(true)?;
-    if let Some(Keepalive { idle, interval, count }) = options.keepalive {
+    if let Some(Keepalive { idle, interval, count }) = care.keepalive {
         sockopt::set_socket_keepalive(stream, true)?;
         if let Some(idle) = idle {
             sockopt::set_tcp_keepidle(stream, idle)?;
@@ -118,7 +175,7 @@ fn look_after(stream: &TcpStream, options: &Options) -> io::Result<()> {
             sockopt::set_tcp_keepcnt(stream, count)?;
         }
     }
-    if let Some(timeout) = options.unacknowledged_timeout {
+    if let Some(timeout) = care.unacknowledged_timeout {
         sockopt::set_tcp_user_timeout(stream, u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX))?;
     }
     Ok(())
@@ -166,7 +223,8 @@ pub trait TlsProvider: Send + Sync {
     /// Does the handshake and gives the stream. The socket waits by itself until this returns, and gives up at the
     /// time-out for connecting; afterwards it gives `WouldBlock`.
     ///
-    /// `mode` says what is to be verified, `files` are the options of [`Options::tls_files`].
+    /// `mode` says what is to be verified, `files` are the options of a URL that name files for TLS: `sslrootcert`,
+    /// `sslcert`, `sslkey`, `sslcrl`.
     fn encrypt(
         &self,
         socket: Socket,
@@ -201,16 +259,14 @@ impl Stream {
         Ok(Stream { socket, encrypted: None, drained: true })
     }
 
-    /// Lets `provider` encrypt it, until `deadline`.
+    /// Lets `provider` encrypt it, until `deadline`; gives what [`Encrypted::end_point`] says.
     pub(crate) fn encrypt(
         &mut self,
         provider: &dyn TlsProvider,
-        options: &Options,
+        host: &str,
+        (mode, files): (TlsMode, &[(String, String)]),
         deadline: Option<Instant>,
     ) -> io::Result<Option<Vec<u8>>> {
-        let Address::Tcp { host, .. } = &options.address else {
-            return Err(io::Error::other("a Unix socket is not encrypted"));
-        };
         let left = match deadline.map(time_left) {
             Some(None) => return Err(io::ErrorKind::TimedOut.into()),
             Some(left) => left,
@@ -218,7 +274,7 @@ impl Stream {
         };
         self.socket.set_nonblocking(false)?;
         self.socket.set_timeouts(left)?;
-        let encrypted = provider.encrypt(self.socket.try_clone()?, host, options.tls, &options.tls_files)?;
+        let encrypted = provider.encrypt(self.socket.try_clone()?, host, mode, files)?;
         self.socket.set_timeouts(None)?;
         self.socket.set_nonblocking(true)?;
         let end_point = encrypted.end_point();
