@@ -472,6 +472,25 @@ def test_rows_of_a_manager_of_the_program(place):
     place.run(work)
 
 
+def test_queries_of_one_shape_share_a_plan(lite):
+    from naja.orm.models import mapper_of
+
+    Note = note(lite)
+
+    def plan(**kwargs):
+        return mapper_of(Note).query().filter(kwargs, False).select(2)[0].statement
+
+    assert plan(id=1) is plan(id=2) is not plan(id=None)
+    assert plan(id__in=[1, 2]) is plan(id__in=[3, 4]) is not plan(id__in=[1])
+    assert plan(id=1, rank=2) is plan(id=3, rank=4) is not plan(rank=2, done=True)
+    one, two = Note.objects.limit(5).offset(1)._query, Note.objects.limit(9).offset(7)._query
+    assert one.select()[0].statement is two.select()[0].statement is not one.count()[0].statement
+    # However many shapes there are, only some are kept.
+    for count in range(3000):
+        plan(id__in=range(count % 1500))
+    assert plan(id=1) is plan(id=2)
+
+
 def test_a_program_in_memory(monkeypatch):
     import asyncio
 

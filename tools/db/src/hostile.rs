@@ -1,6 +1,8 @@
 //! What a stranger may give: entry points for the fuzzer, and for the tests that replay what it found.
 
 use crate::files::{FileError, FileForm, Source};
+use crate::orm::near::nearest;
+use crate::orm::{Places, Writer};
 use crate::place::{Place, without_password};
 use crate::tables::{Dialect, names, parameters};
 
@@ -41,6 +43,12 @@ pub fn text(input: &[u8]) {
         assert!(name.len() <= 63 && !name.contains(['.', '-']));
         assert!(!names::column_key(name).contains(' '));
     }
+    // Names of lookups come from programs that may have them from strangers.
+    let is_short = text.chars().count() <= 64;
+    assert!(!is_short || nearest(text, ["id", text]).is_some());
+    let mut writer = Writer::new(Dialect::Mysql, Places::OfDialect);
+    writer.column(text, text);
+    assert_eq!(writer.finish(), format!("{0}.{0}", Dialect::Mysql.table(None, text)));
     let quoted = Dialect::Sqlite.table(None, text);
     assert_eq!(quoted[1..quoted.len() - 1].replace("\"\"", "\""), text);
 }

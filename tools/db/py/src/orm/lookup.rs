@@ -293,7 +293,7 @@ pub(super) fn field_error(py: Python<'_>, message: &str) -> PyErr {
     let made = py
         .import("naja.orm.exceptions")
         .and_then(|module| module.getattr("FieldError"))
-        .and_then(|class| Ok(class.cast_into::<PyType>().map_err(PyErr::from)?))
+        .and_then(|class| class.cast_into::<PyType>().map_err(PyErr::from))
         .and_then(|class| class.call1((message,)));
     match made {
         Ok(exception) => PyErr::from_value(exception),

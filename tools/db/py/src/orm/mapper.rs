@@ -295,14 +295,8 @@ impl Mapper {
         let (place, _) = owner.relation(relation)?;
         let owner_key = owner.model.key.ok_or_else(|| no_key(&owner.model))?;
         let value = owner.model.put(owner_key, key)?.unbind();
-        let key = self.model.key()?.plain.clone();
-        Query { model: self.model.clone(), state: State::default() }.linked(
-            py,
-            &owner.model,
-            place,
-            key,
-            value,
-        )
+        self.model.key()?;
+        Ok(self.query().linked(py, &owner.model, place, value))
     }
 
     /// The statement that stores a row, and its values.
@@ -401,7 +395,7 @@ impl Mapper {
                 change::delete(places, dialect, &rows, &many.own)
             }
         };
-        Ok((Plan::without_rows(py, sql, self.model.places)?, values))
+        Ok((Plan::without_rows(py, sql)?, values))
     }
 
     /// Pairs of own key and other key of the links of rows with these keys.
@@ -416,10 +410,12 @@ impl Mapper {
         }
         let sql = super::query::pairs(self.model.dialect, self.model.places, many, keys.len());
         let kinds = vec![self.model.columns[own].kind.again(py), target.key()?.kind.again(py)];
-        Ok((Plan::of_tuples(py, sql, self.model.places, kinds)?, values))
+        Ok((Plan::of_tuples(py, sql, kinds)?, values))
     }
 
-    /// A value as it was read with `none` of a field's checks: the key of an instance, or the value itself.
+    /// The key of an instance of this model; what is no instance is a key already.
+    ///
+    /// Errors: `TypeError` for an instance of another model, `ValueError` for one that has no key yet
     fn key_value<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.model.key_of(value, &|| self.model.name.clone())
     }
@@ -479,7 +475,7 @@ impl Mapper {
             // PostgreSQL gives the key of the row.
             let maker =
                 (key.is_some() && model.dialect == Dialect::Postgres).then_some(super::plan::Maker::First);
-            Plan::new(py, sql, model.places, maker, Vec::new())
+            Plan::new(py, sql, maker, Vec::new())
         })?;
         Ok(Plan::clone(&plan))
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use naja_db::orm::Places;
 use naja_sql::sqlite::Cell;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,8 +22,6 @@ struct Inner {
     /// For a connection that takes SQL with values in order.
     statement: Py<Statement>,
     maker: Option<Arc<Maker>>,
-    /// Whether its places have the names `p1` and so on.
-    is_named: bool,
     /// Models whose places in memory are part of the shape by which the plan is found.
     _kept: Vec<Arc<Model>>,
 }
@@ -238,28 +235,21 @@ impl Plan {
     pub(super) fn new(
         py: Python<'_>,
         sql: String,
-        places: Places,
         maker: Option<Maker>,
         kept: Vec<Arc<Model>>,
     ) -> PyResult<Plan> {
         let maker = maker.map(Arc::new);
         let text = PyString::new(py, &sql).unbind();
         let statement = Statement::of(sql, maker.clone().map(|maker| maker as Arc<dyn RowMaker>));
-        Ok(Plan(Arc::new(Inner {
-            sql: text,
-            statement: Py::new(py, statement)?,
-            maker,
-            is_named: places == Places::Named,
-            _kept: kept,
-        })))
+        Ok(Plan(Arc::new(Inner { sql: text, statement: Py::new(py, statement)?, maker, _kept: kept })))
     }
 
-    pub(super) fn without_rows(py: Python<'_>, sql: String, places: Places) -> PyResult<Plan> {
-        Plan::new(py, sql, places, None, Vec::new())
+    pub(super) fn without_rows(py: Python<'_>, sql: String) -> PyResult<Plan> {
+        Plan::new(py, sql, None, Vec::new())
     }
 
     pub(super) fn of_tuples(py: Python<'_>, sql: String, places: Places, kinds: Vec<Kind>) -> PyResult<Plan> {
-        Plan::new(py, sql, places, Some(Maker::Tuple(kinds)), Vec::new())
+        Plan::new(py, sql, Some(Maker::Tuple(kinds)), Vec::new())
     }
 }
 
@@ -280,7 +270,6 @@ impl Plan {
     /// The values by the names of their places.
     fn named<'py>(&self, values: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyDict>> {
         let named = PyDict::new(values.py());
-        debug_assert!(self.0.is_named);
         for (index, value) in values.iter().enumerate() {
             named.set_item(format!("p{}", index + 1), value)?;
         }

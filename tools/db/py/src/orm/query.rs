@@ -360,13 +360,12 @@ impl Query {
         py: Python<'_>,
         owner: &Arc<Model>,
         relation: usize,
-        _key: String,
         value: Py<PyAny>,
-    ) -> PyResult<Query> {
-        Ok(self.with(py, |state| {
+    ) -> Query {
+        self.with(py, |state| {
             state.asked.push(Asked::Linked(owner.clone(), relation));
             state.values.push(value);
-        }))
+        })
     }
 
     fn build(&self, py: Python<'_>, limit: Option<i64>) -> PyResult<(Builder, Select)> {
@@ -556,11 +555,10 @@ impl Query {
     fn select<'py>(&self, py: Python<'py>, limit: Option<i64>) -> PyResult<(Plan, Bound<'py, PyList>)> {
         let limit = limit.or(self.state.limit);
         let plan = self.planned(self.state.shape(ROWS, limit), || {
-            let (mut builder, select) = self.build(py, limit)?;
+            let (builder, select) = self.build(py, limit)?;
             let (columns, node) = builder.selected(py)?;
-            builder.from = From::table("");
             let sql = select.write(self.model.dialect, self.model.places, Want::Columns(&columns));
-            Plan::new(py, sql, self.model.places, Some(Maker::Instance(node)), self.kept())
+            Plan::new(py, sql, Some(Maker::Instance(node)), self.kept())
         })?;
         let values = PyList::empty(py);
         self.take_values(&values, limit)?;
@@ -584,7 +582,7 @@ impl Query {
             let (_, select) = self.build(py, limit)?;
             let key = self.key_for_change(&select)?;
             let sql = change::delete(self.model.places, self.model.dialect, &select, key);
-            Plan::new(py, sql, self.model.places, None, self.kept())
+            Plan::new(py, sql, None, self.kept())
         })?;
         let values = PyList::empty(py);
         self.take_values(&values, limit)?;
@@ -617,7 +615,7 @@ impl Query {
             let names: Vec<&str> =
                 places.iter().map(|place| self.model.columns[*place].plain.as_str()).collect();
             let sql = change::update(self.model.places, self.model.dialect, &select, key, &names);
-            Plan::new(py, sql, self.model.places, None, self.kept())
+            Plan::new(py, sql, None, self.kept())
         })?;
         self.take_values(&values, limit)?;
         Ok((plan, values))
@@ -639,7 +637,7 @@ impl Query {
         let plan = self.planned(self.state.shape(wanted, limit), || {
             let (_, select) = self.build(py, limit)?;
             let sql = select.write(self.model.dialect, self.model.places, want);
-            Plan::new(py, sql, self.model.places, Some(Maker::First), self.kept())
+            Plan::new(py, sql, Some(Maker::First), self.kept())
         })?;
         let values = PyList::empty(py);
         self.take_values(&values, limit)?;
