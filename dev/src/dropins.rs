@@ -28,6 +28,8 @@ struct DropIn {
     tool: String,
     original: Original,
     score: Option<Score>,
+    /// The same tests on servers, by the name of the original and the server's.
+    on_servers: Vec<(String, Score)>,
     cases: Vec<Case>,
 }
 
@@ -95,7 +97,11 @@ fn all(checkout: &Checkout) -> Outcome<Vec<DropIn>> {
             };
             let cases = results.iter().filter(is_own).filter_map(read_case).collect();
             let score = scores.scores.get(&original.name).cloned();
-            dropins.push(DropIn { tool: tool.clone(), original, score, cases });
+            let labels = original.on.iter().map(|on| original.label(Some(on)));
+            let on_servers = labels
+                .filter_map(|label| Some((label.clone(), scores.scores.get(&label)?.clone())))
+                .collect();
+            dropins.push(DropIn { tool: tool.clone(), original, score, on_servers, cases });
         }
     }
     dropins.sort_by(|a, b| a.original.import.cmp(&b.original.import));
@@ -209,6 +215,14 @@ fn measured(dropins: &[&DropIn], words: &[&str]) -> String {
             ),
         }
         .expect("a string takes all text");
+        for (label, score) in &one.on_servers {
+            writeln!(
+                text,
+                "{label}: {} of {} pass, {} excepted with reasons.",
+                score.passed, score.total, score.excepted
+            )
+            .expect("a string takes all text");
+        }
         if cases.is_empty() {
             writeln!(text, "\nNothing was measured yet.\n").expect("a string takes all text");
             continue;

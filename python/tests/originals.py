@@ -26,3 +26,5 @@ def importable(folder, *requirements, forget):
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.partition(".")[0] in forget]:
             del sys.modules[name]
+        # It is made of classes that are gone now.
+        sys.modules.pop("naja.databases._sqlalchemy", None)

@@ -221,13 +221,6 @@ def test_options_that_have_no_meaning_here_are_told(path):
     assert run(path, lambda db: db.fetch_val("select 1"), timeout=0.5, check_same_thread=False) == 1
 
 
-@pytest.mark.parametrize("url", ["postgresql://ada:secret@host/facts", "mysql://ada:secret@host/facts", "postgresql+aiopg://ada:secret@host/f"])
-def test_other_databases_are_refused_with_what_is_missing_and_without_the_password(url):
-    with pytest.raises(NotImplementedError, match="it speaks SQLite so far, not") as caught:
-        asyncio.run(Database(url).connect())
-    assert "secret" not in str(caught.value)
-
-
 def test_an_unknown_kind_of_database_is_told_with_those_there_are():
     with pytest.raises(KeyError, match="'oracle' is no kind of database; there are mysql"):
         Database("oracle://host/facts")

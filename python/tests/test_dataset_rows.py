@@ -272,8 +272,8 @@ def test_a_statement_that_cannot_run_is_told(db, text, values, words):
     [
         ("nonsense", "Could not parse"),
         ("sqlite://host/file.db", "Invalid SQLite URL"),
-        ("postgresql://ada:secret@localhost/db", "speaks SQLite so far"),
-        ("mysql+pymysql://ada:secret@localhost/db", "speaks SQLite so far"),
+        ("postgresql://ada:secret@localhost/db?sslmode=perhaps", "sslmode"),
+        ("mysql+pymysql://ada:secret@localhost/db", "speaks SQLite and PostgreSQL so far"),
         ("sqlite:///x.db?timeout=soon", "`timeout`"),
     ],
 )

@@ -15,12 +15,18 @@ const WIDTH_MAX: usize = 60;
 pub enum Value<'a> {
     /// No value.
     Null,
+    /// True or false.
+    Boolean(bool),
     /// A whole number.
     Integer(i64),
     /// A number with a fraction.
     Real(f64),
+    /// A decimal number, in digits as `-12.50`.
+    Decimal(&'a str),
     /// Text.
     Text(&'a str),
+    /// A JSON document, which stands in JSON as it is.
+    Json(&'a str),
     /// Bytes: hexadecimal digits, except in a table, which says how many there are.
     Bytes(&'a [u8]),
 }
@@ -83,9 +89,10 @@ impl<'o> Answer<'o> {
                 self.out,
                 values.iter().map(|value| match value {
                     Value::Null => String::new(),
+                    Value::Boolean(value) => value.to_string(),
                     Value::Integer(value) => value.to_string(),
                     Value::Real(value) => value.to_string(),
-                    Value::Text(text) => (*text).to_owned(),
+                    Value::Text(text) | Value::Decimal(text) | Value::Json(text) => (*text).to_owned(),
                     Value::Bytes(bytes) => hexadecimal(bytes),
                 }),
             ),
@@ -113,9 +120,17 @@ impl<'o> Answer<'o> {
             write!(self.out, "{before}{name}: ")?;
             match value {
                 Value::Null => write!(self.out, "null")?,
+                Value::Boolean(value) => write!(self.out, "{value}")?,
                 Value::Integer(value) => write!(self.out, "{value}")?,
+                Value::Decimal(digits) if is_number(digits) => write!(self.out, "{digits}")?,
+                // Text that only claims to be JSON would break what is around it.
+                Value::Json(json) if serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok() => {
+                    write!(self.out, "{}", on_one_line(json))?;
+                }
                 Value::Real(value) => write!(self.out, "{}", serde_json::Value::from(*value))?,
-                Value::Text(text) => serde_json::to_writer(&mut *self.out, text)?,
+                Value::Text(text) | Value::Decimal(text) | Value::Json(text) => {
+                    serde_json::to_writer(&mut *self.out, text)?;
+                }
                 Value::Bytes(bytes) => write!(self.out, "\"{}\"", hexadecimal(bytes))?,
             }
         }
@@ -184,13 +199,25 @@ impl Table {
     }
 }
 
+/// Whether digits are a number in JSON, which has neither `NaN` nor `Infinity`.
+fn is_number(digits: &str) -> bool {
+    let whole = digits.strip_prefix('-').unwrap_or(digits).split('.').next().unwrap_or_default();
+    digits.ends_with(|last: char| last.is_ascii_digit())
+        && !whole.is_empty()
+        && (whole == "0" || !whole.starts_with('0'))
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+        && digits.parse::<f64>().is_ok()
+}
+
 /// The text of a value in a table, and whether it is a number.
 fn cell(value: &Value<'_>) -> (String, bool) {
     match value {
         Value::Null => (String::new(), false),
+        Value::Boolean(value) => (value.to_string(), false),
         Value::Integer(value) => (value.to_string(), true),
         Value::Real(value) => (real(*value), true),
-        Value::Text(text) => (on_one_line(text), false),
+        Value::Decimal(digits) => (on_one_line(digits), true),
+        Value::Text(text) | Value::Json(text) => (on_one_line(text), false),
         Value::Bytes(bytes) => (format!("({} bytes)", bytes.len()), false),
     }
 }

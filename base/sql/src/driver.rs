@@ -22,7 +22,8 @@ pub struct Column {
 pub trait Rows: Sink {
     /// The columns of the rows that follow. A result without columns has no rows, and this is not called.
     fn columns(&mut self, columns: &[Column]);
-    /// A row is complete. `Break` asks for no more: what the engine has already sent is thrown away.
+    /// A row is complete. `Break` asks for no more: what the engine has already sent is thrown away,
+    /// and outside a transaction the statement is cancelled where the engine can.
     fn row(&mut self) -> ControlFlow<()>;
 }
 

@@ -6,6 +6,7 @@
 
 mod calendar;
 mod driver;
+mod kept;
 pub mod mysql;
 pub mod postgres;
 mod received;
@@ -15,12 +16,14 @@ pub mod sqlite;
 mod statement_cache;
 mod stream;
 mod table;
+mod text;
 mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use kept::KeptRows;
 pub use secret::Secret;
 pub use sink::Sink;
 pub use stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
-pub use table::Table;
+pub use table::{EachRow, Table};
 pub use value::{Value, Values};

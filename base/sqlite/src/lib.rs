@@ -32,6 +32,7 @@ fn address(name: &CStr) -> *mut c_void {
         b"sqlite3_extended_errcode" => ffi::sqlite3_extended_errcode as *const () as *mut c_void,
         b"sqlite3_busy_handler" => ffi::sqlite3_busy_handler as *const () as *mut c_void,
         b"sqlite3_get_autocommit" => ffi::sqlite3_get_autocommit as *const () as *mut c_void,
+        b"sqlite3_total_changes" => ffi::sqlite3_total_changes as *const () as *mut c_void,
         b"sqlite3_changes" => ffi::sqlite3_changes as *const () as *mut c_void,
         b"sqlite3_last_insert_rowid" => ffi::sqlite3_last_insert_rowid as *const () as *mut c_void,
         b"sqlite3_limit" => ffi::sqlite3_limit as *const () as *mut c_void,

@@ -4,6 +4,7 @@
 //! killed, the shell ends the server and removes its folder. Start at [`PostgresServer::start`].
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,16 +27,47 @@ host  all rejected_user all     reject
 host  all all           all     trust
 ";
 
-/// Ends the server when standard input ends, then cleans up. Arguments: the server, its folder, the port.
+/// What a server is told, whatever it is for.
+const OPTIONS: [&str; 7] = [
+    "listen_addresses=127.0.0.1",
+    "shared_buffers=16MB",
+    "max_connections=100",
+    "timezone=UTC",
+    "logging_collector=off",
+    "autovacuum=off",
+    "log_min_messages=warning",
+];
+
+/// Nothing is waited for on its way to the disk: what a test of the protocol wants.
+const FAST: [&str; 3] = ["fsync=off", "full_page_writes=off", "synchronous_commit=on"];
+
+/// What was committed is there after the server was killed.
+const DURABLE: [&str; 3] = ["fsync=on", "full_page_writes=on", "synchronous_commit=on"];
+
+/// Starts the server once for each line of standard input; ends it and cleans up when that ends. Arguments: the folder,
+/// then the server and what it is told.
 const KEEPER: &str = r#"
-"$1" -D "$2/data" -k "$2" -p "$3" -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
-    -c shared_buffers=16MB -c max_connections=30 -c timezone=UTC -c logging_collector=off -c autovacuum=off \
-    >"$2/log" 2>&1 </dev/null &
-server=$!
-read -r line
-kill -QUIT $server 2>/dev/null
-wait $server
-rm -rf "$2"
+folder=$1
+shift
+server=
+times=0
+end() {
+    # A server that has only begun to start does not hear it the first time.
+    (while kill -QUIT $server 2>/dev/null; do sleep 0.1; done) &
+    again=$!
+    wait $server
+    kill $again 2>/dev/null
+    wait $again
+}
+while read -r line; do
+    test -z "$server" || end
+    times=$((times + 1))
+    "$@" >"$folder/log.$times" 2>&1 </dev/null &
+    server=$!
+    echo $server >"$folder/process.$times"
+done
+test -z "$server" || end
+rm -rf "$folder"
 "#;
 
 /// A running server, of which `postgres` is the superuser and a database.
@@ -43,6 +75,15 @@ pub struct PostgresServer {
     keeper: Child,
     folder: PathBuf,
     port: u16,
+    /// How many times it was started.
+    starts: u32,
+}
+
+/// How much a server of a test minds losing what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    None,
+    Full,
 }
 
 /// Where PostgreSQL's programs are, and as whom they run.
@@ -61,13 +102,25 @@ impl PostgresServer {
     /// # Panics
     /// When it is installed and does not start: the test cannot go on.
     pub fn start(cache: &Path) -> Option<PostgresServer> {
+        PostgresServer::start_with(cache, Durability::None)
+    }
+
+    /// As [`PostgresServer::start`], and what was committed outlives [`PostgresServer::kill`].
+    ///
+    /// # Panics
+    /// As [`PostgresServer::start`].
+    pub fn start_durable(cache: &Path) -> Option<PostgresServer> {
+        PostgresServer::start_with(cache, Durability::Full)
+    }
+
+    fn start_with(cache: &Path, durability: Durability) -> Option<PostgresServer> {
         let Some(installation) = Installation::find() else {
             not_tested("PostgreSQL: no server is installed");
             return None;
         };
         let template = installation.template(cache);
         // Another test may take the port that was free a moment ago.
-        let started = (0..5).find_map(|_| installation.start(&template));
+        let started = (0..5).find_map(|_| installation.start(&template, durability));
         Some(started.expect("PostgreSQL starts on some port"))
     }
 
@@ -90,9 +143,53 @@ impl PostgresServer {
         self.port
     }
 
-    /// What it has written to its log.
+    /// What it has written to its log since it was started last.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.join(format!("log.{}", self.starts))).unwrap_or_default()
+    }
+
+    /// Starts it again on its data, after it was ended; it is ended first if it runs, without saying goodbye.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        assert!(self.start_once(), "PostgreSQL starts again: {}", self.log());
+    }
+
+    /// Lets the keeper start it, and waits until it is ready; false when its port is taken.
+    fn start_once(&mut self) -> bool {
+        let until = Instant::now() + READY_WITHIN;
+        self.ask_keeper();
+        loop {
+            let pid_file = pid_file(&self.folder).unwrap_or_default();
+            let process = self.folder.join(format!("process.{}", self.starts));
+            // The first line is the server's process, unless the file is of the time before; the eighth says how far it is.
+            let is_own = fs::read_to_string(process).is_ok_and(|process| {
+                pid_file.lines().next().is_some_and(|line| line.trim() == process.trim())
+            });
+            if is_own && pid_file.lines().nth(7).is_some_and(|status| status.trim() == "ready") {
+                return true;
+            }
+            let log = self.log();
+            if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") {
+                return false;
+            }
+            if log.contains("pre-existing shared memory block") {
+                // Processes of a server that was killed have not seen it yet.
+                std::thread::sleep(Duration::from_millis(20));
+                self.ask_keeper();
+            } else {
+                assert!(!log.contains("FATAL"), "PostgreSQL does not start: {log}");
+            }
+            assert!(Instant::now() < until, "PostgreSQL does not start: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn ask_keeper(&mut self) {
+        self.starts += 1;
+        let keeper = self.keeper.stdin.as_mut().expect("the keeper listens until the end");
+        keeper.write_all(b"start\n").expect("the keeper listens");
     }
 
     /// Ends one of its processes, or the server itself if none is named, without asking.
@@ -177,18 +274,27 @@ impl Installation {
         template
     }
 
-    /// Starts a server; none when it ended at once, such as for a port that is taken.
-    fn start(&self, template: &Path) -> Option<PostgresServer> {
+    /// Starts a server; none when its port was taken meanwhile.
+    fn start(&self, template: &Path, durability: Durability) -> Option<PostgresServer> {
         let folder = self.run_as.folder("naja-pg-");
         copy_tree(template, &folder.join("data"), &|path| self.run_as.give(path));
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = port.expect("there is a free port").port();
+        let durability = match durability {
+            Durability::None => FAST,
+            Durability::Full => DURABLE,
+        };
         let keeper = self
             .command(Path::new("/bin/sh"))
             .args(["-c", KEEPER, "sh"])
-            .arg(self.programs.join("postgres"))
             .arg(&folder)
-            .arg(port.to_string())
+            .arg(self.programs.join("postgres"))
+            .arg("-D")
+            .arg(folder.join("data"))
+            .arg("-k")
+            .arg(&folder)
+            .args(["-p", &port.to_string()])
+            .args(OPTIONS.iter().chain(&durability).flat_map(|option| ["-c", option]))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -196,21 +302,7 @@ impl Installation {
             .process_group(0)
             .spawn()
             .expect("a shell can be started");
-        let server = PostgresServer { keeper, folder, port };
-        let until = Instant::now() + READY_WITHIN;
-        loop {
-            // The eighth line says how far it is.
-            let status =
-                pid_file(&server.folder).and_then(|text| Some(text.lines().nth(7)?.trim().to_owned()));
-            if status.as_deref() == Some("ready") {
-                return Some(server);
-            }
-            let log = server.log();
-            if log.contains("could not bind") || log.contains("could not create any TCP/IP sockets") {
-                return None;
-            }
-            assert!(!log.contains("FATAL") && Instant::now() < until, "PostgreSQL does not start: {log}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut server = PostgresServer { keeper, folder, port, starts: 0 };
+        server.start_once().then_some(server)
     }
 }

@@ -6,10 +6,10 @@
 //! its import name is naja's. Everything is compared with `expected.toml`; the score goes into `score.json`.
 //! Start at [`run`]; what counts as what is [`score::compare`].
 
+mod database_server;
 pub(crate) mod environment;
 pub(crate) mod original;
 pub(crate) mod score;
-mod server;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +22,10 @@ use crate::package;
 use crate::python;
 use crate::step::{self, Outcome, Problem, say};
 
+use database_server::DatabaseServer;
 use environment::{Environment, Places};
-use original::{Exception, Original, Source};
+use original::{Exception, On, Original, Source};
 use score::{Comparison, Score};
-use server::PostgresServer;
 
 /// The side of a run that gives the total.
 const ORIGINAL: &str = "original";
@@ -103,10 +103,8 @@ fn run_in(places: &Places, request: &Request) -> Outcome<()> {
     let mut count = 0;
     for original in originals.iter().filter(is_wanted) {
         count += 1;
-        let of_original: Vec<Exception> =
-            exceptions.iter().filter(|one| one.original == original.name).cloned().collect();
-        match run_original(places, request, original, &originals, &of_original)? {
-            Some(comparison) => is_as_expected &= comparison.is_as_expected(),
+        match run_original(places, request, original, &originals, &exceptions)? {
+            Some(comparisons) => is_as_expected &= comparisons.iter().all(Comparison::is_as_expected),
             None => say(&format!(
                 "{}: not run, since only its repository holds the tests; --source {}=CHECKOUT gives one",
                 original.name, original.name
@@ -142,47 +140,106 @@ fn parse(words: &[String]) -> Result<Request, String> {
     if request.tool.is_empty() { Err("which tool?".to_owned()) } else { Ok(request) }
 }
 
-/// Runs the tests of one original twice; nothing where its sources are not at hand.
+/// Runs the tests of one original twice, and twice on each server that it names; nothing where its sources are not at hand.
 fn run_original(
     places: &Places,
     request: &Request,
     original: &Original,
     all: &[Original],
     exceptions: &[Exception],
-) -> Outcome<Option<Comparison>> {
+) -> Outcome<Option<Vec<Comparison>>> {
     let Some((sources, origin)) = sources(places, request, original)? else { return Ok(None) };
-    let with_original = places.with_original(original, &sources)?;
-    let with_naja = places.with_naja(original, all)?;
-    let tests = tests_alone(places, original, &sources)?;
-    let share = request.is_quick.then_some(original.quick);
-    let theirs = run_tests(places, original, &with_original, &tests, share, ORIGINAL)?;
-    let ours = run_tests(places, original, &with_naja, &tests, share, "naja")?;
-    let comparison = score::compare(&theirs, &ours, exceptions, !request.is_quick);
-    let slice = if request.is_quick { " of a fixed slice" } else { "" };
-    tell(places, original, &comparison, slice)?;
-    if comparison.total == 0 {
-        return Err(Problem::new(format!(
-            "the original {} passes none of its own tests here",
-            original.name
-        )));
+    let run = Run {
+        places,
+        original,
+        with_original: places.with_original(original, &sources)?,
+        with_naja: places.with_naja(original, all)?,
+        tests: tests_alone(places, original, &sources)?,
+        origin,
+        is_quick: request.is_quick,
+    };
+    let mut comparisons = Vec::new();
+    for on in std::iter::once(None).chain(original.on.iter().map(Some)) {
+        let label = original.label(on);
+        let of_original: Vec<Exception> =
+            exceptions.iter().filter(|one| one.original == label).cloned().collect();
+        comparisons.extend(run.compare(on, &of_original)?);
     }
-    if !request.is_quick {
-        let score = Score {
-            version: original.version.clone(),
-            source: origin,
-            passed: comparison.passed,
-            total: comparison.total,
-            excepted: comparison.excepted(),
-            verdicts: comparison
-                .excepted
-                .iter()
-                .map(|(one, count)| (one.name().to_owned(), *count))
-                .collect(),
-            python: python_version(places)?,
-        };
-        score::write(&places.tool, &original.name, score)?;
+    Ok(Some(comparisons))
+}
+
+/// What the runs of an original's tests have in common.
+struct Run<'a> {
+    places: &'a Places<'a>,
+    original: &'a Original,
+    with_original: Environment,
+    with_naja: Environment,
+    tests: PathBuf,
+    /// What the sources are recorded by.
+    origin: String,
+    is_quick: bool,
+}
+
+impl Run<'_> {
+    /// Runs the tests on both sides, and keeps the score of a whole run; nothing where a quick run lacks the server.
+    fn compare(&self, on: Option<&On>, exceptions: &[Exception]) -> Outcome<Option<Comparison>> {
+        let Run { places, original, .. } = self;
+        let label = original.label(on);
+        let Some(theirs) = self.tests(on, &self.with_original, ORIGINAL)? else { return Ok(None) };
+        let ours = self.tests(on, &self.with_naja, "naja")?.unwrap_or_default();
+        let comparison = score::compare(&theirs, &ours, exceptions, !self.is_quick);
+        let slice = if self.is_quick { " of a fixed slice" } else { "" };
+        tell(places, original, &label, &comparison, slice)?;
+        if comparison.total == 0 {
+            return Err(Problem::new(format!("the original {label} passes none of its own tests here")));
+        }
+        if !self.is_quick {
+            let score = Score {
+                version: original.version.clone(),
+                source: self.origin.clone(),
+                passed: comparison.passed,
+                total: comparison.total,
+                excepted: comparison.excepted(),
+                verdicts: comparison
+                    .excepted
+                    .iter()
+                    .map(|(one, count)| (one.name().to_owned(), *count))
+                    .collect(),
+                python: python_version(places)?,
+            };
+            score::write(&places.tool, &label, score)?;
+        }
+        Ok(Some(comparison))
     }
-    Ok(Some(comparison))
+
+    /// Runs the tests on one side, with servers of their own so that nothing of one run is found by the next; nothing where
+    /// a server is not installed on which a quick run would be done once more.
+    fn tests(&self, on: Option<&On>, environment: &Environment, side: &str) -> Outcome<Option<score::Run>> {
+        let original = self.original;
+        let mut variables = original.environment.clone();
+        let mut running = Vec::new();
+        for name in original.servers.iter().chain(on.iter().flat_map(|on| &on.servers)) {
+            let Some(server) = DatabaseServer::start(self.places.checkout, name)? else {
+                let missing = format!("{}: no server `{name}` is installed", original.label(on));
+                if !self.is_quick {
+                    return Err(Problem::new(missing).hint("Debian has a package of this name"));
+                }
+                say(&format!("{missing}: the tests with one are not run"));
+                if on.is_some() {
+                    return Ok(None);
+                }
+                variables.extend(original.environment_without_servers.clone());
+                running.clear();
+                break;
+            };
+            variables.extend(server.variables());
+            running.push(server);
+        }
+        variables.extend(on.iter().flat_map(|on| on.environment.clone()));
+        let share = if self.is_quick { original.quick } else { 1.0 };
+        let side = on.map_or_else(|| side.to_owned(), |on| format!("{side} on {}", on.name));
+        run_tests(self, environment, &variables, share, &side).map(Some)
+    }
 }
 
 fn python_version(places: &Places) -> Outcome<String> {
@@ -294,46 +351,15 @@ fn tests_alone(places: &Places, original: &Original, sources: &Path) -> Outcome<
     Ok(folder)
 }
 
-/// Runs the tests in an environment, a share of them or all, as often as they are to be run, and reads what became of
-/// them.
+/// Runs a share of the tests in an environment, and reads what became of them.
 fn run_tests(
-    places: &Places,
-    original: &Original,
+    run: &Run<'_>,
     environment: &Environment,
-    tests: &Path,
-    share: Option<f64>,
-    side: &str,
-) -> Outcome<score::Run> {
-    let (servers, variables) = servers(original, share.is_none())?;
-    if original.runs.is_empty() {
-        return run_once(places, original, environment, tests, share, side, &variables);
-    }
-    let mut all = score::Run::new();
-    for (name, more) in &original.runs {
-        if servers.is_empty() && original.servers.contains(name) {
-            continue;
-        }
-        let mut variables = variables.clone();
-        variables.extend(more.clone());
-        let side = format!("{side}-{name}");
-        let run = run_once(places, original, environment, tests, share, &side, &variables)?;
-        all.extend(run.into_values().map(|line| {
-            let test = format!("{name}: {}", line.test);
-            (test.clone(), score::Line { test, ..line })
-        }));
-    }
-    Ok(all)
-}
-
-fn run_once(
-    places: &Places,
-    original: &Original,
-    environment: &Environment,
-    tests: &Path,
-    share: Option<f64>,
-    side: &str,
     variables: &BTreeMap<String, String>,
+    share: f64,
+    side: &str,
 ) -> Outcome<score::Run> {
+    let Run { places, original, tests, .. } = run;
     say(&format!("running the tests of {} {} ({side})", original.name, original.version));
     let folder = places.of(original);
     let record = folder.join(format!("{side}.jsonl"));
@@ -352,13 +378,7 @@ fn run_once(
             "no:cacheprovider",
             "--continue-on-collection-errors",
         ])
-        .args([
-            "-p",
-            "naja_conformance_recorder",
-            "--naja-share",
-            &share.unwrap_or(1.0).to_string(),
-            "--naja-record",
-        ])
+        .args(["-p", "naja_conformance_recorder", "--naja-share", &share.to_string(), "--naja-record"])
         .arg(&record)
         // Else the names of tests would depend on which files lie in the folders above.
         .arg("--rootdir")
@@ -387,38 +407,17 @@ fn run_once(
     if record.is_file() { score::read_run(&record) } else { Ok(score::Run::new()) }
 }
 
-/// The servers that an original's tests need, running as long as they are held, and all variables of the tests.
-///
-/// Each run has servers of its own, so that nothing of one is found by the next. Where one is not installed, a full run
-/// is an error.
-fn servers(original: &Original, is_full: bool) -> Outcome<(Vec<PostgresServer>, BTreeMap<String, String>)> {
-    let mut running = Vec::new();
-    let mut variables = original.environment.clone();
-    for name in &original.servers {
-        if name != "postgresql" {
-            return Err(Problem::new(format!("{}: there is no server `{name}`", original.name)));
-        }
-        let Some(server) = PostgresServer::start()? else {
-            let missing = format!("{}: no server of PostgreSQL is installed", original.name);
-            if is_full {
-                return Err(Problem::new(missing).hint("Debian's package is `postgresql`"));
-            }
-            say(&format!("{missing}: its tests with one are not run"));
-            variables.extend(original.environment_without_servers.clone());
-            return Ok((Vec::new(), variables));
-        };
-        variables.extend(server.variables().map(|(name, value)| (name.to_owned(), value)));
-        running.push(server);
-    }
-    Ok((running, variables))
-}
-
 /// Prints the score, and writes every failure beside the environments.
-fn tell(places: &Places, original: &Original, comparison: &Comparison, slice: &str) -> Outcome<()> {
+fn tell(
+    places: &Places,
+    original: &Original,
+    label: &str,
+    comparison: &Comparison,
+    slice: &str,
+) -> Outcome<()> {
     let Comparison { passed, total, unexpected, stale, .. } = comparison;
     say(&format!(
-        "{} {}: {passed} of {total}{slice} pass, {} excepted",
-        original.name,
+        "{label} {}: {passed} of {total}{slice} pass, {} excepted",
         original.version,
         comparison.excepted()
     ));

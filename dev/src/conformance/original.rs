@@ -50,23 +50,35 @@ pub(crate) struct Original {
     /// Variables that the tests read, as the URL of a database; both sides get the same.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
-    /// Servers that the tests need, started for each run of them: `postgresql`.
+    /// Where the same tests are run once more.
+    #[serde(default)]
+    pub(crate) on: Vec<On>,
+    /// Servers that the tests need, started for each run of them: `postgresql`, `mariadb`. Where they listen, the
+    /// variables say that their clients read, so that the tests' URLs are the same at every run.
     #[serde(default)]
     pub(crate) servers: Vec<String>,
     /// Variables instead of those of `environment`, for a machine without these servers. Only a quick run goes on
     /// without them: the full one writes the score.
     #[serde(default)]
     pub(crate) environment_without_servers: BTreeMap<String, String>,
-    /// Further variables by name, such as that of a kind of database: the tests are run once with each, and the names
-    /// of the tests begin with it. A name that is one of `servers` needs that one.
-    #[serde(default)]
-    pub(crate) runs: BTreeMap<String, BTreeMap<String, String>>,
     /// The share of the tests that the quick run takes.
     #[serde(default = "whole")]
     pub(crate) quick: f64,
     /// By module: functions and constants that may come from the installed original where naja lacks them.
     #[serde(default)]
     pub(crate) safe_names: BTreeMap<String, Vec<String>>,
+}
+
+/// Servers with which the tests of an original are run once more.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct On {
+    /// What this is called in scores and exceptions: `dataset on PostgreSQL`.
+    pub(crate) name: String,
+    /// As those of the original.
+    pub(crate) servers: Vec<String>,
+    /// Variables beside those of the original, or in their place.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 fn whole() -> f64 {
@@ -97,6 +109,11 @@ impl Original {
         }
     }
 
+    /// What its scores and exceptions are called, on a server or without one.
+    pub(crate) fn label(&self, on: Option<&On>) -> String {
+        on.map_or_else(|| self.name.clone(), |on| format!("{} on {}", self.name, on.name))
+    }
+
     /// Its name as package indexes and `dist-info` folders spell it.
     pub(crate) fn normal_name(&self) -> String {
         self.name.to_lowercase().replace(['-', '.'], "_")
@@ -107,7 +124,7 @@ impl Original {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exception {
-    /// The name of the original.
+    /// The name of the original; on a server, `NAME on SERVER`.
     pub(crate) original: String,
     /// The test as pytest names it; without its last parts it stands for all tests in it.
     pub(crate) test: String,

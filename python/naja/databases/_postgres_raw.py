@@ -1,4 +1,4 @@
-"""What `raw_connection` gives on PostgreSQL: as asyncpg's connection, and as aiopg's."""
+"""What `raw_connection` gives on PostgreSQL: as asyncpg's connection."""
 
 import typing
 
@@ -6,7 +6,7 @@ from naja._native import db
 
 from ._servers import IN_TRANSACTION, OPEN
 
-_VALUE, _ONE, _ALL, _MAPPINGS, _RAW = range(5)
+_MAPPINGS, _RAW = 3, 4
 
 
 class Connection:
@@ -121,130 +121,3 @@ def _status(query: str, count: typing.Optional[int]) -> str:
     if count is None:
         return word
     return f"INSERT 0 {count}" if word == "INSERT" else f"{word} {count}"
-
-
-class PsycopgConnection:
-    """As aiopg's, for values in order (`%s`) or by name (`%(name)s`). Closing it is left to its owner."""
-
-    def __init__(self, session, make_error, timeout_s) -> None:
-        self._session = session
-        self._make_error = make_error
-        self._timeout_s = timeout_s
-
-    def cursor(self, *_names: typing.Any, **_options: typing.Any) -> "_Making":
-        return _Making(Cursor(self))
-
-    @property
-    def closed(self) -> bool:
-        return not self._session.link.condition & OPEN
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} to {self._session.options!r}>"
-
-
-class _Making:
-    """A cursor that is awaited, or entered by `async with`."""
-
-    def __init__(self, cursor: "Cursor") -> None:
-        self._cursor = cursor
-
-    async def _made(self) -> "Cursor":
-        return self._cursor
-
-    def __await__(self):
-        return self._made().__await__()
-
-    async def __aenter__(self) -> "Cursor":
-        return self._cursor
-
-    async def __aexit__(self, *_error) -> None:
-        self._cursor.close()
-
-
-class Cursor:
-    """Runs one statement at a time and holds all of its rows."""
-
-    arraysize = 1
-    lastrowid = 0
-
-    def __init__(self, connection: PsycopgConnection) -> None:
-        self.connection = connection
-        self.description: typing.Optional[tuple] = None
-        self.rowcount = -1
-        self._rows: list = []
-        self._next = 0
-
-    async def execute(
-        self, operation: str, parameters: typing.Any = None, *, timeout: typing.Optional[float] = None
-    ) -> None:
-        connection = self.connection
-        session = connection._session
-        sql, values = _numbered(connection._make_error, operation, parameters)
-        await session.cancelled()
-        future = session.link.run(_RAW, db.Query(sql), values)
-        names, self._rows, count, _ = await session.done(future, connection._timeout_s if timeout is None else timeout)
-        self.description = None if names is None else tuple((name, *[None] * 6) for name in names)
-        self.rowcount = -1 if count is None else count
-        self._next = 0
-
-    async def fetchone(self) -> typing.Any:
-        if self._next >= len(self._rows):
-            return None
-        self._next += 1
-        return self._rows[self._next - 1]
-
-    async def fetchmany(self, size: typing.Optional[int] = None) -> list:
-        start = self._next
-        self._next = min(start + (self.arraysize if size is None else size), len(self._rows))
-        return self._rows[start : self._next]
-
-    async def fetchall(self) -> list:
-        start, self._next = self._next, len(self._rows)
-        return self._rows[start:]
-
-    def close(self) -> None:
-        self._rows, self._next = [], 0
-
-    def __aiter__(self) -> "Cursor":
-        return self
-
-    async def __anext__(self) -> typing.Any:
-        row = await self.fetchone()
-        if row is None:
-            raise StopAsyncIteration
-        return row
-
-
-def _numbered(make_error, operation: str, parameters: typing.Any) -> typing.Tuple[str, list]:
-    """SQL with `%s`, `%(name)s` and `%%` as SQL with `$1`; without values it is taken as it is."""
-    if not parameters:
-        return operation, []
-    pieces, values, numbers = [], [], {}
-    start = 0
-    while (place := operation.find("%", start)) >= 0:
-        pieces.append(operation[start:place])
-        mark = operation[place + 1 : place + 2]
-        if mark == "%":
-            pieces.append("%")
-            start = place + 2
-        elif mark == "s" and not isinstance(parameters, dict):
-            if len(values) >= len(parameters):
-                raise make_error("count", "07001", "there are fewer values than `%s`", {})
-            values.append(parameters[len(values)])
-            pieces.append(f"${len(values)}")
-            start = place + 2
-        elif mark == "(" and isinstance(parameters, dict) and (end := operation.find(")s", place)) > 0:
-            name = operation[place + 2 : end]
-            if name not in numbers:
-                if name not in parameters:
-                    raise KeyError(name)
-                values.append(parameters[name])
-                numbers[name] = len(values)
-            pieces.append(f"${numbers[name]}")
-            start = end + 2
-        else:
-            raise ValueError(f"unsupported format character at index {place}; `%%` is a `%`")
-    pieces.append(operation[start:])
-    if not isinstance(parameters, dict) and len(values) < len(parameters):
-        raise make_error("count", "07001", "there are more values than `%s`", {})
-    return "".join(pieces), values

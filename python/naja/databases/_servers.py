@@ -93,16 +93,17 @@ class Target:
             if transport is not None:
                 transport.abort()
             raise
-        return Session(link, options, self._encryption.context if encrypted else None)
+        return Session(link, self, options, self._encryption.context if encrypted else None)
 
 
 class Session:
     """One connection."""
 
-    __slots__ = ("link", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
+    __slots__ = ("link", "target", "options", "context", "cancelling", "idle_since", "stands", "__weakref__")
 
-    def __init__(self, link, options, context) -> None:
+    def __init__(self, link, target, options, context) -> None:
         self.link = link
+        self.target = target
         self.options = options
         self.context = context
         # The task that asks the server to end a statement.
@@ -137,8 +138,16 @@ class Session:
             self.cancelling = None
 
     async def _ask_to_cancel(self) -> None:
-        message = self.link.cancel_message
+        message = self.link.cancelling
         if message is None:
+            return
+        if isinstance(message, str):
+            # A statement, for which another connection logs in.
+            other = await self.target.open()
+            try:
+                await other.link.script(message)
+            finally:
+                other.link.close()
             return
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
@@ -230,7 +239,7 @@ class Pool:
         *,
         min_size: int,
         max_size: int,
-        reset: str,
+        reset: typing.List[str],
         make_error,
         stand_for,
         max_queries: int = 50000,
@@ -246,6 +255,7 @@ class Pool:
             raise ValueError("min_size is greater than max_size")
         self._target = target
         self._min_size, self._max_size = min_size, max_size
+        # What sets a session back for its next user.
         self._reset = reset
         self._make_error = make_error
         # Makes what stands for the driver's connection.
@@ -384,9 +394,9 @@ class Pool:
         if self._is_closing or (self._max_queries and session.link.requests >= self._max_queries):
             self._drop(session)
             return
-        if condition & (IN_TRANSACTION | TRACES):
-            undo = "ROLLBACK;" if condition & IN_TRANSACTION else ""
-            session.link.reset(undo + self._reset)
+        if condition & (IN_TRANSACTION | (TRACES if self._reset else 0)):
+            undo = ["ROLLBACK"] if condition & IN_TRANSACTION else []
+            session.link.reset(";".join(undo + self._reset))
         if not self._wake(session):
             session.idle_since = self._loop.time()
             self._idle.append(session)

@@ -109,7 +109,16 @@ def _postgres(is_lazy, **words):
     return Compiler(dialect, is_lazy)
 
 
+def _mysql():
+    from sqlalchemy.dialects.mysql import pymysql
+
+    dialect = pymysql.dialect(paramstyle="qmark")
+    dialect.supports_native_decimal = True
+    return Compiler(dialect)
+
+
 sqlite = _sqlite()
 postgres = _postgres(True)
 # psycopg2 has made objects of JSON by itself.
 postgres_parsed = _postgres(False, json_serializer=json.dumps, json_deserializer=lambda document: document)
+mysql = _mysql()

@@ -67,6 +67,8 @@ def connect(
 
         db = dataset.connect("sqlite:///facts.db")
         db["people"].insert({"name": "Ada", "born": 1815})
+
+    `postgresql://ada@db.example/facts` is a database of a server, whose tables are those of `schema` where that is given.
     """
     if url is None:
         url = os.environ.get("DATABASE_URL", "sqlite://")

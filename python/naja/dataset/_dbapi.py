@@ -1,36 +1,11 @@
 """The face of a database that SQLAlchemy sees: Python's database interface (PEP 249) over our own connections.
 
-It stands for the module `sqlite3` as far as SQLAlchemy's dialect uses that. A connection here is none of its own: it
-is whichever connection the calling thread has, so that both sides see one database, open transactions included.
+What all engines have in common; `_dbapi_sqlite` and `_dbapi_postgres` are the modules that SQLAlchemy's dialects use. A
+connection here is none of its own: it is whichever connection the calling thread has, so that both sides see one
+database, open transactions included.
 """
 
-import sqlite3
-from sqlite3 import (  # noqa: F401
-    Binary,
-    DatabaseError,
-    DataError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-    Warning,
-)
-
 from . import _errors
-
-apilevel = "2.0"
-threadsafety = 1
-paramstyle = "qmark"
-PARSE_DECLTYPES = sqlite3.PARSE_DECLTYPES
-PARSE_COLNAMES = sqlite3.PARSE_COLNAMES
-sqlite_version = sqlite3.sqlite_version
-sqlite_version_info = sqlite3.sqlite_version_info
-
-# Before these a transaction is begun, as `sqlite3` does it.
-_WRITING = ("INSERT", "UPDATE", "DELETE", "REPLAC")
 
 
 class Connection:
@@ -38,11 +13,13 @@ class Connection:
 
     isolation_level = ""
 
-    def __init__(self, engine):
+    def __init__(self, engine, begins):
         self._engine = engine
+        # Says of a statement whether a transaction is begun before it.
+        self._begins = begins
 
-    def cursor(self, *_classes):
-        return Cursor(self._engine)
+    def cursor(self, *_classes, **_options):
+        return Cursor(self._engine, self._begins)
 
     def execute(self, statement, values=()):
         return self.cursor().execute(statement, values)
@@ -64,8 +41,8 @@ class Connection:
         return self._engine.has_begun
 
     def create_function(self, name, count, function, deterministic=False):
-        # SQLAlchemy offers `regexp` to each new connection. Functions in Python cannot be had here, and a statement
-        # that uses one is told by SQLite that there is none.
+        # SQLAlchemy offers `regexp` to each new connection of SQLite. Functions in Python cannot be had here, and a
+        # statement that uses one is told by SQLite that there is none.
         pass
 
 
@@ -74,8 +51,9 @@ class Cursor:
 
     arraysize = 1
 
-    def __init__(self, engine):
+    def __init__(self, engine, begins):
         self._engine = engine
+        self._begins = begins
         self.description = None
         self.rowcount = -1
         self.lastrowid = None
@@ -83,8 +61,8 @@ class Cursor:
         self._next = 0
 
     def execute(self, statement, values=()):
-        begins = statement.lstrip()[:6].upper() in _WRITING
-        names, self._rows, self.rowcount, row_id = _call(self._engine.execute, statement, values, begins)
+        begins = self._begins(statement)
+        names, self._rows, self.rowcount, row_id = _call(self._engine.execute, statement, values or (), begins)
         self.description = [(name, None, None, None, None, None, None) for name in names] or None
         self.lastrowid = row_id if begins else None
         self._next = 0
@@ -126,14 +104,9 @@ class Cursor:
         self._rows, self._next = [], 0
 
 
-def connect(engine):
-    """A connection, for SQLAlchemy's pool."""
-    return Connection(engine)
-
-
 def _call(function, *arguments):
-    """Calls into the database; what it refuses is one of `sqlite3`'s own exceptions, which SQLAlchemy wraps."""
+    """Calls into the database; what it refuses is one of the driver's exceptions, which SQLAlchemy wraps."""
     try:
         return function(*arguments)
     except _errors.DBAPIError as error:
-        raise (error.orig or OperationalError(str(error))) from None
+        raise error.orig from None

@@ -22,7 +22,8 @@ class ArgumentError(DatasetError):
 class StatementError(DatasetError):
     """A statement failed before or in the database.
 
-    `statement` is its SQL, `orig` the exception that Python's own `sqlite3` would have raised.
+    `statement` is its SQL, `orig` the exception that the database's own driver would have raised: one of `sqlite3`'s,
+    or for a server one with its code as `sqlstate`.
     """
 
     def __init__(self, message, statement=None, params=None, orig=None, **_others):
@@ -44,7 +45,7 @@ class StatementError(DatasetError):
         return f"{text}\n[SQL: {self.statement}]" if self.statement else text
 
     def __reduce__(self):
-        return make, (type(self).__name__, self.args[0], self.statement)
+        return make, (type(self).__name__, self.args[0], self.statement, getattr(self.orig, "sqlstate", None))
 
 
 class DBAPIError(StatementError):
@@ -79,6 +80,10 @@ class ProgrammingError(DatabaseError):
     """The statement or its values cannot be used."""
 
 
+class NotSupportedError(DatabaseError):
+    """The database does not do that."""
+
+
 _CLASSES = {
     one.__name__: one
     for one in (
@@ -94,6 +99,7 @@ _CLASSES = {
         IntegrityError,
         InternalError,
         ProgrammingError,
+        NotSupportedError,
     )
 }
 
@@ -112,14 +118,19 @@ def class_of(name):
     return _BOTH[name]
 
 
-def make(name, message, statement=None):
-    """An exception of a class by its name."""
+def make(name, message, statement=None, sqlstate=None):
+    """An exception of a class by its name; `sqlstate` is the code of a server's error."""
     kind = class_of(name)
     if not issubclass(kind, StatementError):
         return kind(message)
     orig = None
     if issubclass(kind, DBAPIError):
-        import sqlite3
+        if sqlstate is not None:
+            from ._dbapi_postgres import error
 
-        orig = getattr(sqlite3, name, sqlite3.DatabaseError)(message)
+            orig = error(name, message, sqlstate)
+        else:
+            import sqlite3
+
+            orig = getattr(sqlite3, name, sqlite3.DatabaseError)(message)
     return kind(message, statement, None, orig)

@@ -13,14 +13,27 @@ except ImportError as error:  # pragma: no cover: there is always one where the 
 
 from sqlalchemy.pool import StaticPool
 
-from . import _dbapi, _errors
+from . import _errors
 
 
-def declared_type(kind):
-    """The SQL of one of SQLAlchemy's types."""
-    from sqlalchemy.dialects import sqlite
+def declared_type(kind, engine):
+    """The SQL of one of SQLAlchemy's types, for `sqlite` or `postgresql`."""
+    from sqlalchemy.dialects import postgresql, sqlite
 
-    return kind.compile(dialect=sqlite.dialect())
+    dialects = {"sqlite": sqlite, "postgresql": postgresql}
+    return kind.compile(dialect=dialects[engine].dialect())
+
+
+def _face(database):
+    """The URL by which SQLAlchemy finds its dialect for a database, and the module that stands for its driver."""
+    if database.is_postgres:
+        from . import _dbapi_postgres
+
+        sqlalchemy.dialects.registry.register("postgresql.naja", "naja.dataset._dialect_postgres", "Dialect")
+        return "postgresql+naja://", _dbapi_postgres
+    from . import _dbapi_sqlite
+
+    return "sqlite://", _dbapi_sqlite
 
 
 class Bridge:
@@ -29,10 +42,11 @@ class Bridge:
     def __init__(self, database):
         self._database = database
         self._local = threading.local()
+        url, driver = _face(database)
         self.engine = sqlalchemy.create_engine(
-            "sqlite://",
-            module=_dbapi,
-            creator=lambda: _dbapi.connect(database._engine),
+            url,
+            module=driver,
+            creator=lambda: driver.connect(database._engine),
             # One face is enough: it is each thread's own connection. Nothing is undone when it is given back, since
             # the transaction may be the program's.
             poolclass=StaticPool,

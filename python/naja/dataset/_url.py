@@ -1,4 +1,6 @@
-"""What a URL says of a database."""
+"""What a URL says of a database: one class for each engine."""
+
+from naja._native import db as _db
 
 from ._errors import make
 from .util import safe_url
@@ -6,20 +8,32 @@ from .util import safe_url
 # What `urllib.parse` is not loaded for: most URLs have no escapes.
 _TRUE = ("1", "true", "yes", "on")
 
+# How long a statement waits for a lock of another connection, as Python's `sqlite3` does.
+_PATIENCE_S = 5.0
 
-class Place:
-    """Where a SQLite database is, and how it is opened."""
 
-    def __init__(self, url):
-        scheme, separator, rest = url.partition("://")
-        if not separator:
-            raise make("ArgumentError", f"Could not parse SQLAlchemy URL from given URL string {safe_url(url)!r}; a URL is `sqlite:///file.db`")
-        engine = scheme.partition("+")[0].lower()
-        if engine != "sqlite":
-            raise make(
-                "ArgumentError",
-                f"naja.dataset cannot open `{safe_url(url)}`: it speaks SQLite so far, not {engine!r}; the original dataset does",
-            )
+def place_of(url, arguments):
+    """Where the database of a URL is; `arguments` are what the program would give to its driver."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise make("ArgumentError", f"Could not parse SQLAlchemy URL from given URL string {safe_url(url)!r}; a URL is `sqlite:///file.db`")
+    engine = scheme.partition("+")[0].lower()
+    place = _PLACES.get(engine)
+    if place is None:
+        raise make(
+            "ArgumentError",
+            f"naja.dataset cannot open `{safe_url(url)}`: it speaks SQLite and PostgreSQL so far, not {engine!r}; the "
+            "original dataset does",
+        )
+    return place(url, rest, arguments)
+
+
+class SqlitePlace:
+    """A file, or memory."""
+
+    engine = "sqlite"
+
+    def __init__(self, url, rest, arguments):
         rest, _, query = rest.partition("?")
         host, slash, path = rest.partition("/")
         if host:
@@ -31,16 +45,23 @@ class Place:
         self.options = dict(_pairs(query))
         self.path = _unescaped(path)
         self.schema = self.options.get("schema", self.options.get("searchpath"))
-        self.timeout = self._number("timeout", url)
+        timeout = self._number("timeout", url)
+        self.patience_s = float(timeout if timeout is not None else arguments.get("timeout", _PATIENCE_S))
         self.as_uri = self.options.get("uri", "").lower() in _TRUE
         own = ("timeout", "uri", "schema", "searchpath", "check_same_thread", "isolation_level", "detect_types", "cached_statements", "factory")
         others = [f"{name}={value}" for name, value in self.options.items() if name not in own]
         if self.as_uri and others:
             self.path += "?" + "&".join(others)
+        self.as_uri |= bool(arguments.get("uri"))
 
-    @property
-    def is_in_memory(self):
-        return self.path in ("", ":memory:")
+    def connections(self, on_connect):
+        return _db.Engine.sqlite(
+            self.path or ":memory:",
+            as_uri=self.as_uri,
+            patience_s=self.patience_s,
+            on_connect=on_connect,
+            make_error=make,
+        )
 
     def _number(self, name, url):
         text = self.options.get(name)
@@ -50,6 +71,35 @@ class Place:
             return float(text)
         except ValueError:
             raise make("ArgumentError", f"`{name}` in {safe_url(url)} is no number: {text!r}") from None
+
+
+class PostgresPlace:
+    """A server. What the URL does not say comes from the variables that libpq knows, such as `PGPASSWORD`."""
+
+    engine = "postgresql"
+    path = ""
+
+    def __init__(self, url, rest, arguments):
+        rest, _, query = rest.partition("?")
+        own = {"schema": None, "searchpath": None}
+        options = []
+        for pair in query.split("&"):
+            name, _, value = pair.partition("=")
+            if name in own:
+                own[name] = _unescaped(value)
+            elif pair:
+                options.append(pair)
+        # As psycopg takes them; the server's own checks are the URL's.
+        options += [f"{_escaped(name)}={_escaped(str(value))}" for name, value in arguments.items() if value is not None]
+        self.schema = own["schema"] or own["searchpath"]
+        self._url = f"postgresql://{rest}{'?' if options else ''}{'&'.join(options)}"
+
+    def connections(self, on_connect):
+        return _db.Engine.postgres(self._url, on_connect=on_connect, make_error=make)
+
+
+# The engines by the first part of a URL. MySQL's, `mysql` and `mariadb`, belongs here as well.
+_PLACES = {"sqlite": SqlitePlace, "postgresql": PostgresPlace, "postgres": PostgresPlace}
 
 
 def _pairs(query):
@@ -65,3 +115,9 @@ def _unescaped(text):
     from urllib.parse import unquote
 
     return unquote(text)
+
+
+def _escaped(text):
+    from urllib.parse import quote
+
+    return quote(text, safe="")

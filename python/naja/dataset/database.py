@@ -2,24 +2,14 @@
 
 import threading
 
-from naja._native import db as _db
-
-from . import _errors
-from ._url import Place
+from ._url import place_of
 from .table import Table
 from .types import Types
 from .util import QUERY_STEP, normalize_table_name, row_factory, safe_url
 
-# How long a statement waits for a lock of another connection, as Python's `sqlite3` does.
-_PATIENCE_S = 5.0
-
 
 class Database:
     """Tables in a database. One connection for each thread, opened when it is first needed."""
-
-    is_postgres = False
-    is_sqlite = True
-    is_mysql = False
 
     def __init__(
         self,
@@ -31,25 +21,20 @@ class Database:
         sqlite_wal_mode=True,
         on_connect_statements=None,
     ):
-        place = Place(url)
+        self.engine_kwargs = dict(engine_kwargs or {})
+        place = place_of(url, dict(self.engine_kwargs.get("connect_args") or {}))
         self.lock = threading.RLock()
         self.local = threading.local()
         self.url = url
         self.schema = schema if schema is not None else place.schema
-        self.types = Types()
-        self.engine_kwargs = dict(engine_kwargs or {})
-        arguments = dict(self.engine_kwargs.get("connect_args") or {})
-        patience_s = place.timeout if place.timeout is not None else arguments.get("timeout", _PATIENCE_S)
+        self.is_sqlite = place.engine == "sqlite"
+        self.is_postgres = place.engine == "postgresql"
+        self.is_mysql = place.engine == "mysql"
+        self.types = Types(is_postgres=self.is_postgres)
         statements = list(on_connect_statements or [])
-        if sqlite_wal_mode and place.path:
+        if sqlite_wal_mode and self.is_sqlite and place.path:
             statements.append("PRAGMA journal_mode=WAL")
-        self._engine = _db.Engine(
-            place.path or ":memory:",
-            as_uri=place.as_uri or bool(arguments.get("uri")),
-            patience_s=float(patience_s),
-            on_connect=statements,
-            make_error=_errors.make,
-        )
+        self._engine = place.connections(statements)
         self._engine.ensure_schema = ensure_schema
         self._engine.row_type = row_type
         self._tables = {}
@@ -175,24 +160,15 @@ class Database:
 
     # Tables.
 
-    def _names(self, kind):
-        master = "sqlite_master"
-        if self.schema is not None:
-            quoted = self.schema.replace('"', '""')
-            master = f'"{quoted}".sqlite_master'
-        statement = f"SELECT name FROM {master} WHERE type = ? AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"
-        _, rows, _, _ = self._engine.execute(statement, (kind,), False)
-        return [name for (name,) in rows]
-
     @property
     def tables(self):
         """The names of all tables."""
-        return self._names("table")
+        return self._engine.tables(self.schema)
 
     @property
     def views(self):
         """The names of all views."""
-        return self._names("view")
+        return self._engine.views(self.schema)
 
     def has_table(self, name):
         """Whether there is a table or a view of exactly this name."""

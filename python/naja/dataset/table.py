@@ -31,17 +31,21 @@ class Table(_db.Table):
         key = cls.PRIMARY_DEFAULT if primary_id is None else primary_id
         counts_up = is_whole if primary_increment is None else bool(primary_increment)
         # SQLite counts up only a column that is called INTEGER, which holds 64 bits all the same.
-        sql = Integer.sql if is_whole and counts_up else declared(key_type)
+        is_row_id = database.is_sqlite and is_whole and counts_up
+
+        def declare(sample):
+            return declared(sample, database.types.engine)
+
         table = super().__new__(
             cls,
             database._engine,
             table_name,
             database.schema,
             key if key is not False else None,
-            sql,
+            declare(Integer if is_row_id else key_type),
             counts_up,
             auto_create,
-            declared,
+            declare,
         )
         table.db = database
         table._reflected = None
@@ -88,17 +92,22 @@ class Table(_db.Table):
         unknown = [option for option in kwargs if option not in _COLUMN_OPTIONS]
         if unknown:
             raise TypeError(f"create_column knows no {', '.join(unknown)}; it knows {', '.join(_COLUMN_OPTIONS)}")
-        sql = declared(type)
+        sql = declared(type, self.db.types.engine)
         default = kwargs.get("server_default", kwargs.get("default"))
         if default is not None:
-            sql += f" DEFAULT {_literal(default)}"
+            sql += f" DEFAULT {_literal(default, self.db.is_sqlite)}"
         if kwargs.get("nullable", True) is False:
             sql += " NOT NULL"
         if kwargs.get("foreign_key"):
             other, _, column = str(kwargs["foreign_key"]).rpartition(".")
             if not other:
                 raise ValueError(f"a foreign key names a table and a column, as 'people.id', not {kwargs['foreign_key']!r}")
-            sql += f" REFERENCES {_quoted(other)} ({_quoted(column)})"
+            # SQLite looks for the other table in the schema of this one, and knows no other word for it.
+            if self.db.schema is not None and not self.db.is_sqlite:
+                other = f"{_quoted(self.db.schema)}.{_quoted(other)}"
+            else:
+                other = _quoted(other)
+            sql += f" REFERENCES {other} ({_quoted(column)})"
         self._add_column(name, sql)
         if kwargs.get("unique"):
             self.create_index([name], unique=True)
@@ -113,9 +122,11 @@ class Table(_db.Table):
         """Removes a column with all its values."""
         if self.db._is_closed:
             raise RuntimeError("Cannot drop columns when no engine is available.")
-        version = tuple(int(part) for part in self.db._engine.sqlite_version.split("."))
-        if version < (3, 35):
-            raise RuntimeError("SQLite does not support dropping columns.")
+        if self.db.is_sqlite:
+            from _sqlite3 import sqlite_version
+
+            if tuple(int(part) for part in sqlite_version.split(".")) < (3, 35):
+                raise RuntimeError("SQLite does not support dropping columns.")
         name = self._get_column_name(name)
         if not self.exists or not self.has_column(name):
             return
@@ -146,10 +157,10 @@ def _quoted(name):
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(value):
+def _literal(value, is_sqlite):
     """A value as it stands in SQL."""
     if isinstance(value, bool):
-        return str(int(value))
+        return str(int(value) if is_sqlite else value).upper()
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, str):

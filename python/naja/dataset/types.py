@@ -26,10 +26,12 @@ class ColumnType(metaclass=_Kind):
     """A type of columns."""
 
     sql = "TEXT"
+    # Where an engine calls it otherwise.
+    sql_of: dict[str, str] = {}
 
-    def declared(self):
-        """Its name in SQL."""
-        return self.sql
+    def declared(self, engine="sqlite"):
+        """Its name in the SQL of an engine: `sqlite` or `postgresql`."""
+        return self.sql_of.get(engine, self.sql)
 
     def __repr__(self):
         return f"{type(self).__name__}()"
@@ -63,18 +65,27 @@ class Date(ColumnType):
 
 class DateTime(ColumnType):
     sql = "DATETIME"
+    sql_of = {"postgresql": "TIMESTAMP WITHOUT TIME ZONE"}
 
 
 class Time(ColumnType):
     sql = "TIME"
+    sql_of = {"postgresql": "TIME WITHOUT TIME ZONE"}
 
 
 class JSON(ColumnType):
     sql = "JSON"
 
 
+class JSONB(JSON):
+    """JSON as PostgreSQL keeps it to look into it."""
+
+    sql_of = {"postgresql": "JSONB"}
+
+
 class LargeBinary(ColumnType):
     sql = "BLOB"
+    sql_of = {"postgresql": "BYTEA"}
 
 
 class UnicodeText(ColumnType):
@@ -89,7 +100,7 @@ class Unicode(ColumnType):
             raise ValueError(f"the length of a text column is a number above 0, not {length!r}")
         self.length = length
 
-    def declared(self):
+    def declared(self, engine="sqlite"):
         return "VARCHAR" if self.length is None else f"VARCHAR({self.length})"
 
     def __repr__(self):
@@ -102,7 +113,7 @@ class Numeric(ColumnType):
     def __init__(self, precision=None, scale=None):
         self.precision, self.scale = precision, scale
 
-    def declared(self):
+    def declared(self, engine="sqlite"):
         if self.precision is None:
             return "NUMERIC"
         return f"NUMERIC({int(self.precision)}, {int(self.scale or 0)})"
@@ -125,7 +136,9 @@ class Types:
     json = JSON
 
     def __init__(self, is_postgres=None):
-        pass
+        self.engine = "postgresql" if is_postgres else "sqlite"
+        if is_postgres:
+            self.json = JSONB
 
     def guess(self, sample):
         """The type of a column that is made for a value; a type is taken as it is."""
@@ -153,16 +166,16 @@ class Types:
         return self.text
 
 
-def declared(sample):
+def declared(sample, engine="sqlite"):
     """The SQL of the type that a user gave, or of the one for a value of a type that Rust does not know."""
     if isinstance(sample, type) and (issubclass(sample, ColumnType) or _is_sqlalchemy_class(sample)):
         sample = sample()
     if _is_sqlalchemy_type(sample):
         from ._sqlalchemy import declared_type
 
-        return declared_type(sample)
+        return declared_type(sample, engine)
     if isinstance(sample, ColumnType):
-        return sample.declared()
+        return sample.declared(engine)
     if isinstance(sample, str):
         raise TypeError(f"a type is one of db.types, not the text {sample!r}")
     # Whole numbers of numpy and their like.

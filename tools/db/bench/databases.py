@@ -1,11 +1,12 @@
-"""Measures naja.databases beside databases with aiosqlite, on SQLite.
+"""Measures naja.databases beside databases: on SQLite with aiosqlite, on PostgreSQL with asyncpg, and beside asyncpg alone.
 
     databases.py [--short] [WORD…]     `cargo dev bench db databases` builds first and then starts this
 
 WORD chooses the cases whose names contain it; the others keep the results that they have. Both sides read and write
 files of their own on the same disk, with the same journal and durability. What they stored or read is compared before
 costs; the sides run in turn; a figure is the median, shown with the smallest and the largest. Costs are by the clock:
-an awaited statement waits for another thread.
+an awaited statement waits for another thread, or for the server. That is started here, on the same machine, without
+fsync, and is spoken to by a Unix socket; where none is installed its cases are left out.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "db" / "databases"
 ORIGINAL = "databases==0.9.0"
 # What the original needs, as its own metadata allows it.
-NEEDED = ["sqlalchemy==2.1.9", "aiosqlite==0.20.0", "typing_extensions==4.15.0"]
+NEEDED = ["sqlalchemy==2.1.9", "aiosqlite==0.20.0", "asyncpg==0.32.0", "typing_extensions==4.15.0"]
 
 NAJA, PEER = "naja.databases", "databases"
 ROWS = 5000
@@ -105,6 +106,50 @@ CASES = [
 ]
 
 
+# The same on PostgreSQL, with targets of its own.
+SERVER_CASES = [
+    (f"PostgreSQL: {name}", target, work)
+    for name, target, work in (
+        ("fetch_one", 3, fetch_one),
+        ("fetch_one, a connection held", None, fetch_one_held),
+        ("fetch_one of an expression, a connection held", None, fetch_one_expression),
+        ("fetch_one, 100 tasks at once", None, gathered),
+        ("fetch_all, each row a dictionary", None, fetch_all),
+        ("iterate", None, iterate),
+        ("execute, in a transaction", None, execute),
+        ("execute_many, 1,000 rows in a transaction", 20, execute_many),
+    )
+]
+
+
+async def bare_fetch_one(connection):
+    for number in range(300):
+        row = await connection.fetchrow("select * from notes where id = $1", number + 1)
+    return dict(row), 300
+
+
+async def bare_fetch_all(connection):
+    rows = [dict(row) for row in await connection.fetch("select * from notes")]
+    return rows[:100], ROWS
+
+
+async def bare_execute_many(connection):
+    async with connection.transaction():
+        rows = [(f"n{number}", True) for number in range(1000)]
+        await connection.executemany("insert into other (text, done) values ($1, $2)", rows)
+        count = await connection.fetchval("select count(*) from other")
+        await connection.execute("delete from other")
+    return count, 1000
+
+
+# Beside asyncpg itself: what both do, the second with a connection of asyncpg's.
+BARE_CASES = [
+    ("PostgreSQL: fetch_one, a connection held", 1 / 1.1, fetch_one_held, bare_fetch_one),
+    ("PostgreSQL: fetch_all, each row a dictionary", None, fetch_all, bare_fetch_all),
+    ("PostgreSQL: execute_many, 1,000 rows in a transaction", None, execute_many, bare_execute_many),
+]
+
+
 def fill(path):
     base = sqlite3.connect(path)
     for name in ("notes", "other"):
@@ -114,27 +159,88 @@ def fill(path):
     base.close()
 
 
-async def timed(module, path, case):
-    async with module.Database(f"sqlite:///{path}") as db:
+async def timed(module, url, case):
+    async with module.Database(url) as db:
+        # What a connection prepares once is no part of the case.
+        await case(db)
         start = time.perf_counter()
         answer, count = await case(db)
         return answer, (time.perf_counter() - start) / count
 
 
-def measure(case, folder, runs):
+async def timed_bare(url, case):
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await case(connection)
+        start = time.perf_counter()
+        answer, count = await case(connection)
+        return answer, (time.perf_counter() - start) / count
+    finally:
+        await connection.close()
+
+
+def measure(case, urls, runs):
     name, target, work = case
     modules = importlib.import_module(NAJA), importlib.import_module(PEER)
-    paths = [pathlib.Path(folder) / f"{module.__name__}.db" for module in modules]
+    sides = [lambda side=side: timed(modules[side], urls[side], work) for side in (0, 1)]
+    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target)
+
+
+def measure_bare(case, urls, runs):
+    name, target, work, bare = case
+    module = importlib.import_module(NAJA)
+    sides = [lambda: timed(module, urls[0], work), lambda: timed_bare(urls[1], bare)]
+    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target, "asyncpg")
+
+
+def in_turn(name, sides, runs):
+    """What both sides took, after their answers were found to be the same."""
     columns, answers = ([], []), [None, None]
     for number in range(runs + 1):
         for side in (0, 1) if number % 2 else (1, 0):
-            answers[side], took = asyncio.run(timed(modules[side], paths[side], work))
+            answers[side], took = asyncio.run(sides[side]())
             # The first round is for warming up.
             if number:
                 columns[side].append(took)
         if answers[0] != answers[1]:
             raise SystemExit(f"WRONG ANSWER in {name}: {str(answers[0])[:200]} and {str(answers[1])[:200]}")
-    return stored.result(PEER, name, "s", *columns, target)
+    return columns
+
+
+def on_server(options, runs):
+    """The cases of PostgreSQL, on a server of their own; each side has a database."""
+    sys.path.append(str(HERE.parents[2] / "python" / "tests"))
+    import postgres_server
+
+    cases = [case for case in SERVER_CASES if options.is_chosen(case[0])]
+    bare_cases = [case for case in BARE_CASES if options.is_chosen(case[0])]
+    if not cases and not bare_cases:
+        return []
+    if postgres_server.programs() is None:
+        print("not measured: PostgreSQL is not installed", file=sys.stderr)
+        return []
+    server = postgres_server.Server()
+    try:
+        asyncio.run(fill_server(server))
+        urls = [server.socket_url(database=name) for name in ("ours", "theirs")]
+        return [measure(case, urls, runs) for case in cases] + [measure_bare(case, urls, runs) for case in bare_cases]
+    finally:
+        server.stop()
+
+
+async def fill_server(server):
+    databases = importlib.import_module(NAJA)
+    for name in ("ours", "theirs"):
+        async with databases.Database(server.socket_url()) as db:
+            await db.execute(f"create database {name}")
+        async with databases.Database(server.socket_url(database=name)) as db:
+            for table in ("notes", "other"):
+                await db.execute(f"create table {table} (id serial primary key, text varchar(100), done boolean)")
+            rows = [{"text": f"n{n}", "done": bool(n % 2)} for n in range(ROWS)]
+            await db.execute_many("insert into notes (text, done) values (:text, :done)", rows)
+            await db.execute("vacuum analyze")
 
 
 def imports(runs):
@@ -149,13 +255,16 @@ def main():
     runs = 3 if options.short else 9
     results = []
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
-        for name in (NAJA, PEER):
-            fill(pathlib.Path(folder) / f"{name}.db")
-        results += [measure(case, folder, runs) for case in CASES if options.is_chosen(case[0])]
+        paths = [pathlib.Path(folder) / f"{name}.db" for name in (NAJA, PEER)]
+        for path in paths:
+            fill(path)
+        urls = [f"sqlite:///{path}" for path in paths]
+        results += [measure(case, urls, runs) for case in CASES if options.is_chosen(case[0])]
+        results += on_server(options, runs)
         if options.is_chosen("import"):
             results.append(imports(runs))
     for one in results:
-        print(f"{one['case']}, beside {PEER}: {one['ratio']:.1f}", file=sys.stderr)
+        print(f"{one['case']}, beside {one.get('beside', PEER)}: {one['ratio']:.2f}", file=sys.stderr)
     if not options.short:
         stored.store(PEER, ORIGINAL, results)
 

@@ -1,9 +1,9 @@
 //! What a stranger may give: entry points for the fuzzer, and for the tests that replay what it found.
 
+use crate::database::{Place, without_password};
 use crate::files::{FileError, FileForm, Source};
 use crate::orm::near::nearest;
 use crate::orm::{Places, Writer};
-use crate::place::{Place, without_password};
 use crate::tables::{Dialect, names, parameters};
 
 /// A target and its name.
@@ -37,7 +37,7 @@ pub fn text(input: &[u8]) {
     if placed.names.is_empty() && !text.contains("\\:") {
         assert_eq!(placed.sql, text);
     }
-    let _ = Place::of(text);
+    let _ = Place::of(text, &|_| None);
     let _ = without_password(text);
     if let Ok(name) = names::column_name(text) {
         assert!(name.len() <= 63 && !name.contains(['.', '-']));

@@ -612,7 +612,7 @@ impl Protocol {
     }
 
     /// Whoever prepared it closes it, by [`Protocol::close_statement`]: the next one that is not kept leaves it alone.
-    pub(crate) fn keep_passing(&mut self) {
+    pub fn keep_passing(&mut self) {
         self.passing = None;
     }
 

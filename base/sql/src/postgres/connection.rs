@@ -392,8 +392,10 @@ impl Connection {
                     }
                     count += 1;
                     if rows.row().is_break() {
-                        self.finish()?;
-                        return Ok(Step::Done(active.outcome));
+                        let outcome = active.outcome;
+                        self.active = Some(active);
+                        self.abandon()?;
+                        return Ok(Step::Done(outcome));
                     }
                 }
                 Event::Complete { affected, .. } => active.outcome.affected = affected,

@@ -175,6 +175,11 @@ impl PostgresError {
         self.failure().name()
     }
 
+    /// What could be done about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.failure().hint_text().map(str::to_owned)
+    }
+
     /// What the server said, where it was the server.
     pub fn server(&self) -> Option<&ServerError> {
         match self {

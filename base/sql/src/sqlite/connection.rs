@@ -150,6 +150,12 @@ impl Connection {
         i64::from(unsafe { (self.library.functions.changes)(self.raw.as_ptr()) })
     }
 
+    /// How many rows have been changed since the connection was opened, those by triggers and foreign keys as well.
+    pub fn total_changes(&self) -> i64 {
+        // SAFETY: the connection is open.
+        i64::from(unsafe { (self.library.functions.total_changes)(self.raw.as_ptr()) })
+    }
+
     /// The row id of the last row that was inserted.
     pub fn last_insert_rowid(&self) -> i64 {
         // SAFETY: the connection is open.

@@ -84,6 +84,7 @@ functions! {
     busy_handler = c"sqlite3_busy_handler": fn(*mut RawConnection, Option<unsafe extern "C" fn(*mut c_void, c_int) -> c_int>, *mut c_void) -> c_int;
     get_autocommit = c"sqlite3_get_autocommit": fn(*mut RawConnection) -> c_int;
     changes = c"sqlite3_changes": fn(*mut RawConnection) -> c_int;
+    total_changes = c"sqlite3_total_changes": fn(*mut RawConnection) -> c_int;
     last_insert_rowid = c"sqlite3_last_insert_rowid": fn(*mut RawConnection) -> i64;
     set_last_insert_rowid = c"sqlite3_set_last_insert_rowid": fn(*mut RawConnection, i64);
     limit = c"sqlite3_limit": fn(*mut RawConnection, c_int, c_int) -> c_int;

@@ -8,6 +8,7 @@
 //! connection, so that SQLite's own locks are not needed. Start at [`Library::of_module`] and [`Connection::open`].
 
 mod connection;
+mod driver;
 mod error;
 mod library;
 mod rows;

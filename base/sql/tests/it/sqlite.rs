@@ -193,3 +193,23 @@ fn a_file_that_cannot_be_opened_is_told() {
     let error = Connection::open(library, "a\0b", How::default()).expect_err("no name");
     assert_eq!(error.category(), Category::Programming);
 }
+
+#[test]
+fn the_face_of_all_engines_takes_and_gives_values() {
+    use naja_sql::{Driver, Table, Transaction, Value};
+    let Some(mut connection) = in_memory() else { return };
+    let driver: &mut dyn Driver<Error = naja_sql::sqlite::Error> = &mut connection;
+    driver.script("create table t (a integer, b text); create index i on t (a)").expect("both are run");
+    let rows =
+        [vec![Value::from(1), Value::Date { year: 2020, month: 2, day: 29 }], vec![Value::Null, "x".into()]];
+    let done = driver.execute_many("insert into t values (?, ?)", &mut rows.iter()).expect("both are stored");
+    assert_eq!(done.affected, Some(2));
+    let broken = [vec![Value::from(2), Value::Null], vec![Value::from(3)]];
+    driver.execute_many("insert into t values (?, ?)", &mut broken.iter()).expect_err("a row is too short");
+    assert_eq!(driver.transaction(), Transaction::None);
+    let mut table = Table::default();
+    let done = driver.execute("select a, b from t order by a", &[], &mut table).expect("it is read");
+    assert_eq!(done.affected, Some(2));
+    assert_eq!(table.columns[0].type_name, "INTEGER");
+    assert_eq!(table.rows, [[Value::Null, Value::from("x")], [Value::from(1), Value::from("2020-02-29")]]);
+}

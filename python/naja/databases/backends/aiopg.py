@@ -5,7 +5,7 @@ import typing
 from .. import _postgres_errors
 from .._servers import Pool, Session
 from ..interfaces import Prepared
-from ._absent import sized
+from ._words import sized
 from .postgres import PostgresBackend, PostgresConnection, PostgresTransaction, begin
 
 # What aiopg takes beside these, and has no meaning here.
@@ -38,9 +38,9 @@ class AiopgBackend(PostgresBackend):
         return AiopgConnection(self)
 
     def _stand_for(self, session: Session) -> typing.Any:
-        from .._postgres_raw import PsycopgConnection
+        from .._cursors import Connection
 
-        return PsycopgConnection(session, self._make_error, self._command_timeout_s)
+        return Connection(session, self._make_error, self._command_timeout_s, "$")
 
 
 class AiopgConnection(PostgresConnection):

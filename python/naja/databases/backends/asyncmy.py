@@ -1,12 +1,8 @@
 """MySQL and MariaDB, as asyncmy has them."""
 
-from ._absent import AbsentBackend, sized
+from .. import _mysql_errors
+from .mysql import MySQLBackend
 
-_NUMBERS = {"min_size": "minsize", "max_size": "maxsize", "pool_recycle": "pool_recycle"}
 
-
-class AsyncMyBackend(AbsentBackend):
-    _kind = "MySQL"
-
-    def _get_connection_kwargs(self) -> dict:
-        return sized(self._database_url.options, self._options, _NUMBERS, ("unix_socket",))
+class AsyncMyBackend(MySQLBackend):
+    _make_error = staticmethod(_mysql_errors.as_asyncmy)

@@ -21,7 +21,7 @@ _VALUE, _ONE, _ALL = range(3)
 _ROWS = 100
 
 # As asyncpg sets a session back for its next user.
-_RESET = "SELECT pg_advisory_unlock_all();CLOSE ALL;UNLISTEN *;RESET ALL"
+_RESET = ["SELECT pg_advisory_unlock_all()", "CLOSE ALL", "UNLISTEN *", "RESET ALL"]
 
 _POOL = {"min_size": 1, "max_size": 10, "max_queries": 50000, "max_inactive_connection_lifetime": 300.0}
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::FileError;
-use crate::tables::load::{Field, Row};
+use super::{Field, Row};
 
 /// What the values of a column look like, from the narrowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, de};
 use serde_json::Value;
 
 use super::FileError;
-use crate::tables::load::{Field, Row};
+use super::{Field, Row};
 
 /// Gives the rows of a list of objects, without holding the list.
 pub(super) fn list<E: From<FileError>>(

@@ -3,14 +3,14 @@
 mod csv_rows;
 mod error;
 mod json_rows;
+mod row;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 pub use error::FileError;
-
-use crate::tables::load::Row;
+pub use row::{Field, Row};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -152,11 +152,13 @@ fn write_test(sql: &mut String, dialect: Dialect, column: &str, test: Test, plac
             value(sql, place);
         }
         Test::Like { any_case, negated } => {
-            let lower = if any_case { ("lower(", ")") } else { ("", "") };
+            let has_word = any_case && dialect == Dialect::Postgres;
+            let lower = if any_case && !has_word { ("lower(", ")") } else { ("", "") };
             sql.push_str(lower.0);
             dialect.quote(sql, column);
             sql.push_str(lower.1);
-            sql.push_str(if negated { " NOT LIKE " } else { " LIKE " });
+            sql.push_str(if negated { " NOT" } else { "" });
+            sql.push_str(if has_word { " ILIKE " } else { " LIKE " });
             sql.push_str(lower.0);
             value(sql, place);
             sql.push_str(lower.1);
@@ -192,7 +194,7 @@ mod tests {
         );
         check(&[("a", Test::In { count: 0, negated: false })], " WHERE 1 = 0");
         check(&[("a", Test::Null { negated: false })], r#" WHERE "a" IS NULL"#);
-        check(&[("a", Test::Like { any_case: true, negated: false })], r#" WHERE lower("a") LIKE lower($1)"#);
+        check(&[("a", Test::Like { any_case: true, negated: true })], r#" WHERE "a" NOT ILIKE $1"#);
         check(&[("a", Test::StartsWith)], r#" WHERE "a" LIKE $1 ESCAPE '/'"#);
     }
 

@@ -7,11 +7,10 @@ pub mod dialect;
 mod error;
 pub mod filter;
 pub mod kind;
-pub mod load;
 pub mod names;
 pub mod parameters;
 pub mod statement;
 
 pub use dialect::Dialect;
-pub use error::{LoadError, NameError};
+pub use error::NameError;
 pub use kind::Kind;

@@ -20,6 +20,17 @@ pub struct Placed {
 /// assert_eq!(placed.names, ["b"]);
 /// ```
 pub fn place(dialect: Dialect, text: &str) -> Placed {
+    place_typed(dialect, text, &|_| None)
+}
+
+/// The same, with the types that `type_of` knows for names written behind their places, in PostgreSQL's way.
+///
+/// ```
+/// use naja_db::tables::{Dialect, parameters::place_typed};
+/// let placed = place_typed(Dialect::Postgres, "select :a, :b, :a", &|name| (name == "a").then_some("int4"));
+/// assert_eq!(placed.sql, "select $1::int4, $2, $1::int4");
+/// ```
+pub fn place_typed(dialect: Dialect, text: &str, type_of: &dyn Fn(&str) -> Option<&'static str>) -> Placed {
     let mut placed = Placed { sql: String::with_capacity(text.len() + 8), names: Vec::new() };
     let mut rest = text;
     let mut before = ' ';
@@ -49,6 +60,10 @@ pub fn place(dialect: Dialect, text: &str) -> Placed {
         if !name.is_empty() && !is_in_name(before) && !rest[1 + name.len()..].starts_with(':') {
             let number = placed.number_of(dialect, name);
             dialect.place(&mut placed.sql, number);
+            if let Some(type_name) = type_of(name) {
+                placed.sql.push_str("::");
+                placed.sql.push_str(type_name);
+            }
             rest = &rest[1 + name.len()..];
             before = '?';
             continue;

@@ -64,9 +64,10 @@ pub fn create_table(
     sql
 }
 
-/// `ALTER TABLE … ADD COLUMN`.
+/// `ALTER TABLE … ADD COLUMN`; PostgreSQL does nothing where there is one, which another may have added meanwhile.
 pub fn add_column(dialect: Dialect, table: &str, column: &NewColumn) -> String {
-    let mut sql = format!("ALTER TABLE {table} ADD COLUMN ");
+    let condition = if dialect == Dialect::Postgres { "IF NOT EXISTS " } else { "" };
+    let mut sql = format!("ALTER TABLE {table} ADD COLUMN {condition}");
     dialect.quote(&mut sql, &column.name);
     sql.push(' ');
     sql.push_str(&column.declared);
@@ -160,27 +161,83 @@ pub fn insert_or_update(
     rows: usize,
 ) -> String {
     let mut sql = insert(dialect, table, columns, rows, None);
-    let others: Vec<&&str> = columns.iter().filter(|column| !keys.contains(column)).collect();
+    let others: Vec<&str> = columns.iter().filter(|column| !keys.contains(column)).copied().collect();
     if dialect == Dialect::Mysql {
         sql.push_str(" ON DUPLICATE KEY UPDATE ");
     } else {
         sql.push_str(" ON CONFLICT");
         write_names(&mut sql, dialect, keys);
-        sql.push_str(if others.is_empty() { " DO NOTHING" } else { " DO UPDATE SET " });
     }
-    for (index, column) in others.iter().enumerate() {
-        sql.push_str(if index == 0 { "" } else { ", " });
-        dialect.quote(&mut sql, column);
-        sql.push_str(if dialect == Dialect::Mysql { " = VALUES(" } else { " = excluded." });
-        dialect.quote(&mut sql, column);
-        if dialect == Dialect::Mysql {
-            sql.push(')');
-        }
-    }
+    write_changes(&mut sql, dialect, &others);
     if let (true, Dialect::Mysql, Some(key)) = (others.is_empty(), dialect, keys.first()) {
         dialect.quote(&mut sql, key);
         sql.push_str(" = ");
         dialect.quote(&mut sql, key);
+    }
+    sql
+}
+
+/// What [`change_or_insert`] is about.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeOrInsert<'a> {
+    /// Columns that are changed, or stored.
+    pub others: &'a [&'a str],
+    /// Which rows are changed.
+    pub tests: &'a [(&'a str, Test)],
+    /// Columns that are only stored.
+    pub keys: &'a [&'a str],
+    /// The keys have a unique index, so that a row that another has stored meanwhile is changed.
+    pub is_unique: bool,
+    /// The column of a new row that is given; nothing is given where a row was changed.
+    pub returning: Option<&'a str>,
+}
+
+/// One statement of PostgreSQL's that changes the rows where the tests hold, or where there is none stores one. Values come
+/// in the order of `others`, `tests`, `keys`. Without `others` nothing is changed.
+///
+/// `INSERT … ON CONFLICT` alone would take a number of the table's sequence for each row that it only changes, and would
+/// want a value for every column that must not be NULL.
+pub fn change_or_insert(table: &str, wanted: &ChangeOrInsert<'_>) -> String {
+    const DIALECT: Dialect = Dialect::Postgres;
+    let ChangeOrInsert { others, tests, keys, is_unique, returning } = *wanted;
+    let mut sql = String::with_capacity(256);
+    let mut place = others.len() + 1;
+    if !others.is_empty() {
+        sql.push_str("WITH changed AS (");
+        sql.push_str(&update(DIALECT, table, others, tests));
+        place += tests.iter().map(|(_, test)| test.values()).sum::<usize>();
+        sql.push_str(" RETURNING 1) ");
+    }
+    let mut found = String::new();
+    if others.is_empty() {
+        place = write_where(&mut found, DIALECT, tests, place);
+    }
+    sql.push_str(&format!("INSERT INTO {table}"));
+    let columns: Vec<&str> = keys.iter().chain(others).copied().collect();
+    write_names(&mut sql, DIALECT, &columns);
+    sql.push_str(" SELECT ");
+    for number in (place..place + keys.len()).chain(1..=others.len()) {
+        DIALECT.place(&mut sql, number);
+        sql.push_str(", ");
+    }
+    sql.truncate(sql.len() - 2);
+    sql.push_str(" WHERE NOT EXISTS (SELECT 1 FROM ");
+    if others.is_empty() {
+        sql.push_str(table);
+        sql.push_str(&found);
+    } else {
+        sql.push_str("changed");
+    }
+    sql.push(')');
+    if is_unique {
+        sql.push_str(" ON CONFLICT");
+        write_names(&mut sql, DIALECT, keys);
+        write_changes(&mut sql, DIALECT, others);
+    }
+    sql.push_str(" RETURNING ");
+    match returning {
+        Some(column) => DIALECT.quote(&mut sql, column),
+        None => sql.push('1'),
     }
     sql
 }
@@ -262,6 +319,22 @@ pub fn select(dialect: Dialect, table: &str, selection: &Selection<'_>) -> Strin
     sql
 }
 
+/// What happens to a row that is there already: each column gets the value of the row that was to be stored.
+fn write_changes(sql: &mut String, dialect: Dialect, columns: &[&str]) {
+    if dialect != Dialect::Mysql {
+        sql.push_str(if columns.is_empty() { " DO NOTHING" } else { " DO UPDATE SET " });
+    }
+    for (index, column) in columns.iter().enumerate() {
+        sql.push_str(if index == 0 { "" } else { ", " });
+        dialect.quote(sql, column);
+        sql.push_str(if dialect == Dialect::Mysql { " = VALUES(" } else { " = excluded." });
+        dialect.quote(sql, column);
+        if dialect == Dialect::Mysql {
+            sql.push(')');
+        }
+    }
+}
+
 fn write_names(sql: &mut String, dialect: Dialect, names: &[&str]) {
     sql.push_str(" (");
     for (index, name) in names.iter().enumerate() {
@@ -337,6 +410,29 @@ mod tests {
         assert!(
             insert_or_update(Dialect::Mysql, "t", &["a"], &["a"], 1)
                 .ends_with("ON DUPLICATE KEY UPDATE `a` = `a`")
+        );
+    }
+
+    #[test]
+    fn a_row_is_changed_or_stored_by_one_statement() {
+        let tests = [("k", Test::Compare(Comparison::Equal))];
+        let wanted = ChangeOrInsert {
+            others: &["a"],
+            tests: &tests,
+            keys: &["k"],
+            is_unique: true,
+            returning: Some("id"),
+        };
+        assert_eq!(
+            change_or_insert("t", &wanted),
+            r#"WITH changed AS (UPDATE t SET "a" = $1 WHERE "k" = $2 RETURNING 1) "#.to_owned()
+                + r#"INSERT INTO t ("k", "a") SELECT $3, $1 WHERE NOT EXISTS (SELECT 1 FROM changed) "#
+                + r#"ON CONFLICT ("k") DO UPDATE SET "a" = excluded."a" RETURNING "id""#
+        );
+        let wanted = ChangeOrInsert { others: &[], is_unique: false, returning: None, ..wanted };
+        assert_eq!(
+            change_or_insert("t", &wanted),
+            r#"INSERT INTO t ("k") SELECT $2 WHERE NOT EXISTS (SELECT 1 FROM t WHERE "k" = $1) RETURNING 1"#
         );
     }
 

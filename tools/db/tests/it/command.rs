@@ -1,6 +1,7 @@
 //! The command on real files, with the program's own SQLite.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use clap::Parser;
@@ -13,36 +14,44 @@ struct Words {
     arguments: DbArguments,
 }
 
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 /// What a command printed, and how it ended.
-struct Answer {
-    out: String,
-    err: String,
+pub(crate) struct Answer {
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Folder {
-    fn new() -> Folder {
+    pub(crate) fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_str().expect("a plain name").to_owned()
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         fs::write(self.path(name), text).expect("it can be written");
         self.path(name)
     }
 
-    fn run(&self, words: &[&str], input: &str) -> Answer {
+    pub(crate) fn run(&self, words: &[&str], input: &str) -> Answer {
+        let mut out = Vec::new();
+        let mut answer = self.run_into(words, input, &mut out);
+        answer.out = String::from_utf8(out).expect("text").replace(&self.path(""), "");
+        answer
+    }
+
+    /// The same, printed somewhere else.
+    pub(crate) fn run_into(&self, words: &[&str], input: &str, out: &mut dyn Write) -> Answer {
         let words = std::iter::once("db").chain(words.iter().copied());
         let arguments = Words::try_parse_from(words).expect("known words").arguments;
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut streams = Streams { input: &mut input.as_bytes(), out: &mut out, err: &mut err };
+        let mut err = Vec::new();
+        let mut streams = Streams { input: &mut input.as_bytes(), out, err: &mut err };
         let done = db(&arguments, naja_sqlite::library(), &mut streams);
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").replace(&self.path(""), "");
-        let mut answer = Answer { out: text(out), err: text(err) };
+        let err = String::from_utf8(err).expect("text").replace(&self.path(""), "");
+        let mut answer = Answer { out: String::new(), err };
         if let Err(failure) = done {
             answer.err.push_str(&failure.to_string().replace(&self.path(""), ""));
         }
@@ -50,12 +59,12 @@ impl Folder {
     }
 
     #[track_caller]
-    fn check(&self, words: &[&str], out: &str, err: &str) {
+    pub(crate) fn check(&self, words: &[&str], out: &str, err: &str) {
         let answer = self.run(words, "");
         assert_eq!((answer.out.as_str(), answer.err.as_str()), (out, err));
     }
 
-    fn people(&self) -> String {
+    pub(crate) fn people(&self) -> String {
         let base = self.path("people.db");
         let file = self.write(
             "people.csv",
@@ -181,9 +190,14 @@ fn what_is_wrong_is_named_with_a_hint() {
             "error[no-such-database]: there is no database `none.db`\n  hint: `insert` makes a new one",
         ),
         (
-            vec!["postgresql://ada:secret@host/db"],
-            "error[unknown-database]: cannot open `postgresql://ada:*****@host/db`: naja db speaks SQLite so far, not \
-             `postgresql`\n  hint: give the path of a SQLite file, or sqlite:///file.db",
+            vec!["oracle://ada:secret@host/db"],
+            "error[unknown-database]: cannot open `oracle://ada:*****@host/db`: naja db speaks SQLite and PostgreSQL so \
+             far, not `oracle`\n  hint: give the path of a SQLite file, sqlite:///file.db or postgresql://user@host/database",
+        ),
+        (
+            vec!["postgresql://ada:secret@/db?sslmodus=x"],
+            "error[bad-database-url]: cannot use the database's address: `sslmodus` is no option \
+             of a connection, or not with this value\n  hint: `sslmode` is one",
         ),
         (
             vec![&base, "schema", "nobody"],

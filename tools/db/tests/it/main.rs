@@ -2,4 +2,5 @@
 
 mod command;
 mod hostile;
+mod postgres;
 mod validation;

@@ -39,11 +39,6 @@ impl Taken<'_> {
     }
 }
 
-/// All of them, for a statement.
-pub(crate) fn values<'a>(taken: &'a [Taken<'_>]) -> Vec<Value<'a>> {
-    taken.iter().map(Taken::value).collect()
-}
-
 /// Why an object cannot be stored: the class of the exception in the original, and the reason.
 pub(crate) enum Refusal {
     /// `StatementError`: the column is of another type.
@@ -54,6 +49,8 @@ pub(crate) enum Refusal {
     Overflow(String),
     /// `ValueError`
     Value(String),
+    /// `DataError`: the database has no place for it.
+    Data(String),
     /// What the object itself raised.
     Raised(PyErr),
 }
@@ -72,7 +69,7 @@ pub(crate) fn for_column<'py>(object: &Bound<'py, PyAny>, kind: Kind) -> Result<
     }
     match kind {
         Kind::Integer | Kind::Float | Kind::Text | Kind::Bytes | Kind::Any => as_it_is(object),
-        Kind::Boolean => boolean(object),
+        Kind::Boolean => truth(object).map(|value| Taken::Integer(i64::from(value))),
         Kind::DateTime => {
             if let Ok(moment) = object.cast::<PyDateTime>() {
                 return Ok(Taken::OwnText(datetime_text(moment)));
@@ -90,12 +87,7 @@ pub(crate) fn for_column<'py>(object: &Bound<'py, PyAny>, kind: Kind) -> Result<
             Ok(time) => Ok(Taken::OwnText(time_text(time))),
             Err(_) => Err(other_type("Time", "time", object)),
         },
-        Kind::Json => {
-            let text = json_dumps(object.py())?.call1((object,))?;
-            let text = text.cast_into::<PyString>().map_err(PyErr::from)?;
-            text.to_str()?;
-            Ok(Taken::Text(text))
-        }
+        Kind::Json => json_text(object).map(Taken::Text),
         Kind::Decimal(_) => decimal(object),
     }
 }
@@ -179,13 +171,14 @@ fn integer<'py>(number: &Bound<'py, PyInt>) -> Result<Taken<'py>, Refusal> {
     }
 }
 
-fn boolean<'py>(object: &Bound<'py, PyAny>) -> Result<Taken<'py>, Refusal> {
+/// What a column of truth values makes of an object: 0 and 1 are such values as well.
+pub(crate) fn truth(object: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
     if let Ok(value) = object.cast::<PyBool>() {
-        return Ok(Taken::Integer(i64::from(value.is_true())));
+        return Ok(value.is_true());
     }
     for number in [0_i64, 1] {
         if object.eq(number)? {
-            return Ok(Taken::Integer(number));
+            return Ok(number == 1);
         }
     }
     if object.is_instance_of::<PyInt>() {
@@ -297,6 +290,14 @@ fn adapted<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>
     Ok((!adapted.is(object)).then_some(adapted))
 }
 
+/// An object as the JSON document that `json.dumps` makes of it; its UTF-8 is made with it.
+pub(crate) fn json_text<'py>(object: &Bound<'py, PyAny>) -> Result<Bound<'py, PyString>, Refusal> {
+    let text = json_dumps(object.py())?.call1((object,))?;
+    let text = text.cast_into::<PyString>().map_err(PyErr::from)?;
+    text.to_str()?;
+    Ok(text)
+}
+
 fn json_dumps(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let dumps = DUMPS.get_or_try_init(py, || PyResult::Ok(py.import("json")?.getattr("dumps")?.unbind()))?;
@@ -308,7 +309,7 @@ pub(crate) fn plain(refusal: Refusal) -> PyErr {
     match refusal {
         Refusal::Type(text) | Refusal::Unsupported(text) => PyTypeError::new_err(text),
         Refusal::Overflow(text) => PyOverflowError::new_err(text),
-        Refusal::Value(text) => PyValueError::new_err(text),
+        Refusal::Value(text) | Refusal::Data(text) => PyValueError::new_err(text),
         Refusal::Raised(error) => error,
     }
 }

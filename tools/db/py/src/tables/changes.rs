@@ -1,21 +1,19 @@
 //! The statements that store rows and change them.
 
-use naja_db::tables::filter::Test;
+use naja_db::tables::Dialect;
+use naja_db::tables::filter::{Comparison, Test};
 use naja_db::tables::names::column_name;
 use naja_db::tables::statement;
-use naja_sql::sqlite::{Cell, Connection, Error, Rows, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::errors;
 use super::layout::{Layout, Shape, text_of};
+use super::links::{self, Column, Given, NewRows};
 use super::selection::Selection;
-use super::table::{DIALECT, Table};
+use super::table::Table;
 use super::taking::TakenRow;
-use crate::sqlite::values::{self, Taken};
-
-/// So many rows are stored by one statement: of the sizes measured in docs/design/databases.md the fastest.
-const ROWS_IN_ONE: usize = 100;
+use super::values::Taken;
 
 impl Table {
     /// The columns that `keys` name, in their order; a name that is no column is kept as such.
@@ -73,13 +71,8 @@ impl Table {
     }
 
     /// Runs a statement that changes rows; how many.
-    pub(super) fn change(&self, py: Python<'_>, sql: &str, given: &[Value<'_>]) -> PyResult<i64> {
-        self.engine(py).run(py, Some(sql), |state| {
-            state.write(false, |connection| {
-                connection.run(sql, given)?;
-                Ok(connection.changes())
-            })
-        })
+    pub(super) fn change(&self, py: Python<'_>, sql: &str, given: &Given<'_>) -> PyResult<i64> {
+        self.engine(py).write(py, Some(sql), false, |link| link.run(sql, given))
     }
 
     pub(super) fn count_rows(
@@ -88,9 +81,9 @@ impl Table {
         layout: &Layout,
         selection: &Selection<'_>,
     ) -> PyResult<i64> {
-        let sql = statement::count(DIALECT, &self.quoted, &selection.named(layout));
-        let given = selection.given();
-        self.engine(py).run(py, Some(&sql), |state| count(&mut state.connection, &sql, &given))
+        let sql = statement::count(self.dialect, &self.quoted, &selection.named(layout));
+        let given = self.engine(py).given(&selection.values);
+        self.engine(py).read(py, Some(&sql), |link| link.count(&sql, &given))
     }
 
     /// Stores rows of a chunk, many by one statement.
@@ -102,46 +95,92 @@ impl Table {
         taken: &[Taken<'_>],
     ) -> PyResult<()> {
         let names = self.names(layout, columns.iter().copied());
-        let width = names.len().max(1);
-        let rows = taken.len() / width;
-        let given = values::values(taken);
-        let quoted = &self.quoted;
-        let sql_of = |rows: usize| statement::insert(DIALECT, quoted, &names, rows, None);
-        let shown = sql_of(1);
-        self.engine(py).run(py, Some(&shown), |state| {
-            let at_once = ROWS_IN_ONE.min(state.connection.parameters_max() / width).max(1);
-            state.write(rows > at_once, |connection| {
-                let (many, rest) = given.split_at(rows / at_once * at_once * width);
-                if !many.is_empty() {
-                    let statement = connection.prepare(&sql_of(at_once))?;
-                    let stored = many
-                        .chunks(at_once * width)
-                        .try_for_each(|values| connection.run_prepared(&statement, values));
-                    connection.release(statement);
-                    stored?;
-                }
-                if rest.is_empty() { Ok(()) } else { connection.run(&sql_of(rest.len() / width), rest) }
-            })
+        let engine = self.engine(py);
+        let is_mixed = self.dialect != Dialect::Sqlite
+            && taken.chunks(columns.len().max(1)).any(|row| {
+                row.iter().zip(columns).any(|(value, column)| !value.fits(layout.columns[*column].kind))
+            });
+        let rows = NewRows {
+            schema: self.schema.as_deref(),
+            table: &self.name,
+            quoted: &self.quoted,
+            columns: &names,
+            is_plain: layout.is_plain,
+            values: &engine.given(taken),
+            is_mixed,
+        };
+        let shown = statement::insert(self.dialect, &self.quoted, &names, 1, None);
+        engine.run(py, Some(&shown), |state| {
+            let at_once = state.link()?.rows_at_once(names.len());
+            state.write(rows.len() > at_once, |link| link.insert_rows(&rows))
         })
     }
 
-    /// The statements of `upsert` for a row.
+    /// The statements of `upsert` for a row. `needs_key` says that the primary key of a new row is asked for.
     pub(super) fn change_or_store<'a, 'py>(
         &self,
+        py: Python<'py>,
         layout: &Layout,
         taken: &'a TakenRow<'py>,
         row: &Bound<'py, PyDict>,
         keys: &[Result<usize, String>],
+        needs_key: bool,
     ) -> PyResult<ChangeOrStore<'a, 'py>> {
         let (selection, others) = self.by_keys(layout, &taken.shape, row, keys)?;
         let tests = selection.named(layout);
-        let (sql, counts) = if others.is_empty() {
-            (statement::count(DIALECT, &self.quoted, &tests), true)
-        } else {
-            let names = self.names(layout, others.iter().map(|place| taken.shape.columns[*place]));
-            (statement::update(DIALECT, &self.quoted, &names, &tests), false)
+        let names = self.names(layout, others.iter().map(|place| taken.shape.columns[*place]));
+        if let Some(sql) = self.in_one(py, layout, taken, keys, (&names, &tests), needs_key)? {
+            return Ok(ChangeOrStore { first: Statement::One(sql), others, tests: selection.values, taken });
+        }
+        let first = match names.is_empty() {
+            true => Statement::Count(statement::count(self.dialect, &self.quoted, &tests)),
+            false => Statement::Update(statement::update(self.dialect, &self.quoted, &names, &tests)),
         };
-        Ok(ChangeOrStore { first: (sql, counts), others, tests: selection.values, taken })
+        Ok(ChangeOrStore { first, others, tests: selection.values, taken })
+    }
+
+    /// One statement that changes a row or stores it, where it means the same as two.
+    fn in_one<'py>(
+        &self,
+        py: Python<'py>,
+        layout: &Layout,
+        taken: &TakenRow<'py>,
+        keys: &[Result<usize, String>],
+        (others, tests): (&[&str], &[(&str, Test)]),
+        needs_key: bool,
+    ) -> PyResult<Option<String>> {
+        let columns = &taken.shape.columns;
+        let Ok(keys) = keys.iter().cloned().collect::<Result<Vec<usize>, String>>() else { return Ok(None) };
+        let key_names = self.names(layout, columns.iter().copied().filter(|column| keys.contains(column)));
+        match self.dialect {
+            Dialect::Postgres if layout.is_plain && !columns.is_empty() => {
+                let is_unique = !keys.is_empty()
+                    && key_names.len() == keys.len()
+                    && self.is_known_as_unique(py, layout, &keys)?;
+                let returning = layout.key.map(|key| layout.columns[key].name.as_str());
+                let wanted =
+                    statement::ChangeOrInsert { others, tests, keys: &key_names, is_unique, returning };
+                Ok(Some(statement::change_or_insert(&self.quoted, &wanted)))
+            }
+            Dialect::Sqlite => {
+                let is_compared = |(_, test): &(&str, Test)| *test == Test::Compare(Comparison::Equal);
+                let is_given =
+                    |index: usize, column: &Column| !column.is_required || columns.contains(&index);
+                // A trigger would see a row being stored that is only changed; a row without a value that must be there
+                // is refused although it is only changed; and a new row tells its number only where it is the key.
+                let means_the_same = !layout.has_triggers
+                    && tests.len() == keys.len()
+                    && tests.iter().all(is_compared)
+                    && layout.columns.iter().enumerate().all(|(index, column)| is_given(index, column))
+                    && (!needs_key || layout.key_counts_up && !taken.gives_number(layout));
+                if !means_the_same || keys.is_empty() || !self.is_known_as_unique(py, layout, &keys)? {
+                    return Ok(None);
+                }
+                let names = self.names(layout, columns.iter().copied());
+                Ok(Some(statement::insert_or_update(self.dialect, &self.quoted, &names, &key_names, 1)))
+            }
+            _ => Ok(None),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one chunk")]
@@ -167,80 +206,61 @@ impl Table {
             if names.is_empty() {
                 continue;
             }
-            let sql = statement::update(DIALECT, &self.quoted, &names, &selection.named(layout));
+            let sql = statement::update(self.dialect, &self.quoted, &names, &selection.named(layout));
             given.extend(selection.values);
             changes.push((sql, given));
         }
-        let prepared: Vec<(&str, Vec<Value<'_>>)> =
-            changes.iter().map(|(sql, taken)| (sql.as_str(), values::values(taken))).collect();
+        let engine = self.engine(py);
+        let prepared: Vec<(&str, Given<'_>)> =
+            changes.iter().map(|(sql, taken)| (sql.as_str(), engine.given(taken))).collect();
         let shown = prepared.first().map(|(sql, _)| *sql);
-        self.engine(py).run(py, shown, |state| {
-            state.write(true, |connection| {
-                prepared.iter().try_for_each(|(sql, given)| connection.run(sql, given))
-            })
-        })
+        engine.write(py, shown, true, |link| link.run_each(&prepared))
     }
 }
 
 /// The statements of `upsert` for a row, and their values.
 pub(super) struct ChangeOrStore<'a, 'py> {
-    /// What is run first, and whether it only counts the rows that are there.
-    pub(super) first: (String, bool),
+    first: Statement,
     /// The places of the values that are changed.
-    pub(super) others: Vec<usize>,
-    pub(super) tests: Vec<Taken<'py>>,
-    pub(super) taken: &'a TakenRow<'py>,
+    others: Vec<usize>,
+    tests: Vec<Taken<'py>>,
+    taken: &'a TakenRow<'py>,
 }
 
-/// The same as a connection takes it.
-pub(super) struct Prepared<'a> {
-    pub(super) first: &'a str,
-    pub(super) counts: bool,
-    pub(super) first_given: Vec<Value<'a>>,
-    pub(super) insert: &'a str,
-    pub(super) insert_given: Vec<Value<'a>>,
+/// What is run first.
+enum Statement {
+    /// Nothing is changed: the rows that are there are counted.
+    Count(String),
+    Update(String),
+    /// It is the only one.
+    One(String),
 }
 
 impl ChangeOrStore<'_, '_> {
-    pub(super) fn prepared(&self) -> Prepared<'_> {
-        let mut first_given: Vec<Value<'_>> =
-            self.others.iter().map(|place| self.taken.values[*place].value()).collect();
-        first_given.extend(self.tests.iter().map(Taken::value));
-        Prepared {
-            first: &self.first.0,
-            counts: self.first.1,
-            first_given,
-            insert: &self.taken.shape.insert,
-            insert_given: values::values(&self.taken.values),
-        }
-    }
-}
-
-impl Prepared<'_> {
-    /// The row id of the row that was stored; none where there was one.
-    pub(super) fn run(&self, connection: &mut Connection) -> Result<Option<i64>, Error> {
-        let is_there = if self.counts {
-            count(connection, self.first, &self.first_given)? > 0
-        } else {
-            connection.run(self.first, &self.first_given)?;
-            connection.changes() > 0
+    /// The same as a connection takes it.
+    pub(super) fn prepared(&self, dialect: Dialect) -> links::ChangeOrStore<'_> {
+        let values = &self.taken.values;
+        let changed = self.others.iter().map(|place| &values[*place]);
+        let (first, counts) = match &self.first {
+            Statement::Count(sql) => (sql, true),
+            Statement::Update(sql) => (sql, false),
+            Statement::One(sql) if dialect == Dialect::Sqlite => {
+                return links::ChangeOrStore::One { sql, given: Given::of(dialect, values) };
+            }
+            Statement::One(sql) => {
+                let only_stored = (0..values.len())
+                    .filter(|place| !self.others.contains(place))
+                    .map(|place| &values[place]);
+                let given = Given::of(dialect, changed.chain(&self.tests).chain(only_stored));
+                return links::ChangeOrStore::One { sql, given };
+            }
         };
-        if is_there {
-            return Ok(None);
+        links::ChangeOrStore::Two {
+            first,
+            counts,
+            first_given: Given::of(dialect, changed.chain(&self.tests)),
+            insert: &self.taken.shape.insert,
+            insert_given: Given::of(dialect, values),
         }
-        connection.run(self.insert, &self.insert_given)?;
-        Ok(Some(connection.last_insert_rowid()))
     }
-}
-
-pub(super) fn count(connection: &mut Connection, sql: &str, given: &[Value<'_>]) -> Result<i64, Error> {
-    let mut rows = Rows::default();
-    connection.read(sql, given, 1, &mut rows)?;
-    Ok(match rows.is_empty() {
-        true => 0,
-        false => match rows.row(0).next() {
-            Some(Cell::Integer(count)) => count,
-            _ => 0,
-        },
-    })
 }

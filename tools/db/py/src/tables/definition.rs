@@ -2,16 +2,18 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use naja_db::tables::names::column_name;
+use naja_db::tables::Dialect;
+use naja_db::tables::names::{column_key, column_name};
 use naja_db::tables::statement::{self, NewColumn, NewIndex};
-use naja_sql::sqlite::{Cell, Rows};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::errors;
-use super::layout::{self, Column, Layout, Shape, text_of};
-use super::table::{DIALECT, Table, Types};
+use super::layout::{Layout, Shape, text_of};
+use super::links::Index;
+use super::sessions::lock;
+use super::table::{Table, Types};
 use crate::sqlite::values;
 
 impl Table {
@@ -30,10 +32,9 @@ impl Table {
 
     /// Reads the columns from the database.
     pub(super) fn read_layout(&self, py: Python<'_>) -> PyResult<Option<Arc<Layout>>> {
-        let columns: Vec<Column> = self
-            .engine(py)
-            .run(py, None, |state| layout::read(&mut state.connection, self.schema.as_deref(), &self.name))?;
-        let layout = (!columns.is_empty()).then(|| Arc::new(Layout::new(py, columns)));
+        let schema = self.schema.as_deref();
+        let description = self.engine(py).read(py, None, |link| link.describe(schema, &self.name))?;
+        let layout = description.map(|description| Arc::new(Layout::new(py, self.dialect, description)));
         let before = std::mem::replace(&mut *self.known(), layout.clone());
         drop(before);
         Ok(layout)
@@ -55,15 +56,16 @@ impl Table {
             .filter(|column| self.key.as_ref().is_none_or(|key| key.name != column.name))
             .cloned()
             .collect();
-        if self.key.is_none() && others.is_empty() {
+        // PostgreSQL alone has tables without columns.
+        if self.key.is_none() && others.is_empty() && self.dialect != Dialect::Postgres {
             let message = format!(
                 "the table `{}` would have no column at all: {}",
                 self.name, "it has no primary key, and its first row has no values"
             );
             return Err(engine.error(py, "OperationalError", &message));
         }
-        let sql = statement::create_table(DIALECT, &self.quoted, self.key.as_ref(), &others);
-        engine.run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        let sql = statement::create_table(self.dialect, &self.quoted, self.key.as_ref(), &others);
+        engine.write(py, Some(&sql), false, |link| link.define(&sql))?;
         self.read_layout(py)?
             .ok_or_else(|| engine.error(py, "DatasetError", &format!("Table does not exist: {}", self.name)))
     }
@@ -74,17 +76,19 @@ impl Table {
         self.warn_of_threads(py)?;
         let statements: Vec<(&str, String)> = columns
             .iter()
-            .map(|column| (column.name.as_str(), statement::add_column(DIALECT, &self.quoted, column)))
+            .map(|column| (column.name.as_str(), statement::add_column(self.dialect, &self.quoted, column)))
             .collect();
         let shared = engine.shared.clone();
         engine.run(py, statements.first().map(|(_, sql)| sql.as_str()), |state| {
-            let _one_at_a_time = shared.schema.lock().unwrap_or_else(PoisonError::into_inner);
-            state.write(true, |connection| {
+            // A server makes whoever changes the same table wait until the other's transaction is over, which a thread
+            // that waits for this lock could not end.
+            let _one_at_a_time = (self.dialect == Dialect::Sqlite).then(|| lock(&shared.schema));
+            state.write(true, |link| {
                 // Within the transaction, so that nobody adds one in between.
-                let there = layout::read(connection, self.schema.as_deref(), &self.name)?;
+                let there = link.describe(self.schema.as_deref(), &self.name)?.unwrap_or_default().columns;
                 for (name, sql) in &statements {
-                    if !there.iter().any(|column| column.name.eq_ignore_ascii_case(name)) {
-                        connection.run(sql, &[])?;
+                    if !there.iter().any(|column| column_key(&column.name) == column_key(name)) {
+                        link.define(sql)?;
                     }
                 }
                 Ok(())
@@ -155,7 +159,7 @@ impl Table {
     /// The name of the type of a column that is made for a value.
     pub(super) fn declared_for(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<String> {
         match values::guess(value)? {
-            Some(guess) => Ok(guess.declared(DIALECT).to_owned()),
+            Some(guess) => Ok(guess.declared(self.dialect).to_owned()),
             None => self.declare.bind(py).call1((value,))?.extract(),
         }
     }
@@ -227,7 +231,7 @@ impl Table {
         let names = self.names(layout, wanted.iter().copied());
         let covers = |index: &[&str]| names.iter().all(|name| index.contains(name));
         let is_there =
-            found.iter().any(|(_, _, index)| covers(&index.iter().map(String::as_str).collect::<Vec<_>>()))
+            found.iter().any(|index| covers(&index.columns.iter().map(String::as_str).collect::<Vec<_>>()))
                 || covers(&key);
         if is_there {
             layout.indexed.lock().unwrap_or_else(PoisonError::into_inner).push(wanted);
@@ -246,51 +250,34 @@ impl Table {
             .filter(|column| column.key_place > 0)
             .map(|column| column.name.as_str())
             .collect();
-        Ok(same(&key)
-            || self.indexes(py)?.iter().any(|(_, unique, index)| {
-                *unique && same(&index.iter().map(String::as_str).collect::<Vec<_>>())
+        // SQLite's row ids have no index; elsewhere a key's index is among them, and may be looked at late.
+        Ok(self.dialect == Dialect::Sqlite && same(&key)
+            || self.indexes(py)?.iter().any(|index| {
+                index.is_unique && same(&index.columns.iter().map(String::as_str).collect::<Vec<_>>())
             }))
     }
 
-    /// Every index: its name, whether it is unique, its columns.
-    pub(super) fn indexes(&self, py: Python<'_>) -> PyResult<Vec<(String, bool, Vec<String>)>> {
-        self.engine(py).run(py, None, |state| {
-            let pragma = |what: &str, name: &str| {
-                let mut sql = String::from("PRAGMA ");
-                if let Some(schema) = &self.schema {
-                    DIALECT.quote(&mut sql, schema);
-                    sql.push('.');
-                }
-                sql.push_str(what);
-                sql.push('(');
-                DIALECT.quote(&mut sql, name);
-                sql.push(')');
-                sql
-            };
-            let text = |cell: Option<Cell<'_>>| match cell {
-                Some(Cell::Text(text)) => String::from_utf8_lossy(text).into_owned(),
-                _ => String::new(),
-            };
-            let mut rows = Rows::default();
-            // seq, name, unique, origin, partial
-            state.connection.read(&pragma("index_list", &self.name), &[], usize::MAX, &mut rows)?;
-            let mut indexes: Vec<(String, bool, Vec<String>)> = (0..rows.len())
-                .filter(|index| rows.row(*index).nth(4) != Some(Cell::Integer(1)))
-                .map(|index| {
-                    (
-                        text(rows.row(index).nth(1)),
-                        rows.row(index).nth(2) == Some(Cell::Integer(1)),
-                        Vec::new(),
-                    )
-                })
-                .collect();
-            for (name, _, columns) in &mut indexes {
-                // seqno, cid, name
-                state.connection.read(&pragma("index_info", name), &[], usize::MAX, &mut rows)?;
-                columns.extend((0..rows.len()).map(|index| text(rows.row(index).nth(2))));
-            }
-            Ok(indexes)
-        })
+    /// The same, remembered until an index is made through this table or its columns are read again.
+    pub(super) fn is_known_as_unique(
+        &self,
+        py: Python<'_>,
+        layout: &Layout,
+        columns: &[usize],
+    ) -> PyResult<bool> {
+        let known = |layout: &Layout| {
+            lock(&layout.unique).iter().find(|(known, _)| known == columns).map(|(_, is_unique)| *is_unique)
+        };
+        if let Some(is_unique) = known(layout) {
+            return Ok(is_unique);
+        }
+        let is_unique = self.is_unique(py, layout, columns)?;
+        lock(&layout.unique).push((columns.to_vec(), is_unique));
+        Ok(is_unique)
+    }
+
+    /// Every index that covers all rows.
+    pub(super) fn indexes(&self, py: Python<'_>) -> PyResult<Vec<Index>> {
+        self.engine(py).read(py, None, |link| link.indexes(self.schema.as_deref(), &self.name))
     }
 
     pub(super) fn make_index(
@@ -317,7 +304,7 @@ impl Table {
             }
         };
         let sql = statement::create_index(
-            DIALECT,
+            self.dialect,
             &NewIndex {
                 name: &name,
                 schema: self.schema.as_deref(),
@@ -330,7 +317,8 @@ impl Table {
             },
         );
         let engine = self.engine(py);
-        engine.run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        engine.write(py, Some(&sql), false, |link| link.define(&sql))?;
+        lock(&layout.unique).clear();
         let mut wanted = columns.to_vec();
         wanted.sort_unstable();
         wanted.dedup();

@@ -1,263 +1,36 @@
-//! The connections of a database: one for each thread, opened when it is first needed.
-//!
-//! What runs here runs while the interpreter is not held. A thread never waits for a lock of this file while it holds
-//! the interpreter.
+//! A database as Python sees it: its connections, its transactions, statements of the user's own.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::ThreadId;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use naja_db::tables::parameters;
-use naja_db::tables::{Dialect, Kind};
-use naja_sql::sqlite::{Connection, Error, How, Library, Rows, StatementId};
+use naja_db::tables::{Dialect, parameters};
+use naja_sql::postgres::Options;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::errors;
-use super::result::{ResultIter, SharedStatement};
+use super::links::{self, Fault, Fetched, Given, Link, Listed, Place, Started, Wanted};
+use super::result::{ResultIter, SharedReading, step_of};
+use super::rows::{Columns, RowType};
+use super::sessions::{Session, Shared, State, lock};
+use super::values::{self, Taken};
 use crate::sqlite::library;
-use crate::sqlite::objects::{Columns, RowType};
-use crate::sqlite::values::{self, Taken};
-
-/// How many connections are kept open for the next transaction, as many as SQLAlchemy's pool keeps.
-const KEPT_CONNECTIONS: usize = 5;
+use crate::sqlite::values::{Refusal, plain};
 
 /// The connections of a database, one for each thread.
 #[pyclass(frozen, module = "naja._native.db")]
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
-    /// Makes an exception of the name of its class, what happened, and the statement.
+    /// Makes an exception of the name of its class, what happened, the statement, and a server's code.
     pub(super) make_error: Py<PyAny>,
     row_type: Mutex<RowType>,
     ensures_schema: AtomicBool,
 }
 
-/// What belongs to no thread and to no interpreter.
-pub(super) struct Shared {
-    library: &'static Library,
-    name: String,
-    how: How,
-    on_connect: Vec<String>,
-    is_in_memory: bool,
-    is_closed: AtomicBool,
-    /// The process whose connections these are: they may not be used after a fork.
-    process: AtomicU32,
-    sessions: Mutex<HashMap<ThreadId, (u64, Arc<Session>)>>,
-    idle: Mutex<Vec<Connection>>,
-    /// Tables are changed by one thread at a time.
-    pub(super) schema: Mutex<()>,
-}
-
-/// A thread's connection.
-pub(super) struct Session {
-    state: Mutex<State>,
-    /// Statements whose results were dropped while somebody else used the connection.
-    abandoned: Mutex<Vec<StatementId>>,
-    has_abandoned: AtomicBool,
-}
-
-/// A connection and the transactions that the program has begun in it.
-pub(super) struct State {
-    pub(super) connection: Connection,
-    /// How many transactions of the program are open; only the outermost one is one of the database.
-    depth: usize,
-    /// The database has been told of it: it is told by the first statement that writes.
-    has_begun: bool,
-}
-
-/// Of a poisoned lock what is in it: a panic leaves connections as they are, and SQLite keeps its own books.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl State {
-    /// Runs something that writes, in the transaction of the program or in one of its own.
-    ///
-    /// `in_one` says that it is more than one statement, which are all done or none.
-    pub(super) fn write<T>(
-        &mut self,
-        in_one: bool,
-        work: impl FnOnce(&mut Connection) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.begin_if_due()?;
-        let begins = in_one && !self.connection.is_in_transaction();
-        if begins {
-            self.connection.run("BEGIN IMMEDIATE", &[])?;
-        }
-        let done = work(&mut self.connection);
-        if self.depth > 0 || !self.connection.is_in_transaction() {
-            return done;
-        }
-        match done {
-            // What another face of this connection has begun is committed with it, as in the original.
-            Ok(done) => match self.connection.run("COMMIT", &[]) {
-                Ok(()) => Ok(done),
-                Err(error) => {
-                    self.undo();
-                    Err(error)
-                }
-            },
-            Err(error) => {
-                if begins {
-                    self.undo();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Tells the database of the program's transaction, if it is not told yet.
-    pub(super) fn begin_if_due(&mut self) -> Result<(), Error> {
-        if self.depth == 0 {
-            return Ok(());
-        }
-        match (self.has_begun, self.connection.is_in_transaction()) {
-            (true, true) => Ok(()),
-            (true, false) => Err(lost()),
-            (false, is_open) => {
-                if !is_open {
-                    // At once for writing, so that it waits for others here and not in the middle.
-                    self.connection.run("BEGIN IMMEDIATE", &[])?;
-                }
-                self.has_begun = true;
-                Ok(())
-            }
-        }
-    }
-
-    fn undo(&mut self) {
-        if self.connection.is_in_transaction() {
-            // A ROLLBACK fails only where SQLite has rolled back already.
-            let _ = self.connection.run("ROLLBACK", &[]);
-        }
-    }
-}
-
-/// SQLite ended a transaction by itself after an error (a full disk, for one); what follows must not be a new one.
-fn lost() -> Error {
-    Error {
-        code: 4,
-        message: "the transaction was rolled back by the database after an earlier error; call rollback()"
-            .to_owned(),
-    }
-}
-
-impl Session {
-    fn new(connection: Connection) -> Arc<Session> {
-        let state = State { connection, depth: 0, has_begun: false };
-        Arc::new(Session {
-            state: Mutex::new(state),
-            abandoned: Mutex::new(Vec::new()),
-            has_abandoned: AtomicBool::new(false),
-        })
-    }
-
-    /// Runs something with the connection. The interpreter must not be held.
-    pub(super) fn run<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = lock(&self.state);
-        if self.has_abandoned.swap(false, Ordering::Relaxed) {
-            for statement in std::mem::take(&mut *lock(&self.abandoned)) {
-                state.connection.release(statement);
-            }
-        }
-        work(&mut state)
-    }
-
-    /// Takes back the statement of a result that nobody reads on, now or when the connection is used next.
-    pub(super) fn abandon(&self, statement: StatementId) {
-        match self.state.try_lock() {
-            Ok(mut state) => state.connection.release(statement),
-            Err(_) => {
-                lock(&self.abandoned).push(statement);
-                self.has_abandoned.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-impl Shared {
-    /// This thread's connection, where it has one.
-    fn known(&self) -> Option<Arc<Session>> {
-        let process = std::process::id();
-        if self.process.load(Ordering::Relaxed) != process {
-            self.process.store(process, Ordering::Relaxed);
-            // A child of the process whose connections these are. They are not closed here: that would take away the
-            // locks of the parent's file.
-            std::mem::take(&mut *lock(&self.sessions)).into_values().for_each(std::mem::forget);
-            std::mem::take(&mut *lock(&self.idle)).into_iter().for_each(std::mem::forget);
-        }
-        lock(&self.sessions).get(&std::thread::current().id()).map(|(_, session)| session.clone())
-    }
-
-    fn open(&self) -> Result<Connection, Error> {
-        if let Some(connection) = lock(&self.idle).pop() {
-            return Ok(connection);
-        }
-        let mut connection = Connection::open(self.library, &self.name, self.how)?;
-        // What was committed is on the disk.
-        connection.run_script("PRAGMA synchronous = FULL")?;
-        for statement in &self.on_connect {
-            connection.run_script(statement)?;
-        }
-        Ok(connection)
-    }
-
-    /// Whether a table is changed within a transaction while other threads run.
-    pub(super) fn is_changed_in_threads(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some(session) = self.known() else { return Ok(false) };
-        if !py.detach(|| session.run(|state| state.depth > 0)) {
-            return Ok(false);
-        }
-        let count: usize = py.import("threading")?.call_method0("active_count")?.extract()?;
-        Ok(count > 1)
-    }
-
-    /// Gives back this thread's connection after a transaction; a database in memory would end with it.
-    fn release(&self) {
-        if self.is_in_memory {
-            return;
-        }
-        self.forget(std::thread::current().id());
-    }
-
-    fn forget(&self, thread: ThreadId) {
-        let session = lock(&self.sessions).remove(&thread);
-        let Some(session) = session.and_then(|(_, session)| Arc::into_inner(session)) else { return };
-        let mut state = session.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for statement in session.abandoned.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            state.connection.release(statement);
-        }
-        state.undo();
-        let mut idle = lock(&self.idle);
-        if idle.len() < KEPT_CONNECTIONS && !self.is_closed.load(Ordering::Relaxed) && !self.is_in_memory {
-            idle.push(state.connection);
-        }
-    }
-}
-
-/// Gives back a thread's connections when it ends, so that programs with many short threads do not keep files open.
-struct AtThreadEnd(RefCell<Vec<Weak<Shared>>>);
-
-impl Drop for AtThreadEnd {
-    fn drop(&mut self) {
-        let thread = std::thread::current().id();
-        for shared in self.0.take() {
-            if let Some(shared) = shared.upgrade() {
-                shared.forget(thread);
-            }
-        }
-    }
-}
-
-thread_local! {
-    static AT_THREAD_END: AtThreadEnd = const { AtThreadEnd(RefCell::new(Vec::new())) };
-}
-
-/// Whether a signal waits that Python handles: asked by SQLite now and then while a statement runs or waits.
+/// Whether a signal waits that Python handles: asked by the engine now and then while a statement runs or waits.
 fn is_interrupted() -> bool {
     let now = Instant::now();
     if ASKED.with(|asked| asked.get().is_some_and(|asked| now - asked < ASK_AGAIN)) {
@@ -290,22 +63,31 @@ pub(super) fn interrupt() -> Option<PyErr> {
 }
 
 impl Engine {
+    fn over(place: Place, on_connect: Vec<String>, make_error: Py<PyAny>) -> Engine {
+        Engine {
+            shared: Arc::new(Shared::new(place, on_connect, is_interrupted)),
+            make_error,
+            row_type: Mutex::new(RowType::Ordered),
+            ensures_schema: AtomicBool::new(true),
+        }
+    }
+
+    /// The SQL that the database speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.shared.place().dialect()
+    }
+
     /// This thread's connection.
     pub(super) fn session(&self, py: Python<'_>) -> PyResult<Arc<Session>> {
         if let Some(session) = self.shared.known() {
             return Ok(session);
         }
-        if self.shared.is_closed.load(Ordering::Relaxed) {
+        if self.shared.is_closed() {
             return Err(PyRuntimeError::new_err("Database is closed"));
         }
         let number: u64 = py.import("_thread")?.call_method0("get_ident")?.extract()?;
         let shared = &self.shared;
-        let connection = py.detach(|| shared.open()).map_err(|error| self.raise(py, &error, None))?;
-        let session = Session::new(connection);
-        lock(&shared.sessions).insert(std::thread::current().id(), (number, session.clone()));
-        // A thread that is ending already has no such place; its connection then goes with the database.
-        let _ = AT_THREAD_END.try_with(|end| end.0.borrow_mut().push(Arc::downgrade(shared)));
-        Ok(session)
+        py.detach(|| shared.open(number)).map_err(|error| self.raise(py, &error, None))
     }
 
     /// Runs something with this thread's connection while the interpreter is not held.
@@ -313,13 +95,34 @@ impl Engine {
         &self,
         py: Python<'_>,
         statement: Option<&str>,
-        work: impl FnOnce(&mut State) -> Result<T, Error> + Send,
+        work: impl FnOnce(&mut State) -> Result<T, Fault> + Send,
     ) -> PyResult<T> {
         let session = self.session(py)?;
         py.detach(|| session.run(work)).map_err(|error| self.raise(py, &error, statement))
     }
 
-    pub(super) fn raise(&self, py: Python<'_>, error: &Error, statement: Option<&str>) -> PyErr {
+    /// The same for what only reads.
+    pub(super) fn read<T: Send>(
+        &self,
+        py: Python<'_>,
+        statement: Option<&str>,
+        work: impl FnOnce(&mut dyn Link) -> Result<T, Fault> + Send,
+    ) -> PyResult<T> {
+        self.run(py, statement, |state| state.read(work))
+    }
+
+    /// The same for what writes; `in_one` says that it is more than one statement, which are all done or none.
+    pub(super) fn write<T: Send>(
+        &self,
+        py: Python<'_>,
+        statement: Option<&str>,
+        in_one: bool,
+        work: impl FnOnce(&mut dyn Link) -> Result<T, Fault> + Send,
+    ) -> PyResult<T> {
+        self.run(py, statement, |state| state.write(in_one, work))
+    }
+
+    pub(super) fn raise(&self, py: Python<'_>, error: &Fault, statement: Option<&str>) -> PyErr {
         match interrupt() {
             Some(interrupt) => interrupt,
             None => errors::raised(py, &self.make_error, error, statement),
@@ -328,7 +131,19 @@ impl Engine {
 
     /// An exception of a class by its name.
     pub(super) fn error(&self, py: Python<'_>, class: &str, message: &str) -> PyErr {
-        errors::made(py, &self.make_error, class, message, None)
+        errors::made(py, &self.make_error, class, message, None, None)
+    }
+
+    /// A moment of a zone as the clock of this thread's connection shows it: what the server makes of it for a column
+    /// without a zone.
+    #[cold]
+    pub(super) fn on_own_clock<'py>(&self, moment: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = moment.py();
+        let name = self.read(py, None, |link| Ok(link.time_zone()))?;
+        let zone = py.import("zoneinfo")?.getattr("ZoneInfo")?.call1((name.as_deref().unwrap_or("UTC"),))?;
+        let without = PyDict::new(py);
+        without.set_item("tzinfo", py.None())?;
+        moment.call_method1("astimezone", (zone,))?.call_method("replace", (), Some(&without))
     }
 
     /// What rows become.
@@ -340,13 +155,19 @@ impl Engine {
     pub(super) fn ensures(&self, asked: Option<bool>) -> bool {
         asked.unwrap_or_else(|| self.ensures_schema.load(Ordering::Relaxed))
     }
+
+    /// Values for a statement, as this engine takes them.
+    pub(super) fn given<'a, 'py: 'a>(&self, taken: impl IntoIterator<Item = &'a Taken<'py>>) -> Given<'a> {
+        Given::of(self.dialect(), taken)
+    }
 }
 
 #[pymethods]
 impl Engine {
-    #[new]
+    /// A SQLite database: a file or memory.
+    #[staticmethod]
     #[pyo3(signature = (name, *, as_uri, patience_s, on_connect, make_error))]
-    fn new(
+    fn sqlite(
         py: Python<'_>,
         name: String,
         as_uri: bool,
@@ -354,27 +175,32 @@ impl Engine {
         on_connect: Vec<String>,
         make_error: Py<PyAny>,
     ) -> PyResult<Engine> {
-        let patience = Duration::try_from_secs_f64(patience_s.max(0.0)).unwrap_or(Duration::MAX);
-        let how = How { as_uri, patience, is_to_end: Some(is_interrupted), ..How::default() };
-        let is_in_memory = name.is_empty() || name == ":memory:" || (as_uri && name.contains("mode=memory"));
-        let shared = Shared {
-            library: library::own(py)?,
-            name,
-            how,
-            on_connect,
-            is_in_memory,
-            is_closed: AtomicBool::new(false),
-            process: AtomicU32::new(std::process::id()),
-            sessions: Mutex::new(HashMap::new()),
-            idle: Mutex::new(Vec::new()),
-            schema: Mutex::new(()),
+        let how = naja_sql::sqlite::How {
+            as_uri,
+            patience: links::patience(patience_s),
+            ..naja_sql::sqlite::How::default()
         };
-        Ok(Engine {
-            shared: Arc::new(shared),
-            make_error,
-            row_type: Mutex::new(RowType::Ordered),
-            ensures_schema: AtomicBool::new(true),
-        })
+        Ok(Engine::over(Place::Sqlite { library: library::own(py)?, name, how }, on_connect, make_error))
+    }
+
+    /// A PostgreSQL database, by a URL; what it does not say comes from the variables that libpq knows.
+    #[staticmethod]
+    #[pyo3(signature = (url, *, on_connect, make_error))]
+    fn postgres(
+        py: Python<'_>,
+        url: &str,
+        on_connect: Vec<String>,
+        make_error: Py<PyAny>,
+    ) -> PyResult<Engine> {
+        match Options::from_url(url, &|name| std::env::var(name).ok()) {
+            Ok(options) => {
+                Ok(Engine::over(Place::Postgres { options: Box::new(options) }, on_connect, make_error))
+            }
+            Err(error) => {
+                let message = Fault::Postgres(error).to_string();
+                Err(errors::made(py, &make_error, "ArgumentError", &message, None, None))
+            }
+        }
     }
 
     #[getter]
@@ -400,22 +226,16 @@ impl Engine {
         self.ensures_schema.store(ensures, Ordering::Relaxed);
     }
 
-    /// The version of SQLite.
-    #[getter]
-    fn sqlite_version(&self) -> &str {
-        self.shared.library.version()
-    }
-
     /// The threads that have a connection, as `threading.get_ident` numbers them.
     fn threads(&self) -> Vec<u64> {
-        lock(&self.shared.sessions).values().map(|(number, _)| *number).collect()
+        self.shared.threads()
     }
 
     /// Whether the program has a transaction open in this thread.
     #[getter]
     fn in_transaction(&self, py: Python<'_>) -> bool {
         match self.shared.known() {
-            Some(session) => py.detach(|| session.run(|state| state.depth > 0)),
+            Some(session) => py.detach(|| session.run(|state| state.is_in_transaction_of_program())),
             None => false,
         }
     }
@@ -424,7 +244,7 @@ impl Engine {
     #[getter]
     fn has_begun(&self, py: Python<'_>) -> bool {
         match self.shared.known() {
-            Some(session) => py.detach(|| session.run(|state| state.connection.is_in_transaction())),
+            Some(session) => py.detach(|| session.run(|state| state.is_in_transaction())),
             None => false,
         }
     }
@@ -432,7 +252,7 @@ impl Engine {
     /// Begins a transaction; one within another is a part of it.
     fn begin(&self, py: Python<'_>) -> PyResult<()> {
         self.run(py, None, |state| {
-            state.depth += 1;
+            state.begin();
             Ok(())
         })
     }
@@ -440,27 +260,7 @@ impl Engine {
     /// Ends a transaction; the outermost one is committed. Whether there was one.
     fn commit(&self, py: Python<'_>) -> PyResult<bool> {
         let Some(session) = self.shared.known() else { return Ok(false) };
-        let ended = py.detach(|| {
-            session.run(|state| {
-                if state.depth == 0 {
-                    return Ok((false, false));
-                }
-                state.depth -= 1;
-                if state.depth > 0 {
-                    return Ok((true, false));
-                }
-                let has_begun = std::mem::take(&mut state.has_begun);
-                if state.connection.is_in_transaction() {
-                    if let Err(error) = state.connection.run("COMMIT", &[]) {
-                        state.undo();
-                        return Err(error);
-                    }
-                } else if has_begun {
-                    return Err(lost());
-                }
-                Ok((true, true))
-            })
-        });
+        let ended = py.detach(|| session.run(State::commit));
         drop(session);
         let (was_open, is_outermost) = ended.map_err(|error| self.raise(py, &error, Some("COMMIT")))?;
         if is_outermost {
@@ -472,19 +272,7 @@ impl Engine {
     /// Ends a transaction; the outermost one is undone. Whether there was one.
     fn rollback(&self, py: Python<'_>) -> PyResult<bool> {
         let Some(session) = self.shared.known() else { return Ok(false) };
-        let (was_open, is_outermost) = py.detach(|| {
-            session.run(|state| {
-                if state.depth == 0 {
-                    return (false, false);
-                }
-                state.depth -= 1;
-                if state.depth == 0 {
-                    state.has_begun = false;
-                    state.undo();
-                }
-                (true, state.depth == 0)
-            })
-        });
+        let (was_open, is_outermost) = py.detach(|| session.run(State::rollback));
         drop(session);
         if is_outermost {
             py.detach(|| self.shared.release());
@@ -494,9 +282,7 @@ impl Engine {
 
     /// For the face that SQLAlchemy sees: commits what it has begun.
     fn commit_outside(&self, py: Python<'_>) -> PyResult<()> {
-        self.run(py, Some("COMMIT"), |state| {
-            if state.connection.is_in_transaction() { state.connection.run("COMMIT", &[]) } else { Ok(()) }
-        })
+        self.run(py, Some("COMMIT"), State::commit_outside)
     }
 
     /// For the face that SQLAlchemy sees: undoes what it has begun.
@@ -509,18 +295,17 @@ impl Engine {
 
     /// Closes every connection; what was not committed is undone.
     fn close(&self, py: Python<'_>) {
-        self.shared.is_closed.store(true, Ordering::Relaxed);
-        let sessions = std::mem::take(&mut *lock(&self.shared.sessions));
-        let idle = std::mem::take(&mut *lock(&self.shared.idle));
-        py.detach(|| {
-            for (_, session) in sessions.into_values() {
-                session.run(|state| {
-                    state.depth = 0;
-                    state.undo();
-                });
-            }
-            drop(idle);
-        });
+        py.detach(|| self.shared.close());
+    }
+
+    /// The names of all tables.
+    fn tables(&self, py: Python<'_>, schema: Option<&str>) -> PyResult<Vec<String>> {
+        self.read(py, None, |link| link.list(schema, Listed::Tables))
+    }
+
+    /// The names of all views.
+    fn views(&self, py: Python<'_>, schema: Option<&str>) -> PyResult<Vec<String>> {
+        self.read(py, None, |link| link.list(schema, Listed::Views))
     }
 
     /// Runs one statement of a user, whose places have names, and gives its rows as the database's row type.
@@ -533,20 +318,31 @@ impl Engine {
     ) -> PyResult<ResultIter> {
         let py = slf.py();
         let engine = slf.get();
-        let placed = parameters::place(Dialect::Sqlite, text);
+        let dialect = engine.dialect();
+        let type_of = |name: &str| {
+            values.get_item(name).ok().flatten().and_then(|value| values::type_of(dialect, &value))
+        };
+        let placed = parameters::place_typed(dialect, text, &type_of);
         let mut taken = Vec::with_capacity(placed.names.len());
         for name in &placed.names {
             let Some(value) = values.get_item(name)? else {
                 let message = format!("A value is required for bind parameter '{name}'");
-                return Err(errors::made(py, &engine.make_error, "StatementError", &message, Some(text)));
+                return Err(errors::made(
+                    py,
+                    &engine.make_error,
+                    "StatementError",
+                    &message,
+                    Some(text),
+                    None,
+                ));
             };
             taken.push(engine.value_of(py, &value, &format!("parameter `:{name}`"), text)?);
         }
-        ResultIter::start(slf, &placed.sql, &taken, step, None)
+        ResultIter::start(slf, &placed.sql, &taken, step_of(step, false), None)
     }
 
-    /// Runs one statement with values in order. The names of its columns, the first rows as tuples, whether that was
-    /// all (else the result to read on), how many rows it changed, and the row id of the last new one.
+    /// Runs one statement with values in order. The names of its columns, its rows as tuples, how many rows it changed,
+    /// and the number of the last new one, of engines that number rows.
     #[pyo3(signature = (text, values, begins))]
     fn execute<'py>(
         slf: &Bound<'py, Engine>,
@@ -560,41 +356,14 @@ impl Engine {
         for (index, value) in values.try_iter()?.enumerate() {
             taken.push(engine.value_of(py, &value?, &format!("parameter {}", index + 1), text)?);
         }
-        let given = values::values(&taken);
-        let mut rows = Rows::default();
-        let (names, changes, last_row) = engine.run(py, Some(text), |state| {
-            let statement = state.connection.prepare(text)?;
-            let is_read_only = state.connection.is_read_only(&statement);
-            let mut begun = if is_read_only { Ok(()) } else { state.begin_if_due() };
-            if begins && begun.is_ok() && !state.connection.is_in_transaction() {
-                begun = state.connection.run("BEGIN", &[]);
-            }
-            let done = begun.and_then(|()| state.connection.start(&statement, &given)).and_then(|()| {
-                let names: Vec<String> = (0..state.connection.columns(&statement))
-                    .map(|column| state.connection.column_name(&statement, column))
-                    .collect();
-                state.connection.fetch_all(&statement, &mut rows)?;
-                let changes = if is_read_only { -1 } else { state.connection.changes() };
-                Ok((names, changes, state.connection.last_insert_rowid()))
-            });
-            state.connection.release(statement);
-            done
-        })?;
-        let columns = Columns { names: Vec::new(), kinds: vec![Kind::Any; names.len()] };
-        let list = PyList::empty(py);
-        for index in 0..rows.len() {
-            list.append(columns.tuple(py, rows.row(index))?)?;
-        }
-        let names = PyTuple::new(py, names.iter().map(|name| PyString::new(py, name)))?;
-        PyTuple::new(
-            py,
-            [
-                names.into_any(),
-                list.into_any(),
-                changes.into_pyobject(py)?.into_any(),
-                last_row.into_pyobject(py)?.into_any(),
-            ],
-        )
+        let given = engine.given(&taken);
+        let mut rows = Fetched::new(engine.dialect());
+        let (_, started) =
+            engine.run(py, Some(text), |state| state.start(text, &given, begins, Wanted::ALL, &mut rows))?;
+        let columns = Columns::named(py, started.names.iter().map(String::as_str));
+        let list = columns.tuples(py, &rows)?;
+        let names = PyTuple::new(py, started.names.iter().map(|name| PyString::new(py, name)))?;
+        (names, list, started.changes, started.row_id).into_pyobject(py)
     }
 }
 
@@ -607,12 +376,14 @@ impl Engine {
         place: &str,
         statement: &str,
     ) -> PyResult<Taken<'py>> {
-        values::as_it_is(value).map_err(|refusal| match refusal {
-            values::Refusal::Unsupported(text) => {
-                let message = format!("Error binding {place}: {text}");
-                errors::made(py, &self.make_error, "ProgrammingError", &message, Some(statement))
-            }
-            other => values::plain(other),
+        values::as_it_is(self.dialect(), value).map_err(|refusal| {
+            let (class, text) = match refusal {
+                Refusal::Unsupported(text) => ("ProgrammingError", text),
+                Refusal::Data(text) => ("DataError", text),
+                other => return plain(other),
+            };
+            let message = format!("Error binding {place}: {text}");
+            errors::made(py, &self.make_error, class, &message, Some(statement), None)
         })
     }
 
@@ -622,43 +393,13 @@ impl Engine {
         py: Python<'_>,
         sql: &str,
         taken: &[Taken<'_>],
-        step: usize,
-        rows: &mut Rows,
-    ) -> PyResult<(Option<SharedStatement>, Vec<String>)> {
+        wanted: Wanted,
+        rows: &mut Fetched,
+    ) -> PyResult<(Option<SharedReading>, Started)> {
         let session = self.session(py)?;
-        let given = values::values(taken);
-        let started = py.detach(|| {
-            session.run(|state| {
-                let statement = state.connection.prepare(sql)?;
-                let is_read_only = state.connection.is_read_only(&statement);
-                let begun = if is_read_only { Ok(()) } else { state.begin_if_due() };
-                let read = begun.and_then(|()| state.connection.start(&statement, &given)).and_then(|()| {
-                    let names: Vec<String> = (0..state.connection.columns(&statement))
-                        .map(|column| state.connection.column_name(&statement, column))
-                        .collect();
-                    // What writes is done at once and whole, also where it returns rows.
-                    let has_more = if is_read_only && !names.is_empty() {
-                        state.connection.fetch(&statement, step, rows)?
-                    } else {
-                        state.connection.fetch_all(&statement, rows)?;
-                        false
-                    };
-                    Ok((has_more, names))
-                });
-                match read {
-                    Ok((true, names)) => Ok((Some(statement), names)),
-                    Ok((false, names)) => {
-                        state.connection.release(statement);
-                        Ok((None, names))
-                    }
-                    Err(error) => {
-                        state.connection.release(statement);
-                        Err(error)
-                    }
-                }
-            })
-        });
-        let (statement, names) = started.map_err(|error| self.raise(py, &error, Some(sql)))?;
-        Ok((statement.map(|statement| SharedStatement::new(session, statement)), names))
+        let given = self.given(taken);
+        let started = py.detach(|| session.run(|state| state.start(sql, &given, false, wanted, rows)));
+        let (reading, started) = started.map_err(|error| self.raise(py, &error, Some(sql)))?;
+        Ok((reading.map(|reading| SharedReading::new(session, reading)), started))
     }
 }

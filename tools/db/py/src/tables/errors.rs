@@ -1,30 +1,30 @@
 //! What goes wrong, as Python's exceptions.
 
 use naja_db::tables::NameError;
-use naja_sql::sqlite::{Category, Error};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::sqlite::errors::class_of;
+use super::links::Fault;
 
-/// SQLite's error as an exception that `make`, `_errors.make` of the package, gives: it knows whether the program
+/// The database's error as an exception that `make`, `_errors.make` of the package, gives: it knows whether the program
 /// uses SQLAlchemy and expects its classes.
-pub(super) fn raised(py: Python<'_>, make: &Py<PyAny>, error: &Error, statement: Option<&str>) -> PyErr {
-    if error.category() == Category::Memory {
-        return PyMemoryError::new_err(error.message.clone());
+pub(super) fn raised(py: Python<'_>, make: &Py<PyAny>, error: &Fault, statement: Option<&str>) -> PyErr {
+    if error.is_of_memory() {
+        return PyMemoryError::new_err(error.to_string());
     }
-    made(py, make, class_of(error), &error.message, statement)
+    made(py, make, error.class(), &error.to_string(), statement, error.sqlstate())
 }
 
-/// An exception of a class by its name.
+/// An exception of a class by its name; `sqlstate` is a server's code.
 pub(super) fn made(
     py: Python<'_>,
     make: &Py<PyAny>,
     class: &str,
     message: &str,
     statement: Option<&str>,
+    sqlstate: Option<&str>,
 ) -> PyErr {
-    match make.bind(py).call1((class, message, statement)) {
+    match make.bind(py).call1((class, message, statement, sqlstate)) {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,
     }

@@ -2,33 +2,28 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use naja_db::tables::Dialect;
 use naja_db::tables::names::{column_key, column_name};
-use naja_db::tables::{Dialect, Kind};
-use naja_sql::sqlite::{Cell, Connection, Error, Rows};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustc_hash::FxHashMap;
 
 use super::errors;
-use crate::sqlite::objects::Columns;
+use super::links::{Column, Description};
+use super::rows::Columns;
 
 /// How many shapes of rows are remembered.
 const SHAPES_MAX: usize = 32;
 
-/// A column, as the database says.
-#[derive(Debug, Clone)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) declared: String,
-    pub(super) kind: Kind,
-    /// Its place in the primary key, from 1; 0 where it is no part of it.
-    pub(super) key_place: i64,
-}
-
 /// The columns of a table and what follows from them.
 pub(super) struct Layout {
+    dialect: Dialect,
     pub(super) columns: Vec<Column>,
+    /// Nothing but the rows themselves happens when rows are stored.
+    pub(super) is_plain: bool,
+    /// Something of the program's own runs when rows change.
+    pub(super) has_triggers: bool,
     /// The first column of the primary key.
     pub(super) key: Option<usize>,
     /// That column is the row id, which SQLite counts up.
@@ -40,6 +35,8 @@ pub(super) struct Layout {
     shapes: Mutex<Vec<Arc<Shape>>>,
     /// Sets of columns over which there is an index, as far as that was asked.
     pub(super) indexed: Mutex<Vec<Vec<usize>>>,
+    /// Sets of columns of which it is known whether no two rows may have the same values in them.
+    pub(super) unique: Mutex<Vec<(Vec<usize>, bool)>>,
 }
 
 /// Rows that have the same names in the same order.
@@ -51,48 +48,13 @@ pub(super) struct Shape {
     pub(super) columns: Vec<usize>,
     /// Names that are no columns.
     pub(super) unknown: Vec<String>,
-    /// The statement that inserts such a row.
+    /// The statement that inserts such a row, and gives its key where the engine does not number rows.
     pub(super) insert: String,
 }
 
-/// Reads the columns of a table; none where there is no such table.
-pub(super) fn read(
-    connection: &mut Connection,
-    schema: Option<&str>,
-    table: &str,
-) -> Result<Vec<Column>, Error> {
-    let mut sql = String::from("PRAGMA ");
-    if let Some(schema) = schema {
-        Dialect::Sqlite.quote(&mut sql, schema);
-        sql.push('.');
-    }
-    sql.push_str("table_xinfo(");
-    Dialect::Sqlite.quote(&mut sql, table);
-    sql.push(')');
-    let mut rows = Rows::default();
-    connection.read(&sql, &[], usize::MAX, &mut rows)?;
-    let text = |cell: &Cell<'_>| match cell {
-        Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        _ => String::new(),
-    };
-    let number = |cell: &Cell<'_>| if let Cell::Integer(number) = cell { *number } else { 0 };
-    let mut columns = Vec::with_capacity(rows.len());
-    for index in 0..rows.len() {
-        // cid, name, type, notnull, default, place in the key, and whether it is hidden (1) or generated (2, 3).
-        let cells: Vec<Cell<'_>> = rows.row(index).collect();
-        if let [_, name, declared, _, _, key_place, hidden] = cells.as_slice()
-            && number(hidden) != 1
-        {
-            let declared = text(declared);
-            let kind = Kind::of_declared(&declared);
-            columns.push(Column { name: text(name), declared, kind, key_place: number(key_place) });
-        }
-    }
-    Ok(columns)
-}
-
 impl Layout {
-    pub(super) fn new(py: Python<'_>, columns: Vec<Column>) -> Layout {
+    pub(super) fn new(py: Python<'_>, dialect: Dialect, description: Description) -> Layout {
+        let Description { columns, is_plain, has_triggers } = description;
         let mut by_name = FxHashMap::default();
         let mut by_key = FxHashMap::default();
         for (index, column) in columns.iter().enumerate() {
@@ -108,7 +70,10 @@ impl Layout {
         let names = columns.iter().map(|column| PyString::intern(py, &column.name).unbind()).collect();
         let kinds = columns.iter().map(|column| column.kind).collect();
         Layout {
+            dialect,
             columns,
+            is_plain,
+            has_triggers,
             key,
             key_counts_up,
             by_name,
@@ -116,6 +81,7 @@ impl Layout {
             objects: Arc::new(Columns { names, kinds }),
             shapes: Mutex::new(Vec::new()),
             indexed: Mutex::new(Vec::new()),
+            unique: Mutex::new(Vec::new()),
         }
     }
 
@@ -183,7 +149,8 @@ impl Layout {
         }
         let names: Vec<&str> =
             shape.columns.iter().map(|column| self.columns[*column].name.as_str()).collect();
-        shape.insert = naja_db::tables::statement::insert(Dialect::Sqlite, table, &names, 1, None);
+        let key = self.key.map(|key| self.columns[key].name.as_str());
+        shape.insert = naja_db::tables::statement::insert(self.dialect, table, &names, 1, key);
         Ok(shape)
     }
 }

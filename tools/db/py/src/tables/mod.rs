@@ -1,18 +1,22 @@
 //! `naja.dataset`: tables that make themselves.
 //!
 //! Values are taken out of Python's objects while the interpreter is held, statements run while it is not, and objects
-//! are made of the rows afterwards; so no statement ever holds up another thread. Start at [`engine::Engine`], the
-//! connections of a database, and [`table::Table`].
+//! are made of the rows afterwards; so no statement ever holds up another thread. Start at [`engine::Engine`], a database,
+//! and [`table::Table`]; what an engine has to be able to is [`links::Link`].
 
 mod changes;
 mod definition;
 mod engine;
 mod errors;
 mod layout;
+mod links;
 mod result;
+mod rows;
 mod selection;
+mod sessions;
 mod table;
 mod taking;
+mod values;
 
 use naja_db::tables::names;
 use pyo3::prelude::*;

@@ -2,43 +2,51 @@
 
 use std::sync::Arc;
 
-use naja_db::tables::Kind;
-use naja_sql::sqlite::{Rows, StatementId};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::engine::{Engine, Session};
-use crate::sqlite::objects::{Columns, RowType};
-use crate::sqlite::values::Taken;
+use super::engine::Engine;
+use super::links::{Fetched, Reading, Wanted};
+use super::rows::{Columns, RowType};
+use super::sessions::Session;
+use super::values::Taken;
+use crate::objects;
 
 /// A statement that has more rows, and the connection that it belongs to.
-pub(super) struct SharedStatement {
+pub(super) struct SharedReading {
     session: Arc<Session>,
-    statement: Option<StatementId>,
+    reading: Option<Reading>,
 }
 
-impl SharedStatement {
-    pub(super) fn new(session: Arc<Session>, statement: StatementId) -> SharedStatement {
-        SharedStatement { session, statement: Some(statement) }
+impl SharedReading {
+    pub(super) fn new(session: Arc<Session>, reading: Reading) -> SharedReading {
+        SharedReading { session, reading: Some(reading) }
     }
 }
 
-impl Drop for SharedStatement {
+impl Drop for SharedReading {
     fn drop(&mut self) {
-        if let Some(statement) = self.statement.take() {
-            self.session.abandon(statement);
+        if let Some(reading) = self.reading.take() {
+            self.session.abandon(reading);
         }
     }
+}
+
+/// What is asked for by a number of rows, of which 0 stands for all: as many as memory takes at a time.
+pub(super) fn step_of(step: usize, streamed: bool) -> Wanted {
+    Wanted { step: if step == 0 { usize::MAX } else { step }, streamed }
 }
 
 /// Rows, each as the row type of its database; read from the database in steps.
 #[pyclass(module = "naja.dataset.util")]
 pub(super) struct ResultIter {
     engine: Option<Py<Engine>>,
-    statement: Option<SharedStatement>,
+    reading: Option<SharedReading>,
     columns: Arc<Columns>,
+    /// What a server says of the columns.
+    server: Option<objects::Columns>,
     row_type: RowType,
-    rows: Rows,
+    rows: Fetched,
     next: usize,
     step: usize,
 }
@@ -48,42 +56,44 @@ impl ResultIter {
     pub(super) fn empty(row_type: RowType) -> ResultIter {
         ResultIter {
             engine: None,
-            statement: None,
+            reading: None,
             columns: Arc::new(Columns { names: Vec::new(), kinds: Vec::new() }),
+            server: None,
             row_type,
-            rows: Rows::default(),
+            rows: Fetched::Server(naja_sql::KeptRows::default()),
             next: 0,
             step: 1,
         }
     }
 
-    /// Runs a statement and reads its first rows, `step` at a time; 0 stands for all at once.
+    /// Runs a statement and reads its first rows.
     ///
     /// Without `columns`, they are called as the database calls them and hold what they hold.
     pub(super) fn start(
         engine: &Bound<'_, Engine>,
         sql: &str,
         taken: &[Taken<'_>],
-        step: usize,
+        wanted: Wanted,
         columns: Option<Arc<Columns>>,
     ) -> PyResult<ResultIter> {
         let py = engine.py();
-        let step = if step == 0 { usize::MAX } else { step };
-        let mut rows = Rows::default();
-        let (statement, names) = engine.get().begin_reading(py, sql, taken, step, &mut rows)?;
-        let columns = columns.unwrap_or_else(|| {
-            let names: Vec<Py<PyString>> =
-                names.iter().map(|name| PyString::intern(py, name).unbind()).collect();
-            Arc::new(Columns { kinds: vec![Kind::Any; names.len()], names })
-        });
+        let mut rows = Fetched::new(engine.get().dialect());
+        let (reading, started) = engine.get().begin_reading(py, sql, taken, wanted, &mut rows)?;
+        let columns =
+            columns.unwrap_or_else(|| Arc::new(Columns::named(py, started.names.iter().map(String::as_str))));
+        let server = match &rows {
+            Fetched::Server(rows) => Some(objects::Columns::new(py, rows.columns())?),
+            Fetched::Sqlite(_) => None,
+        };
         Ok(ResultIter {
             engine: Some(engine.clone().unbind()),
-            statement,
+            reading,
             columns,
+            server,
             row_type: engine.get().rows_become(py),
             rows,
             next: 0,
-            step,
+            step: wanted.step,
         })
     }
 
@@ -93,27 +103,27 @@ impl ResultIter {
             return Ok(None);
         }
         self.next += 1;
-        self.columns.row(py, &self.row_type, self.rows.row(self.next - 1)).map(Some)
+        self.columns.row(py, &self.row_type, &self.rows, self.server.as_ref(), self.next - 1).map(Some)
     }
 
     fn read_on(&mut self, py: Python<'_>) -> PyResult<bool> {
-        let (Some(shared), Some(engine)) = (self.statement.as_mut(), self.engine.as_ref()) else {
+        let (Some(shared), Some(engine)) = (self.reading.as_mut(), self.engine.as_ref()) else {
             return Ok(false);
         };
-        let Some(statement) = shared.statement.as_ref() else { return Ok(false) };
+        let Some(reading) = shared.reading.as_ref() else { return Ok(false) };
         let (session, rows, step) = (&shared.session, &mut self.rows, self.step);
-        let read = py.detach(|| session.run(|state| state.connection.fetch(statement, step, rows)));
+        let read = py.detach(|| session.fetch(reading, step, rows));
         self.next = 0;
         match read {
             Ok(true) => {}
-            Ok(false) => self.statement = None,
+            Ok(false) => self.reading = None,
             Err(error) => {
-                self.statement = None;
-                self.rows.clear(0);
+                self.reading = None;
+                self.rows.clear();
                 return Err(engine.get().raise(py, &error, None));
             }
         }
-        Ok(!self.rows.is_empty())
+        Ok(self.rows.len() > 0)
     }
 }
 
@@ -145,8 +155,8 @@ impl ResultIter {
 
     /// Ends the reading; the rows that are left are not read.
     fn close(&mut self) {
-        self.statement = None;
-        self.rows.clear(0);
+        self.reading = None;
+        self.rows.clear();
         self.next = 0;
     }
 }

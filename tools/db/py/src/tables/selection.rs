@@ -1,13 +1,13 @@
 //! Which rows are meant, by what the user says of their columns.
 
 use naja_db::tables::filter::{Comparison, Test, escaped};
-use naja_sql::sqlite::Value;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PySet, PyString, PyTuple};
 
 use super::engine::Engine;
 use super::layout::Layout;
-use crate::sqlite::values::{self, Refusal, Taken};
+use super::values::{self, Taken};
+use crate::sqlite::values::{Refusal, plain};
 
 /// Tests of columns, and the values that they need.
 #[derive(Default)]
@@ -64,11 +64,6 @@ impl<'py> Selection<'py> {
             .collect()
     }
 
-    /// The values, as a statement takes them.
-    pub(super) fn given(&self) -> Vec<Value<'_>> {
-        values::values(&self.values)
-    }
-
     fn add_operator(
         &mut self,
         engine: &Engine,
@@ -120,7 +115,7 @@ impl<'py> Selection<'py> {
                     _ => (Test::EndsWith, format!("%{pattern}")),
                 };
                 self.tests.push((column, test));
-                self.values.push(Taken::OwnText(pattern));
+                self.values.push(Taken::of_text(pattern));
                 Ok(())
             }
             _ => match Test::of_operator(operator) {
@@ -189,17 +184,19 @@ impl<'py> Selection<'py> {
         column: usize,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
-        match values::for_filter(value) {
+        let refused = |class: &str, text: String| {
+            let name = &layout.columns[column].name;
+            let message = format!("Error binding a value for the column `{name}`: {text}");
+            engine.error(value.py(), class, &message)
+        };
+        match values::for_filter(engine.dialect(), value) {
             Ok(taken) => {
                 self.values.push(taken);
                 Ok(())
             }
-            Err(Refusal::Unsupported(text)) => {
-                let name = &layout.columns[column].name;
-                let message = format!("Error binding a value for the column `{name}`: {text}");
-                Err(engine.error(value.py(), "ProgrammingError", &message))
-            }
-            Err(other) => Err(values::plain(other)),
+            Err(Refusal::Unsupported(text)) => Err(refused("ProgrammingError", text)),
+            Err(Refusal::Data(text)) => Err(refused("DataError", text)),
+            Err(other) => Err(plain(other)),
         }
     }
 }

@@ -4,22 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use naja_db::tables::Dialect;
 use naja_db::tables::names::{column_name, table_name};
-use naja_db::tables::statement::{self, NewColumn, PrimaryKey, Selection as Wanted};
-use naja_sql::sqlite::Value;
+use naja_db::tables::statement::{self, ChangeOrInsert, NewColumn, PrimaryKey, Selection as Selected};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
-use super::changes::{ChangeOrStore, Prepared, count};
+use super::changes::ChangeOrStore;
 use super::engine::Engine;
 use super::errors;
 use super::layout::{Layout, text_of};
-use super::result::ResultIter;
+use super::links::{self, Wanted};
+use super::result::{ResultIter, step_of};
+use super::rows::Columns;
 use super::selection::Selection;
 use super::taking::{as_dict, as_dicts, sample_of};
-use crate::sqlite::values;
-
-pub(super) const DIALECT: Dialect = Dialect::Sqlite;
 
 /// A table of a database: the part of `naja.dataset.Table` that is not Python.
 ///
@@ -27,6 +25,7 @@ pub(super) const DIALECT: Dialect = Dialect::Sqlite;
 #[pyclass(subclass, frozen, dict, module = "naja._native.db")]
 pub(super) struct Table {
     pub(super) engine: Py<Engine>,
+    pub(super) dialect: Dialect,
     pub(super) name: String,
     /// In quotes, with its schema.
     pub(super) quoted: String,
@@ -71,8 +70,10 @@ impl Table {
         declare: Py<PyAny>,
     ) -> PyResult<Table> {
         let name = table_name(name).map_err(|error| errors::bad_name(&error))?.to_owned();
+        let dialect = engine.get().dialect();
         Ok(Table {
-            quoted: DIALECT.table(schema.as_deref(), &name),
+            quoted: dialect.table(schema.as_deref(), &name),
+            dialect,
             engine,
             name,
             schema,
@@ -181,15 +182,10 @@ impl Table {
         let engine = self.engine(py);
         let (layout, shape) = self.fit(py, &row, engine.ensures(ensure), types)?;
         let taken = self.take(&layout, &shape, &row, None)?;
-        let given = values::values(&taken);
+        let given = engine.given(&taken);
         let sql = shape.insert.as_str();
-        let row_id = engine.run(py, Some(sql), |state| {
-            state.write(false, |connection| {
-                connection.run(sql, &given)?;
-                Ok(connection.last_insert_rowid())
-            })
-        })?;
-        self.new_key(py, &layout, &shape, &row, row_id)
+        let stored = engine.write(py, Some(sql), false, |link| link.insert(sql, &given))?;
+        self.new_key(py, &layout, &shape, &row, &stored)
     }
 
     /// Stores a row unless there is one with the same values in the columns `keys`.
@@ -213,21 +209,33 @@ impl Table {
             self.index_keys(py, &layout, &keys)?;
         }
         let (selection, _) = self.by_keys(&layout, &shape, &row, &keys)?;
-        let asked = statement::count(DIALECT, &self.quoted, &selection.named(&layout));
         let taken = self.take(&layout, &shape, &row, None)?;
-        let (given, tested) = (values::values(&taken), selection.given());
         let sql = shape.insert.as_str();
-        let row_id = engine.run(py, Some(sql), |state| {
-            state.write(true, |connection| {
-                if count(connection, &asked, &tested)? > 0 {
-                    return Ok(None);
-                }
-                connection.run(sql, &given)?;
-                Ok(Some(connection.last_insert_rowid()))
-            })
-        })?;
-        match row_id {
-            Some(row_id) => self.new_key(py, &layout, &shape, &row, row_id),
+        let asked: String;
+        let tests = selection.named(&layout);
+        let statements = if self.dialect == Dialect::Postgres && layout.is_plain && !taken.is_empty() {
+            let columns = self.names(&layout, shape.columns.iter().copied());
+            let returning = layout.key.map(|key| layout.columns[key].name.as_str());
+            let wanted =
+                ChangeOrInsert { others: &[], tests: &tests, keys: &columns, is_unique: false, returning };
+            asked = statement::change_or_insert(&self.quoted, &wanted);
+            links::ChangeOrStore::One {
+                sql: &asked,
+                given: engine.given(selection.values.iter().chain(&taken)),
+            }
+        } else {
+            asked = statement::count(self.dialect, &self.quoted, &tests);
+            links::ChangeOrStore::Two {
+                first: &asked,
+                counts: true,
+                first_given: engine.given(&selection.values),
+                insert: sql,
+                insert_given: engine.given(&taken),
+            }
+        };
+        let takes_two = statements.takes_two();
+        match engine.write(py, Some(sql), takes_two, |link| link.change_or_store(&statements))? {
+            Some(stored) => self.new_key(py, &layout, &shape, &row, &stored),
             None => Ok(PyBool::new(py, false).to_owned().into_any()),
         }
     }
@@ -296,9 +304,9 @@ impl Table {
         }
         let taken = self.take(&layout, &shape, &row, None)?;
         let names = self.names(&layout, others.iter().map(|place| shape.columns[*place]));
-        let sql = statement::update(DIALECT, &self.quoted, &names, &selection.named(&layout));
-        let mut given: Vec<Value<'_>> = others.iter().map(|place| taken[*place].value()).collect();
-        given.extend(selection.given());
+        let sql = statement::update(self.dialect, &self.quoted, &names, &selection.named(&layout));
+        let changed = others.iter().map(|place| &taken[*place]);
+        let given = self.engine(py).given(changed.chain(&selection.values));
         self.change(py, &sql, &given)
     }
 
@@ -352,13 +360,13 @@ impl Table {
         if ensures {
             self.index_keys(py, &layout, &keys)?;
         }
-        let change = self.change_or_store(&layout, &taken, &row, &keys)?;
-        let prepared = change.prepared();
-        let row_id = engine.run(py, Some(prepared.first), |state| {
-            state.write(true, |connection| prepared.run(connection))
-        })?;
-        match row_id {
-            Some(row_id) => self.new_key(py, &layout, &taken.shape, &row, row_id),
+        let change = self.change_or_store(py, &layout, &taken, &row, &keys, true)?;
+        let statements = change.prepared(self.dialect);
+        let stored = engine.write(py, Some(statements.shown()), statements.takes_two(), |link| {
+            link.change_or_store(&statements)
+        });
+        match stored.inspect_err(|_| self._forget())? {
+            Some(stored) => self.new_key(py, &layout, &taken.shape, &row, &stored),
             None => Ok(PyBool::new(py, true).to_owned().into_any()),
         }
     }
@@ -398,15 +406,17 @@ impl Table {
             let changes: Vec<ChangeOrStore<'_, '_>> = taken
                 .iter()
                 .zip(chunk)
-                .map(|((layout, one, columns), row)| self.change_or_store(layout, one, row, columns))
-                .collect::<PyResult<_>>()?;
-            let prepared: Vec<Prepared<'_>> = changes.iter().map(ChangeOrStore::prepared).collect();
-            let shown = changes.first().map(|change| change.first.0.as_str());
-            engine.run(py, shown, |state| {
-                state.write(true, |connection| {
-                    prepared.iter().try_for_each(|one| one.run(connection).map(drop))
+                .map(|((layout, one, columns), row)| {
+                    self.change_or_store(py, layout, one, row, columns, false)
                 })
-            })?;
+                .collect::<PyResult<_>>()?;
+            let prepared: Vec<links::ChangeOrStore<'_>> =
+                changes.iter().map(|change| change.prepared(self.dialect)).collect();
+            let shown = prepared.first().map(links::ChangeOrStore::shown);
+            // What was known of the indexes may not be true any more.
+            engine
+                .write(py, shown, true, |link| link.change_or_store_each(&prepared))
+                .inspect_err(|_| self._forget())?;
         }
         Ok(())
     }
@@ -426,7 +436,7 @@ impl Table {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let table = slf.get();
-        let step = step_of(_step)?;
+        let step = rows_at_a_time(_step)?;
         if !clauses.is_empty() {
             let options = PyDict::new(py);
             options.set_item("limit", _limit)?;
@@ -440,7 +450,8 @@ impl Table {
         let Some(layout) = table.find_layout(py)? else {
             return Ok(Bound::new(py, ResultIter::empty(engine.get().rows_become(py)))?.into_any());
         };
-        let result = table.select(py, &layout, filters, order_by, _limit, _offset, step)?;
+        let wanted = step_of(step, _streamed);
+        let result = table.select(py, &layout, filters, order_by, _limit, _offset, wanted)?;
         Ok(Bound::new(py, result)?.into_any())
     }
 
@@ -464,7 +475,9 @@ impl Table {
             return found.try_iter()?.next().transpose();
         }
         let Some(layout) = table.find_layout(py)? else { return Ok(None) };
-        table.select(py, &layout, filters, order_by, Some(1), _offset, 1)?.next_row(py)
+        // A server has sent the row and its end before anything else can be asked.
+        let step = if table.dialect == Dialect::Sqlite { 1 } else { 0 };
+        table.select(py, &layout, filters, order_by, Some(1), _offset, step_of(step, false))?.next_row(py)
     }
 
     /// How many rows fit the filters.
@@ -512,8 +525,8 @@ impl Table {
             Some(filters) => Selection::of(table.engine(py), &layout, filters)?,
             None => Selection::default(),
         };
-        let sql = statement::delete(DIALECT, &table.quoted, &selection.named(&layout));
-        let changed = table.change(py, &sql, &selection.given())?;
+        let sql = statement::delete(table.dialect, &table.quoted, &selection.named(&layout));
+        let changed = table.change(py, &sql, &table.engine(py).given(&selection.values))?;
         Ok(changed > 0)
     }
 
@@ -552,9 +565,9 @@ impl Table {
         let names = table.names(&layout, wanted.iter().copied());
         let order: Vec<(&str, bool)> = names.iter().map(|name| (*name, false)).collect();
         let sql = statement::select(
-            DIALECT,
+            table.dialect,
             &table.quoted,
-            &Wanted {
+            &Selected {
                 columns: &names,
                 distinct: true,
                 tests: &selection.named(&layout),
@@ -563,11 +576,17 @@ impl Table {
                 offset: _offset.unwrap_or(0),
             },
         );
-        let objects = crate::sqlite::objects::Columns {
+        let objects = Columns {
             names: wanted.iter().map(|index| layout.objects.names[*index].clone_ref(py)).collect(),
             kinds: wanted.iter().map(|index| layout.objects.kinds[*index]).collect(),
         };
-        let result = ResultIter::start(engine, &sql, &selection.values, 1000, Some(Arc::new(objects)))?;
+        let result = ResultIter::start(
+            engine,
+            &sql,
+            &selection.values,
+            step_of(1000, false),
+            Some(Arc::new(objects)),
+        )?;
         Ok(Bound::new(py, result)?.into_any())
     }
 
@@ -615,9 +634,8 @@ impl Table {
     fn _drop_column(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         self.warn_of_threads(py)?;
         let mut sql = format!("ALTER TABLE {} DROP COLUMN ", self.quoted);
-        DIALECT.quote(&mut sql, name);
-        self.engine(py)
-            .run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        self.dialect.quote(&mut sql, name);
+        self.engine(py).write(py, Some(&sql), false, |link| link.define(&sql))?;
         self.read_layout(py).map(drop)
     }
 
@@ -628,8 +646,7 @@ impl Table {
         }
         self.warn_of_threads(py)?;
         let sql = format!("DROP TABLE IF EXISTS {}", self.quoted);
-        self.engine(py)
-            .run(py, Some(&sql), |state| state.write(false, |connection| connection.run(&sql, &[])))?;
+        self.engine(py).write(py, Some(&sql), false, |link| link.define(&sql))?;
         self._forget();
         Ok(())
     }
@@ -649,7 +666,7 @@ impl Table {
         order_by: Option<&Bound<'py, PyAny>>,
         limit: Option<i64>,
         offset: Option<i64>,
-        step: usize,
+        wanted: Wanted,
     ) -> PyResult<ResultIter> {
         let engine = self.engine.bind(py);
         let selection = match filters {
@@ -662,9 +679,9 @@ impl Table {
             .map(|(column, descends)| (layout.columns[*column].name.as_str(), *descends))
             .collect();
         let sql = statement::select(
-            DIALECT,
+            self.dialect,
             &self.quoted,
-            &Wanted {
+            &Selected {
                 columns: &layout.names(),
                 distinct: false,
                 tests: &selection.named(layout),
@@ -673,7 +690,7 @@ impl Table {
                 offset: offset.unwrap_or(0),
             },
         );
-        ResultIter::start(engine, &sql, &selection.values, step, Some(layout.objects.clone()))
+        ResultIter::start(engine, &sql, &selection.values, wanted, Some(layout.objects.clone()))
     }
 }
 
@@ -696,7 +713,7 @@ fn order_of(layout: &Layout, order_by: Option<&Bound<'_, PyAny>>) -> PyResult<Ve
 }
 
 /// How many rows are read at a time: 1,000 unless something else is said; 0, `False` and `None` mean all.
-fn step_of(step: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+fn rows_at_a_time(step: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
     match step {
         None => Ok(1000),
         Some(step) if step.is_none() || !step.is_truthy()? => Ok(0),

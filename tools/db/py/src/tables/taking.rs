@@ -7,13 +7,23 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyMapping};
 
 use super::layout::{Layout, Shape};
+use super::links::NewRow;
+use super::rows::first_value;
 use super::table::{Table, Types};
-use crate::sqlite::values::{self, Refusal, Taken};
+use super::values::{self, Taken};
+use crate::sqlite::values::Refusal;
 
 /// A row whose values were taken out of it.
 pub(super) struct TakenRow<'py> {
     pub(super) shape: Arc<Shape>,
     pub(super) values: Vec<Taken<'py>>,
+}
+
+impl TakenRow<'_> {
+    /// Whether the row says its own number.
+    pub(super) fn gives_number(&self, layout: &Layout) -> bool {
+        layout.key.is_some_and(|key| self.shape.columns.contains(&key))
+    }
 }
 
 /// A row as a dictionary, whatever mapping it is.
@@ -82,8 +92,13 @@ impl Table {
         number: Option<usize>,
     ) -> PyResult<Taken<'py>> {
         let column = &layout.columns[column];
-        values::for_column(value, column.kind)
-            .map_err(|refusal| self.refused(value.py(), refusal, &column.name, number))
+        let refused = |refusal| self.refused(value.py(), refusal, &column.name, number);
+        let taken = values::for_column(self.dialect, value, column).map_err(refused)?;
+        if taken.is_of_another_clock(column) {
+            let own = self.engine(value.py()).on_own_clock(value).map_err(|error| refused(error.into()))?;
+            return values::for_column(self.dialect, &own, column).map_err(refused);
+        }
+        Ok(taken)
     }
 
     #[cold]
@@ -102,6 +117,7 @@ impl Table {
             Refusal::Unsupported(text) => {
                 engine.error(py, "ProgrammingError", &format!("{place}: Error binding the value: {text}"))
             }
+            Refusal::Data(text) => engine.error(py, "DataError", &format!("{place}: {text}")),
             Refusal::Overflow(text) => PyOverflowError::new_err(format!("{place}: {text}")),
             Refusal::Value(text) => {
                 let message = format!("{place}: {text}");
@@ -121,7 +137,7 @@ impl Table {
         layout: &Layout,
         shape: &Shape,
         row: &Bound<'py, PyDict>,
-        row_id: i64,
+        stored: &NewRow,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(key) = layout.key else { return Ok(PyBool::new(py, true).to_owned().into_any()) };
         if let Some(place) = shape.columns.iter().position(|column| *column == key) {
@@ -132,10 +148,10 @@ impl Table {
                 return Ok(given);
             }
         }
-        if layout.key_counts_up {
-            Ok(row_id.into_pyobject(py)?.into_any())
-        } else {
-            Ok(py.None().into_bound(py))
+        match stored {
+            NewRow::Id(number) if layout.key_counts_up => Ok(number.into_pyobject(py)?.into_any()),
+            NewRow::Id(_) => Ok(py.None().into_bound(py)),
+            NewRow::Returned(rows) => first_value(py, rows),
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) enum Happening {
     Row,
     /// An execution is done: how many rows it changed or gave, where its kind counts them, and the id of the last new
     /// row, of engines that tell it.
-    Complete { affected: Option<u64>, last_id: Option<u64> },
+    Complete { affected: Option<u64>, last_id: Option<i64> },
     /// As many rows were given as were asked for, and there may be more.
     Suspended,
     /// A request has failed; what was asked for up to the next [`Happening::Ready`] is dropped.
@@ -73,6 +73,32 @@ pub(super) enum Limit {
     Rows(u32),
 }
 
+/// How a statement is cancelled by another connection.
+#[derive(Debug)]
+pub(super) enum Cancelling {
+    /// These bytes, and nothing else, are sent.
+    Message(Vec<u8>),
+    /// This statement is run.
+    Statement(String),
+}
+
+/// Statements around many executions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) begin: &'static str,
+    pub(super) keep: &'static str,
+    pub(super) undo: &'static str,
+}
+
+/// What a statement is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Executions, again and again.
+    Execution,
+    /// One result that is read piece by piece.
+    Cursor,
+}
+
 /// An engine's protocol on one connection.
 pub(super) trait Engine: Send + Sync {
     // Bytes.
@@ -87,8 +113,10 @@ pub(super) trait Engine: Send + Sync {
     fn transaction(&self) -> Transaction;
     /// A setting that the server reports, or its version.
     fn setting(&self, name: &str) -> Option<String>;
-    /// What another connection sends, and nothing else, to have a running statement cancelled.
-    fn cancel_message(&self) -> Option<Vec<u8>>;
+    /// How another connection has a running statement cancelled.
+    fn cancelling(&self) -> Option<Cancelling>;
+    /// What makes many executions one, where a batch is not.
+    fn frame(&self) -> Option<Frame>;
 
     // Answers.
     /// What has happened next; nothing when more bytes are needed. After an error the connection is over.
@@ -101,10 +129,10 @@ pub(super) trait Engine: Send + Sync {
     fn lost(&mut self, why: Option<String>) -> Wrong;
 
     // Requests.
-    /// Whether a text can be executed at once.
-    fn is_prepared(&mut self, sql: &str) -> bool;
-    /// Asks for a text to be prepared and kept; a batch of its own.
-    fn prepare(&mut self, sql: &str) -> Result<(), Wrong>;
+    /// Whether a text can be used at once.
+    fn is_prepared(&mut self, sql: &str, what_for: Use) -> bool;
+    /// Asks for a text to be prepared; a batch of its own.
+    fn prepare(&mut self, sql: &str, what_for: Use) -> Result<(), Wrong>;
     /// Asks for one execution of a prepared text. Many may follow each other in a batch, where `limit` is `All`.
     ///
     /// Errors: nothing of this execution is sent then, and what was asked before stands.

@@ -13,11 +13,12 @@ use naja_sql::Transaction;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PySequence, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PySequence, PyString, PyTuple};
 use rustc_hash::FxHashMap;
 
 use super::super::plan::{Plan, Query};
-use super::engine::{Engine, Happening, Limit, Wrong};
+use super::engine::{Cancelling, Engine, Happening, Limit, Wrong};
+use super::mysql::MySqlOptions;
 use super::postgres::PostgresOptions;
 use super::request::{Request, Want, Work};
 use crate::objects::{Documents, Manner, Objects};
@@ -53,6 +54,8 @@ struct State {
     is_preparing: bool,
     /// The last that was sent has more rows to send.
     is_streaming: bool,
+    /// What is sent has many rows: nothing comes between these, and what they end with.
+    is_exclusive: bool,
     has_traces: bool,
     requests: u64,
     /// Results that are read piece by piece.
@@ -72,6 +75,8 @@ enum Sent {
     /// A statement of the request with this number.
     Preparation(u64, Option<Wrong>),
     Request(Box<Request>),
+    /// What keeps or undoes the many executions of a request.
+    Ending(Box<Request>),
 }
 
 impl Link {
@@ -160,7 +165,7 @@ impl Link {
         let error = self.exception(py, wrong, None);
         self.open_is_done(py, state, Err(error));
         let sent = std::mem::take(&mut state.sent).into_iter().filter_map(|sent| match sent {
-            Sent::Request(request) => Some(*request),
+            Sent::Request(request) | Sent::Ending(request) => Some(*request),
             Sent::Preparation(..) => None,
         });
         for request in sent.chain(std::mem::take(&mut state.waiting)) {
@@ -204,17 +209,18 @@ impl Link {
     }
 
     fn send_waiting(&self, py: Python<'_>, state: &mut State) -> Result<(), Wrong> {
-        while state.phase == Phase::Open && !state.is_preparing && !state.is_streaming {
+        while state.phase == Phase::Open && !state.is_preparing && !state.is_exclusive {
             let Some(mut request) = state.waiting.pop_front() else { break };
             if matches!(request.work, Work::Many { .. }) && !state.sent.is_empty() {
                 // Whether it is in a transaction has to be known.
                 state.waiting.push_front(request);
                 break;
             }
+            let what_for = request.what_for();
             if let Some(plan) = request.sql()
-                && !state.engine.is_prepared(&plan.sql)
+                && !state.engine.is_prepared(&plan.sql, what_for)
             {
-                match state.engine.prepare(&plan.sql) {
+                match state.engine.prepare(&plan.sql, what_for) {
                     Ok(()) => {
                         state.is_preparing = true;
                         state.sent.push_back(Sent::Preparation(request.number, None));
@@ -228,16 +234,18 @@ impl Link {
                 continue;
             }
             if let Work::Many { .. } = request.work {
-                state.is_streaming = true;
+                (state.is_streaming, state.is_exclusive) = (true, true);
+                request.frame = state.engine.frame();
+                if let Some(frame) = request.frame {
+                    state.engine.script(frame.begin)?;
+                    state.sent.push_back(Sent::Request(Box::new(Request::unwaited(frame.begin))));
+                }
                 state.sent.push_back(Sent::Request(Box::new(request)));
                 Self::stream(py, state)?;
                 continue;
             }
             match Self::send(py, &mut *state.engine, &request) {
-                Ok(()) => {
-                    request.is_sent = true;
-                    state.sent.push_back(Sent::Request(Box::new(request)));
-                }
+                Ok(()) => state.sent.push_back(Sent::Request(Box::new(request))),
                 Err(wrong) => {
                     request.wrong = Some(wrong);
                     self.complete(py, state, request);
@@ -289,7 +297,6 @@ impl Link {
             return Ok(());
         }
         state.is_streaming = false;
-        request.is_sent = true;
         // Within a transaction what was done stays, as with one statement after the other.
         if is_undone && state.engine.transaction() == Transaction::None {
             state.engine.undo_batch()
@@ -366,7 +373,9 @@ impl Link {
             }
             Happening::Failed(wrong) => match state.sent.front_mut() {
                 // The first tells most.
-                Some(Sent::Request(request)) => drop(request.wrong.get_or_insert(wrong)),
+                Some(Sent::Request(request) | Sent::Ending(request)) => {
+                    request.wrong.get_or_insert(wrong);
+                }
                 Some(Sent::Preparation(_, why)) => *why = Some(wrong),
                 None => {}
             },
@@ -398,11 +407,27 @@ impl Link {
                     && state.engine.is_stale(&plan.sql, wrong)
                     && !request.was_stale
                     && request.future.is_some()
+                    && request.frame.is_none()
                 {
                     request.start_again();
+                    state.is_exclusive = false;
                     state.waiting.push_front(*request);
                     return;
                 }
+                if let Some(frame) = request.frame.take() {
+                    let is_kept = request.wrong.is_none() && request.future.is_some();
+                    let ended = state.engine.script(if is_kept { frame.keep } else { frame.undo });
+                    state.sent.push_back(Sent::Ending(request));
+                    if let Err(wrong) = ended {
+                        self.end(py, state, &wrong);
+                    }
+                    return;
+                }
+                state.is_exclusive &= !matches!(request.work, Work::Many { .. });
+                self.complete(py, state, *request);
+            }
+            Some(Sent::Ending(request)) => {
+                state.is_exclusive = false;
                 self.complete(py, state, *request);
             }
         }
@@ -513,8 +538,9 @@ fn named(
             }
         }
     }
-    // Each name stands once: where there are more values than names, there is one without a place.
-    if given.is_some_and(|given| given.len() > values.len())
+    // In PostgreSQL each name stands once: where there are more values than names, there is one without a place.
+    let may_repeat = link.dialect != Dialect::Postgres;
+    if given.is_some_and(|given| may_repeat || given.len() > values.len())
         && let Some(error) = unknown(link, py, plan, given)?
     {
         return Err(error);
@@ -547,7 +573,7 @@ fn in_order(given: &Bound<'_, PyAny>) -> PyResult<Py<PyTuple>> {
 }
 
 fn wanted(word: u8) -> PyResult<Want> {
-    [Want::Value, Want::One, Want::All, Want::Mappings, Want::Raw]
+    [Want::Value, Want::One, Want::All, Want::Mappings, Want::Raw, Want::Number]
         .get(usize::from(word))
         .copied()
         .ok_or_else(|| PyRuntimeError::new_err("no such want"))
@@ -571,12 +597,16 @@ impl Link {
     fn new(
         py: Python<'_>,
         event_loop: Py<PyAny>,
-        options: &PostgresOptions,
+        options: &Bound<'_, PyAny>,
         make_error: Py<PyAny>,
         documents_are_parsed: bool,
         singles_are_exact: bool,
     ) -> PyResult<Link> {
-        let engine = options.start().map_err(|wrong| exception(py, &make_error, &wrong, None))?;
+        let (dialect, engine) = match options.cast::<PostgresOptions>() {
+            Ok(options) => (Dialect::Postgres, options.get().start()),
+            Err(_) => (Dialect::Mysql, options.cast::<MySqlOptions>()?.get().start()),
+        };
+        let engine = engine.map_err(|wrong| exception(py, &make_error, &wrong, None))?;
         let documents = if documents_are_parsed { Documents::Parsed } else { Documents::AsText };
         let state = State {
             engine,
@@ -588,6 +618,7 @@ impl Link {
             sent: VecDeque::new(),
             is_preparing: false,
             is_streaming: false,
+            is_exclusive: false,
             has_traces: false,
             requests: 0,
             cursors: FxHashMap::default(),
@@ -597,7 +628,7 @@ impl Link {
         Ok(Link {
             event_loop,
             make_error,
-            dialect: Dialect::Postgres,
+            dialect,
             manner: Manner { documents, singles_are_exact },
             is_paused: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -736,10 +767,14 @@ impl Link {
         Ok(self.lock()?.requests)
     }
 
-    /// What another connection sends to have the running statement cancelled.
+    /// How another connection has the running statement cancelled: bytes, which it sends and nothing else, or a
+    /// statement.
     #[getter]
-    fn cancel_message<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        Ok(self.lock()?.engine.cancel_message().map(|message| PyBytes::new(py, &message)))
+    fn cancelling<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.lock()?.engine.cancelling().map(|how| match how {
+            Cancelling::Message(message) => PyBytes::new(py, &message).into_any(),
+            Cancelling::Statement(sql) => PyString::new(py, &sql).into_any(),
+        }))
     }
 
     fn setting(&self, name: &str) -> PyResult<Option<String>> {
@@ -775,7 +810,7 @@ impl Link {
         }
         let count = state.sent.len();
         let found = state.sent.iter_mut().find_map(|sent| match sent {
-            Sent::Request(request) if is_its(request) => Some(request),
+            Sent::Request(request) | Sent::Ending(request) if is_its(request) => Some(request),
             _ => None,
         });
         let Some(request) = found else { return Ok(false) };
@@ -787,7 +822,7 @@ impl Link {
     // Requests.
 
     /// Runs a text with named places. What is wanted of it: 0 the first value, 1 the first row, 2 all rows, 3 all rows
-    /// as a driver has them, 4 all that a cursor knows.
+    /// as a driver has them, 4 all that a cursor knows, 5 the last new id or the number of rows.
     fn text(
         &self,
         py: Python<'_>,

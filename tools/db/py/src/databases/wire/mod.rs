@@ -6,6 +6,7 @@
 
 mod engine;
 mod link;
+mod mysql;
 mod postgres;
 mod request;
 mod strict;
@@ -16,5 +17,6 @@ use pyo3::prelude::*;
 /// Adds the classes to `naja._native.db`.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<link::Link>()?;
+    module.add_class::<mysql::MySqlOptions>()?;
     module.add_class::<postgres::PostgresOptions>()
 }

@@ -10,7 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::engine::{Engine, Happening, Limit, Wrong};
+use super::engine::{Cancelling, Engine, Frame, Happening, Limit, Use, Wrong};
 use super::strict;
 use crate::objects::{Columns, Refused, give};
 
@@ -247,8 +247,12 @@ impl Engine for Postgres {
         self.protocol.setting(name).map(str::to_owned)
     }
 
-    fn cancel_message(&self) -> Option<Vec<u8>> {
-        self.protocol.cancel_key().map(naja_sql::postgres::CancelKey::message)
+    fn cancelling(&self) -> Option<Cancelling> {
+        self.protocol.cancel_key().map(|key| Cancelling::Message(key.message()))
+    }
+
+    fn frame(&self) -> Option<Frame> {
+        None
     }
 
     fn next(&mut self) -> Result<Option<Happening>, Wrong> {
@@ -304,11 +308,11 @@ impl Engine for Postgres {
         }
     }
 
-    fn is_prepared(&mut self, sql: &str) -> bool {
+    fn is_prepared(&mut self, sql: &str, _: Use) -> bool {
         if self.keeps { self.protocol.statement(sql).is_some() } else { self.statement(sql).is_ok() }
     }
 
-    fn prepare(&mut self, sql: &str) -> Result<(), Wrong> {
+    fn prepare(&mut self, sql: &str, _: Use) -> Result<(), Wrong> {
         self.protocol.prepare(sql, true).map_err(wrong)
     }
 

@@ -7,7 +7,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::super::plan::{Plan, Shape};
 use super::super::record::{Record, RowMapping};
-use super::engine::Wrong;
+use super::engine::{Frame, Use, Wrong};
 use crate::objects::Columns;
 
 /// What is made of a statement's answer.
@@ -21,6 +21,8 @@ pub(super) enum Want {
     All,
     /// All rows as a driver gives them, whose iteration gives values.
     Mappings,
+    /// The id of the last new row, or where there is none how many rows were changed or given.
+    Number,
     /// What a cursor of PEP 249 knows: names, rows as tuples, how many rows were changed or given, the last new id.
     Raw,
 }
@@ -69,14 +71,14 @@ pub(super) struct Request {
     pub(super) rows: Vec<Py<PyAny>>,
     columns: Option<(Arc<Columns>, Option<Arc<Shape>>)>,
     pub(super) affected: Option<u64>,
-    pub(super) last_id: Option<u64>,
+    pub(super) last_id: Option<i64>,
     pub(super) is_suspended: bool,
     /// The first thing that went wrong.
     pub(super) wrong: Option<Wrong>,
     /// It was prepared once more, since the table was changed.
     pub(super) was_stale: bool,
-    /// All of it is sent.
-    pub(super) is_sent: bool,
+    /// What makes its many executions one.
+    pub(super) frame: Option<Frame>,
 }
 
 impl Request {
@@ -93,8 +95,13 @@ impl Request {
             is_suspended: false,
             wrong: None,
             was_stale: false,
-            is_sent: false,
+            frame: None,
         }
+    }
+
+    /// Statements in text that nobody waits for, and nobody relies on.
+    pub(super) fn unwaited(sql: &str) -> Request {
+        Request { is_abandoned: true, ..Request::new(0, None, Work::Script(sql.to_owned())) }
     }
 
     /// The statement that has to be prepared for it.
@@ -105,11 +112,16 @@ impl Request {
         }
     }
 
+    /// What its statement is prepared for.
+    pub(super) fn what_for(&self) -> Use {
+        if matches!(self.work, Work::Open { .. }) { Use::Cursor } else { Use::Execution }
+    }
+
     /// As before it was sent.
     pub(super) fn start_again(&mut self) {
         self.rows.clear();
         self.columns = None;
-        (self.wrong, self.affected, self.is_suspended, self.is_sent) = (None, None, false, false);
+        (self.wrong, self.affected, self.is_suspended) = (None, None, false);
         self.was_stale = true;
         if let Work::Many { next, .. } = &mut self.work {
             *next = 0;
@@ -135,7 +147,11 @@ impl Request {
     pub(super) fn wants_rows(&self) -> bool {
         self.future.is_some()
             && self.wrong.is_none()
-            && matches!(self.work, Work::Run { .. } | Work::Open { .. } | Work::Read { .. })
+            && match self.work {
+                Work::Run { want, .. } => want != Want::Number,
+                Work::Open { .. } | Work::Read { .. } => true,
+                _ => false,
+            }
     }
 
     /// Takes a row.
@@ -178,6 +194,13 @@ impl Request {
                 Ok(rows.into_iter().next().map_or_else(|| py.None().into_bound(py), |row| row.into_bound(py)))
             }
             Work::Run { want: Want::All | Want::Mappings, .. } => Ok(PyList::new(py, rows)?.into_any()),
+            Work::Run { want: Want::Number, .. } => {
+                let id = self.last_id.filter(|&id| id != 0);
+                Ok(match id {
+                    Some(id) => id.into_pyobject(py)?.into_any(),
+                    None => self.affected.unwrap_or(0).into_pyobject(py)?.into_any(),
+                })
+            }
             Work::Run { want: Want::Raw, .. } => {
                 let names = self.columns.take().map(|(columns, _)| columns.names.clone_ref(py));
                 Ok((names, PyList::new(py, rows)?, self.affected, self.last_id).into_pyobject(py)?.into_any())

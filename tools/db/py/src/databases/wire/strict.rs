@@ -13,6 +13,9 @@ use pyo3::types::{
 
 use crate::objects::{Refused, give as give_as_it_is, is_of};
 
+/// More dimensions than any array of PostgreSQL has.
+const DIMENSIONS_MAX: usize = 6;
+
 /// What a value for a type has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -71,6 +74,35 @@ impl Form {
     }
 }
 
+/// The type of an array's elements, by the number of the array's.
+fn element_of(type_number: u32) -> Option<u32> {
+    Some(match type_number {
+        199 => 114,
+        1000 => 16,
+        1001 => 17,
+        1003 => 19,
+        1005 => 21,
+        1007 => 23,
+        1009 => 25,
+        1014 => 1042,
+        1015 => 1043,
+        1016 => 20,
+        1021 => 700,
+        1022 => 701,
+        1028 => 26,
+        1115 => 1114,
+        1182 => 1082,
+        1183 => 1083,
+        1185 => 1184,
+        1187 => 1186,
+        1231 => 1700,
+        1270 => 1266,
+        2951 => 2950,
+        3807 => 3802,
+        _ => return None,
+    })
+}
+
 /// Tells `sink` a value for a parameter of this type.
 ///
 /// Errors: a sentence about a value of another type.
@@ -118,8 +150,7 @@ pub(super) fn give(type_number: u32, object: &Bound<'_, PyAny>, sink: &mut dyn S
         Form::Uuid if is_of(object, "uuid", &["UUID"])? => {}
         Form::Uuid if object.is_instance_of::<PyString>() => return uuid(object, sink),
         Form::Uuid => return wanted("expected a uuid.UUID or str", object),
-        Form::Array if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() => {}
-        Form::Array => return wanted("a list or a tuple is required", object),
+        Form::Array => return array(element_of(type_number).unwrap_or_default(), object, sink, 0),
         Form::Unknown => {}
     }
     give_as_it_is(object, sink)
@@ -137,6 +168,28 @@ fn real(object: &Bound<'_, PyAny>, sink: &mut dyn Sink) -> Result<(), Refused> {
     match object.extract::<f64>() {
         Ok(value) => sink.real(value),
         Err(_) => return wanted("a number is required", object),
+    }
+    Ok(())
+}
+
+fn array(element: u32, object: &Bound<'_, PyAny>, sink: &mut dyn Sink, depth: usize) -> Result<(), Refused> {
+    let elements: Vec<_> = if let Ok(list) = object.cast::<PyList>() {
+        list.iter().collect()
+    } else if let Ok(tuple) = object.cast::<PyTuple>() {
+        tuple.iter().collect()
+    } else {
+        return wanted("a list or a tuple is required", object);
+    };
+    if depth == DIMENSIONS_MAX {
+        return Err(Refused::Unsupported(format!("an array has at most {DIMENSIONS_MAX} dimensions")));
+    }
+    sink.array(elements.len());
+    for one in &elements {
+        if one.is_instance_of::<PyList>() || one.is_instance_of::<PyTuple>() {
+            array(element, one, sink, depth + 1)?;
+        } else {
+            give(element, one, sink)?;
+        }
     }
     Ok(())
 }
