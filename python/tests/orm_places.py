@@ -7,12 +7,21 @@ import asyncio
 
 import pytest
 from postgres_server import postgres  # noqa: F401: a fixture
+from servers import Server
 
 from naja import databases, orm
 from naja.orm import _database
 
 # By text is how naja.orm speaks to a package `databases` that is not naja's.
-KINDS = ("sqlite", "sqlite by text", "postgresql", "postgresql by text")
+KINDS = ("sqlite", "sqlite by text", "postgresql", "postgresql by text", "mariadb", "mariadb by text")
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    """One server for all tests of a module."""
+    server = Server("mariadb")
+    yield server
+    server.close()
 
 
 class Place:
@@ -41,6 +50,8 @@ def make_place(request, tmp_path, monkeypatch, kind):
         monkeypatch.setattr(_database, "takes_plans", lambda _database: False)
     if kind.startswith("postgresql"):
         return Place(request.getfixturevalue("postgres").url())
+    if kind.startswith("mariadb"):
+        return Place(request.getfixturevalue("mariadb").url)
     return Place(f"sqlite:///{tmp_path}/rows.db")
 
 @pytest.fixture(params=KINDS)

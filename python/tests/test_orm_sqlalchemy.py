@@ -5,9 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from orm_places import make_place
+from orm_places import make_place, mariadb, postgres  # noqa: F401: fixtures
 from originals import importable
-from postgres_server import postgres  # noqa: F401: a fixture
 
 from naja import orm
 
@@ -29,7 +28,7 @@ def sqlalchemy(tmp_path_factory):
             importlib.sys.modules.pop(name, None)
 
 
-@pytest.fixture(params=["sqlite", "sqlite by text", "postgresql"])
+@pytest.fixture(params=["sqlite", "sqlite by text", "postgresql", "mariadb"])
 def place(request, tmp_path, monkeypatch, sqlalchemy):
     return make_place(request, tmp_path, monkeypatch, request.param)
 

@@ -55,7 +55,7 @@ impl From<Refusal> for Wrong {
     fn from(refusal: Refusal) -> Wrong {
         match refusal {
             Refusal::Type(text) | Refusal::Unsupported(text) => Wrong::Type(text.into()),
-            Refusal::Overflow(text) | Refusal::Value(text) => Wrong::Value(text),
+            Refusal::Overflow(text) | Refusal::Value(text) | Refusal::Data(text) => Wrong::Value(text),
             Refusal::Raised(error) => Wrong::Raised(error),
         }
     }

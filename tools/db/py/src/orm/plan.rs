@@ -248,7 +248,7 @@ impl Plan {
         Plan::new(py, sql, None, Vec::new())
     }
 
-    pub(super) fn of_tuples(py: Python<'_>, sql: String, places: Places, kinds: Vec<Kind>) -> PyResult<Plan> {
+    pub(super) fn of_tuples(py: Python<'_>, sql: String, kinds: Vec<Kind>) -> PyResult<Plan> {
         Plan::new(py, sql, Some(Maker::Tuple(kinds)), Vec::new())
     }
 }
