@@ -273,7 +273,7 @@ def test_a_statement_that_cannot_run_is_told(db, text, values, words):
         ("nonsense", "Could not parse"),
         ("sqlite://host/file.db", "Invalid SQLite URL"),
         ("postgresql://ada:secret@localhost/db?sslmode=perhaps", "sslmode"),
-        ("mysql+pymysql://ada:secret@localhost/db", "speaks SQLite and PostgreSQL so far"),
+        ("oracle+oracledb://ada:secret@localhost/db", "speaks SQLite, PostgreSQL, MySQL and MariaDB"),
         ("sqlite:///x.db?timeout=soon", "`timeout`"),
     ],
 )

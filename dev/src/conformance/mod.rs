@@ -236,6 +236,11 @@ impl Run<'_> {
             running.push(server);
         }
         variables.extend(on.iter().flat_map(|on| on.environment.clone()));
+        let places = running.iter().flat_map(DatabaseServer::variables);
+        for (name, place) in places {
+            let said = format!("{{{name}}}");
+            variables.values_mut().for_each(|value| *value = value.replace(&said, &place));
+        }
         let share = if self.is_quick { original.quick } else { 1.0 };
         let side = on.map_or_else(|| side.to_owned(), |on| format!("{side} on {}", on.name));
         run_tests(self, environment, &variables, share, &side).map(Some)

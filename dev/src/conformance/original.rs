@@ -77,7 +77,8 @@ pub(crate) struct On {
     pub(crate) name: String,
     /// As those of the original.
     pub(crate) servers: Vec<String>,
-    /// Variables beside those of the original, or in their place.
+    /// Variables beside those of the original, or in their place. `{MYSQL_UNIX_PORT}` in one stands for what that variable of
+    /// a server says, for clients that do not read it.
     pub(crate) environment: BTreeMap<String, String>,
 }
 

@@ -118,17 +118,17 @@ def class_of(name):
     return _BOTH[name]
 
 
-def make(name, message, statement=None, sqlstate=None):
-    """An exception of a class by its name; `sqlstate` is the code of a server's error."""
+def make(name, message, statement=None, sqlstate=None, driver="_dbapi_postgres"):
+    """An exception of a class by its name; `sqlstate` is the code of a server's error, `driver` who stands for its driver."""
     kind = class_of(name)
     if not issubclass(kind, StatementError):
         return kind(message)
     orig = None
     if issubclass(kind, DBAPIError):
         if sqlstate is not None:
-            from ._dbapi_postgres import error
+            from importlib import import_module
 
-            orig = error(name, message, sqlstate)
+            orig = import_module(f"{__package__}.{driver}").error(name, message, sqlstate)
         else:
             import sqlite3
 

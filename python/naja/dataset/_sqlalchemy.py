@@ -17,10 +17,10 @@ from . import _errors
 
 
 def declared_type(kind, engine):
-    """The SQL of one of SQLAlchemy's types, for `sqlite` or `postgresql`."""
-    from sqlalchemy.dialects import postgresql, sqlite
+    """The SQL of one of SQLAlchemy's types, for `sqlite`, `postgresql` or `mysql`."""
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-    dialects = {"sqlite": sqlite, "postgresql": postgresql}
+    dialects = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}
     return kind.compile(dialect=dialects[engine].dialect())
 
 
@@ -31,6 +31,11 @@ def _face(database):
 
         sqlalchemy.dialects.registry.register("postgresql.naja", "naja.dataset._dialect_postgres", "Dialect")
         return "postgresql+naja://", _dbapi_postgres
+    if database.is_mysql:
+        from . import _dbapi_mysql
+
+        sqlalchemy.dialects.registry.register("mysql.naja", "naja.dataset._dialect_mysql", "Dialect")
+        return "mysql+naja://", _dbapi_mysql
     from . import _dbapi_sqlite
 
     return "sqlite://", _dbapi_sqlite

@@ -22,8 +22,8 @@ def place_of(url, arguments):
     if place is None:
         raise make(
             "ArgumentError",
-            f"naja.dataset cannot open `{safe_url(url)}`: it speaks SQLite and PostgreSQL so far, not {engine!r}; the "
-            "original dataset does",
+            f"naja.dataset cannot open `{safe_url(url)}`: it speaks SQLite, PostgreSQL, MySQL and MariaDB, not {engine!r}; the "
+            "original dataset may",
         )
     return place(url, rest, arguments)
 
@@ -98,8 +98,42 @@ class PostgresPlace:
         return _db.Engine.postgres(self._url, on_connect=on_connect, make_error=make)
 
 
-# The engines by the first part of a URL. MySQL's, `mysql` and `mariadb`, belongs here as well.
-_PLACES = {"sqlite": SqlitePlace, "postgresql": PostgresPlace, "postgres": PostgresPlace}
+class MysqlPlace:
+    """A server of MySQL or MariaDB. What the URL does not say comes from `MYSQL_HOST` and its kin."""
+
+    engine = "mysql"
+    path = ""
+
+    def __init__(self, url, rest, arguments):
+        rest, _, query = rest.partition("?")
+        own = {"schema": None, "searchpath": None}
+        options = []
+        for pair in query.split("&"):
+            name, _, value = pair.partition("=")
+            if name in own:
+                own[name] = _unescaped(value)
+            elif pair:
+                options.append(pair)
+        options += [f"{_escaped(name)}={_escaped(str(value))}" for name, value in arguments.items() if value is not None]
+        self.schema = own["schema"] or own["searchpath"]
+        self._url = f"mysql://{rest}{'?' if options else ''}{'&'.join(options)}"
+
+    def connections(self, on_connect):
+        return _db.Engine.mysql(self._url, on_connect=on_connect, make_error=_make_of_mysql)
+
+
+def _make_of_mysql(name, message, statement=None, sqlstate=None):
+    return make(name, message, statement, sqlstate, driver="_dbapi_mysql")
+
+
+# The engines by the first part of a URL.
+_PLACES = {
+    "sqlite": SqlitePlace,
+    "postgresql": PostgresPlace,
+    "postgres": PostgresPlace,
+    "mysql": MysqlPlace,
+    "mariadb": MysqlPlace,
+}
 
 
 def _pairs(query):

@@ -30,7 +30,7 @@ class Database:
         self.is_sqlite = place.engine == "sqlite"
         self.is_postgres = place.engine == "postgresql"
         self.is_mysql = place.engine == "mysql"
-        self.types = Types(is_postgres=self.is_postgres)
+        self.types = Types(is_postgres=self.is_postgres, is_mysql=self.is_mysql)
         statements = list(on_connect_statements or [])
         if sqlite_wal_mode and self.is_sqlite and place.path:
             statements.append("PRAGMA journal_mode=WAL")

@@ -30,7 +30,7 @@ class ColumnType(metaclass=_Kind):
     sql_of: dict[str, str] = {}
 
     def declared(self, engine="sqlite"):
-        """Its name in the SQL of an engine: `sqlite` or `postgresql`."""
+        """Its name in the SQL of an engine: `sqlite`, `postgresql` or `mysql`."""
         return self.sql_of.get(engine, self.sql)
 
     def __repr__(self):
@@ -53,6 +53,8 @@ class BigInteger(ColumnType):
 
 class Float(ColumnType):
     sql = "FLOAT"
+    # MySQL's FLOAT has 24 bits.
+    sql_of = {"mysql": "DOUBLE"}
 
 
 class Boolean(ColumnType):
@@ -65,12 +67,12 @@ class Date(ColumnType):
 
 class DateTime(ColumnType):
     sql = "DATETIME"
-    sql_of = {"postgresql": "TIMESTAMP WITHOUT TIME ZONE"}
+    sql_of = {"postgresql": "TIMESTAMP WITHOUT TIME ZONE", "mysql": "DATETIME(6)"}
 
 
 class Time(ColumnType):
     sql = "TIME"
-    sql_of = {"postgresql": "TIME WITHOUT TIME ZONE"}
+    sql_of = {"postgresql": "TIME WITHOUT TIME ZONE", "mysql": "TIME(6)"}
 
 
 class JSON(ColumnType):
@@ -85,7 +87,7 @@ class JSONB(JSON):
 
 class LargeBinary(ColumnType):
     sql = "BLOB"
-    sql_of = {"postgresql": "BYTEA"}
+    sql_of = {"postgresql": "BYTEA", "mysql": "LONGBLOB"}
 
 
 class UnicodeText(ColumnType):
@@ -101,7 +103,10 @@ class Unicode(ColumnType):
         self.length = length
 
     def declared(self, engine="sqlite"):
-        return "VARCHAR" if self.length is None else f"VARCHAR({self.length})"
+        if self.length is None:
+            # MySQL's has a length always.
+            return "TEXT" if engine == "mysql" else "VARCHAR"
+        return f"VARCHAR({self.length})"
 
     def __repr__(self):
         return f"Unicode({self.length or ''})"
@@ -115,7 +120,8 @@ class Numeric(ColumnType):
 
     def declared(self, engine="sqlite"):
         if self.precision is None:
-            return "NUMERIC"
+            # MySQL's would hold whole numbers of ten digits.
+            return "DECIMAL(65, 30)" if engine == "mysql" else "NUMERIC"
         return f"NUMERIC({int(self.precision)}, {int(self.scale or 0)})"
 
 
@@ -135,8 +141,8 @@ class Types:
     binary = LargeBinary
     json = JSON
 
-    def __init__(self, is_postgres=None):
-        self.engine = "postgresql" if is_postgres else "sqlite"
+    def __init__(self, is_postgres=None, is_mysql=False):
+        self.engine = "postgresql" if is_postgres else "mysql" if is_mysql else "sqlite"
         if is_postgres:
             self.json = JSONB
 

@@ -303,6 +303,12 @@ impl Table {
                 format!("{}_{}_{}", if unique { "ux" } else { "ix" }, self.name, &digest[..16])
             }
         };
+        // Of these the server wants to know how much of them counts.
+        let is_long = |index: &&usize| {
+            let declared = layout.columns[**index].declared.as_str();
+            declared.ends_with("text") || declared.ends_with("blob")
+        };
+        let texts = self.names(layout, columns.iter().filter(is_long).copied());
         let sql = statement::create_index(
             self.dialect,
             &NewIndex {
@@ -310,7 +316,7 @@ impl Table {
                 schema: self.schema.as_deref(),
                 table: &self.name,
                 columns: &names,
-                texts: &[],
+                texts: &texts,
                 unique,
                 // Another program may have made the same one meanwhile.
                 may_be_there: is_own_name,

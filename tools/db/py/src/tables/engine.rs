@@ -215,6 +215,21 @@ impl Engine {
         }
     }
 
+    /// A MySQL or MariaDB database, by a URL; what it does not say comes from `MYSQL_HOST` and its kin.
+    #[staticmethod]
+    #[pyo3(signature = (url, *, on_connect, make_error))]
+    fn mysql(py: Python<'_>, url: &str, on_connect: Vec<String>, make_error: Py<PyAny>) -> PyResult<Engine> {
+        match naja_sql::mysql::Options::from_url(url, &|name| std::env::var(name).ok()) {
+            Ok(options) => {
+                Ok(Engine::over(Place::Mysql { options: Box::new(options) }, on_connect, make_error))
+            }
+            Err(error) => {
+                let message = Fault::Mysql(error).to_string();
+                Err(errors::made(py, &make_error, "ArgumentError", &message, None, None))
+            }
+        }
+    }
+
     #[getter]
     fn row_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.rows_become(py).factory(py)

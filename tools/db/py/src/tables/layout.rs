@@ -26,7 +26,7 @@ pub(super) struct Layout {
     pub(super) has_triggers: bool,
     /// The first column of the primary key.
     pub(super) key: Option<usize>,
-    /// That column is the row id, which SQLite counts up.
+    /// That column is the row id, which SQLite counts up, or one that MySQL gives a number.
     pub(super) key_counts_up: bool,
     by_name: FxHashMap<String, usize>,
     by_key: FxHashMap<String, usize>,
@@ -65,8 +65,11 @@ impl Layout {
         }
         let key = columns.iter().position(|column| column.key_place == 1);
         let is_whole_key = columns.iter().filter(|column| column.key_place > 0).count() == 1;
-        let key_counts_up =
-            is_whole_key && key.is_some_and(|key| columns[key].declared.eq_ignore_ascii_case("INTEGER"));
+        let counts_up = |column: &Column| match dialect {
+            Dialect::Mysql => column.counts_up,
+            Dialect::Sqlite | Dialect::Postgres => column.declared.eq_ignore_ascii_case("INTEGER"),
+        };
+        let key_counts_up = is_whole_key && key.is_some_and(|key| counts_up(&columns[key]));
         let names = columns.iter().map(|column| PyString::intern(py, &column.name).unbind()).collect();
         let kinds = columns.iter().map(|column| column.kind).collect();
         Layout {

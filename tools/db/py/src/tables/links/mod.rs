@@ -4,6 +4,7 @@
 //! gets a file here that implements [`Link`], a line in [`Place`], and one in `python/naja/dataset/_url.py`. Start at
 //! [`Link`].
 
+mod mysql;
 mod postgres;
 mod sqlite;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use naja_db::tables::{Dialect, Kind};
+use naja_sql::mysql::MySqlError;
 use naja_sql::postgres::{Options, PostgresError};
 use naja_sql::sqlite::{Library, StatementId};
 use naja_sql::{KeptRows, Transaction};
@@ -23,6 +25,8 @@ pub(crate) enum Place {
     Sqlite { library: &'static Library, name: String, how: naja_sql::sqlite::How },
     /// A server, and the schema that tables are looked for in where the program names none.
     Postgres { options: Box<Options> },
+    /// A server, and the database that tables are looked for in where the program names none.
+    Mysql { options: Box<naja_sql::mysql::Options> },
 }
 
 impl Place {
@@ -31,6 +35,7 @@ impl Place {
         match self {
             Place::Sqlite { .. } => Dialect::Sqlite,
             Place::Postgres { .. } => Dialect::Postgres,
+            Place::Mysql { .. } => Dialect::Mysql,
         }
     }
 
@@ -40,7 +45,7 @@ impl Place {
             Place::Sqlite { name, how, .. } => {
                 name.is_empty() || name == ":memory:" || (how.as_uri && name.contains("mode=memory"))
             }
-            Place::Postgres { .. } => false,
+            Place::Postgres { .. } | Place::Mysql { .. } => false,
         }
     }
 
@@ -52,6 +57,7 @@ impl Place {
                 Box::new(sqlite::SqliteLink::open(library, name, how)?)
             }
             Place::Postgres { options } => Box::new(postgres::PostgresLink::open(options, is_interrupted)?),
+            Place::Mysql { options } => Box::new(mysql::MySqlLink::open(options, is_interrupted)?),
         })
     }
 }
@@ -164,6 +170,8 @@ pub(crate) struct Column {
     pub(crate) key_place: i64,
     /// A row without a value for it is refused.
     pub(crate) is_required: bool,
+    /// The engine gives it a number, which it tells with the row (MySQL).
+    pub(crate) counts_up: bool,
     /// What is refused of values that its type has.
     pub(crate) limit: Limit,
 }
@@ -389,6 +397,7 @@ impl Fetched {
 pub(crate) enum Fault {
     Sqlite(naja_sql::sqlite::Error),
     Postgres(PostgresError),
+    Mysql(MySqlError),
     /// The transaction is over, and what follows must not be taken for a part of it: why.
     Lost(&'static str),
     /// The connection is used by a process that it does not belong to.
@@ -411,6 +420,7 @@ impl Fault {
         match self {
             Fault::Sqlite(error) => crate::sqlite::errors::class_of(error),
             Fault::Postgres(error) => postgres::class_of(error),
+            Fault::Mysql(error) => mysql::class_of(error),
             Fault::Lost(_) => "OperationalError",
             Fault::Foreign => "InterfaceError",
         }
@@ -420,6 +430,7 @@ impl Fault {
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Fault::Postgres(error) => Some(error.sqlstate()),
+            Fault::Mysql(error) => Some(error.sqlstate()),
             _ => None,
         }
     }
@@ -435,6 +446,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Sqlite(error) => f.write_str(&error.message),
             Fault::Postgres(error) => f.write_str(&postgres::shown(error)),
+            Fault::Mysql(error) => f.write_str(&mysql::shown(error)),
             Fault::Lost(why) => f.write_str(why),
             Fault::Foreign => f.write_str(
                 "this result belongs to the process that asked for it, and this is a child of that; ask again here",
@@ -452,6 +464,12 @@ impl From<naja_sql::sqlite::Error> for Fault {
 impl From<PostgresError> for Fault {
     fn from(error: PostgresError) -> Fault {
         Fault::Postgres(error)
+    }
+}
+
+impl From<MySqlError> for Fault {
+    fn from(error: MySqlError) -> Fault {
+        Fault::Mysql(error)
     }
 }
 

@@ -114,9 +114,9 @@ impl PostgresLink {
 }
 
 /// Rows of values, for a statement that is run for each, or for a load.
-struct Chunks<'a> {
-    values: &'a [Value<'a>],
-    width: usize,
+pub(super) struct Chunks<'a> {
+    pub(super) values: &'a [Value<'a>],
+    pub(super) width: usize,
 }
 
 impl Source for Chunks<'_> {
@@ -132,7 +132,7 @@ impl Source for Chunks<'_> {
 }
 
 /// Several rows of values, each of its own.
-struct Each<I>(I);
+pub(super) struct Each<I>(pub(super) I);
 
 impl<'a, 'b: 'a, I: Iterator<Item = &'a Given<'b>>> Source for Each<I> {
     fn next_row(&mut self, sink: &mut dyn Sink) -> bool {
@@ -398,6 +398,7 @@ impl Link for PostgresLink {
                 declared: declared.to_string(),
                 key_place: if let Value::Integer(place) = key_place { *place } else { 0 },
                 is_required: *is_required == Value::Boolean(true),
+                counts_up: false,
             });
         }
         Ok(description)
@@ -474,7 +475,7 @@ fn place<'a>(schema: Option<&'a str>, table: &'a str) -> [Value<'a>; 2] {
     [schema.map_or(Value::Null, Value::from), Value::from(table)]
 }
 
-fn number(affected: Option<u64>) -> i64 {
+pub(super) fn number(affected: Option<u64>) -> i64 {
     affected.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1)
 }
 
@@ -510,7 +511,7 @@ fn limit_of(base: &str, declared: &str) -> Limit {
 
 /// Whether a statement only reads, so that nothing is lost when its rows are not all asked for. A function that it
 /// calls may write; then what it does is undone with the rest.
-fn only_reads(sql: &str) -> bool {
+pub(super) fn only_reads(sql: &str) -> bool {
     let mut words = words_of(sql);
     match words.next() {
         Some(word) if ["select", "values", "table"].iter().any(|one| word.eq_ignore_ascii_case(one)) => {

@@ -201,6 +201,7 @@ impl Link for SqliteLink {
                     declared,
                     key_place,
                     limit: Limit::None,
+                    counts_up: false,
                 });
             }
         }
