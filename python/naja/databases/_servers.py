@@ -12,7 +12,7 @@ import os
 import typing
 import weakref
 
-from . import _tls
+from naja import _tls
 
 logger = logging.getLogger("databases")
 

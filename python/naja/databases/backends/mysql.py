@@ -5,7 +5,9 @@ import typing
 
 from naja._native import db
 
-from .. import _mysql_errors, _tls
+from naja import _tls
+
+from .. import _mysql_errors
 from .._servers import Pool, Session, Target
 from ..interfaces import Prepared
 from ._words import sized

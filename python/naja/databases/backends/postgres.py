@@ -6,7 +6,9 @@ import typing
 
 from naja._native import db
 
-from .. import _postgres_errors, _tls
+from naja import _tls
+
+from .. import _postgres_errors
 from .._servers import IN_TRANSACTION, OPEN, Pool, Session, Target
 from ..core import LOG_EXTRA, DatabaseURL
 from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend

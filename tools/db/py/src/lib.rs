@@ -10,6 +10,7 @@ mod objects;
 mod orm;
 mod sqlite;
 mod tables;
+mod tls;
 mod validation;
 
 /// Adds the submodule `db` to the extension module.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use naja_db::tables::{Dialect, Kind, statement};
 use naja_sql::mysql::{Connection, MySqlError, Options, Step};
@@ -16,6 +17,7 @@ use super::{
     Begin, Column, Description, Fault, Fetched, Given, Index, Limit, Link, Listed, NewRow, NewRows, Reading,
     Started, Wanted,
 };
+use crate::tls::PythonTls;
 
 /// So much text ends a batch of rows early, whatever number of rows was asked for.
 const ENOUGH_BYTES: usize = 4 << 20;
@@ -39,7 +41,7 @@ pub(super) struct MySqlLink {
 
 impl MySqlLink {
     pub(super) fn open(options: &Options, is_interrupted: fn() -> bool) -> Result<MySqlLink, MySqlError> {
-        let mut connection = Connection::open(options, None)?;
+        let mut connection = Connection::open(options, Some(Arc::new(PythonTls { is_of_libpq: false })))?;
         connection.set_interrupt_check(Some(Box::new(is_interrupted)));
         Ok(MySqlLink { connection, readings: 0, prepared: None, coming: None, kept: HashMap::new() })
     }

@@ -4,6 +4,7 @@
 //! the rest of them read into memory first, so that results never disturb each other.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use naja_db::tables::Kind;
 use naja_sql::postgres::{Connection, Cursor, Options, PostgresError, Step};
@@ -13,6 +14,7 @@ use super::{
     Begin, ChangeOrStore, Column, Description, Fault, Fetched, Given, Index, Limit, Link, Listed, NewRow,
     NewRows, Reading, Started, Wanted,
 };
+use crate::tls::PythonTls;
 
 /// So much text ends a batch of rows early, whatever number of rows was asked for.
 const ENOUGH_BYTES: usize = 4 << 20;
@@ -50,7 +52,7 @@ impl PostgresLink {
         options: &Options,
         is_interrupted: fn() -> bool,
     ) -> Result<PostgresLink, PostgresError> {
-        let mut connection = Connection::open(options, None)?;
+        let mut connection = Connection::open(options, Some(Arc::new(PythonTls { is_of_libpq: true })))?;
         connection.set_interrupt_check(Some(Box::new(is_interrupted)));
         Ok(PostgresLink { connection, readings: 0, prepared: None, coming: None, elsewhere: HashMap::new() })
     }

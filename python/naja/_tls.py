@@ -33,16 +33,22 @@ def encryption_of(word: typing.Any, files: typing.Mapping[str, str]) -> Encrypti
         raise ValueError(f"`ssl` is one of {', '.join(_MODES)}, True, False or an SSLContext")
     if mode == "disable":
         return Encryption(mode, None)
-    return Encryption("require" if mode.startswith("verify") else mode, _context(mode, files))
+    return Encryption("require" if mode.startswith("verify") else mode, context_of(mode, files))
 
 
-def _context(mode: str, files: typing.Mapping[str, str]) -> ssl.SSLContext:
+def context_of(mode: str, files: typing.Mapping[str, str], is_of_libpq: bool = True) -> ssl.SSLContext:
+    """What a connection is encrypted with by this mode of libpq's.
+
+    What `files` do not say, libpq's variables and the files in `~/.postgresql` do, if `is_of_libpq`.
+    """
     own = pathlib.Path.home() / ".postgresql"
 
     def file_of(name: str, variable: str, usual: str) -> typing.Optional[str]:
-        named = files.get(name) or os.environ.get(variable)
-        if named:
+        named = files.get(name)
+        if named or not is_of_libpq:
             return named
+        if os.environ.get(variable):
+            return os.environ[variable]
         return str(own / usual) if (own / usual).exists() else None
 
     trusted = file_of("sslrootcert", "PGSSLROOTCERT", "root.crt")
