@@ -158,6 +158,23 @@ def test_tasks_cancelled_at_any_point_leave_no_dirty_connection(url):
     asyncio.run(asyncio.wait_for(main(), 300))
 
 
+def test_a_session_that_is_being_set_back_is_in_no_transaction(url):
+    async def main():
+        async with Database(url, min_size=1, max_size=1) as db:
+            async with db.connection() as connection:
+                await connection.raw_connection.execute("BEGIN")
+            # It comes back at once, with its ROLLBACK still on the way.
+            async with db.transaction():
+                await db.execute("insert into rows values (1, 1)")
+            async with db.connection() as connection:
+                await connection.raw_connection.execute("BEGIN")
+            async with db.connection() as connection:
+                assert not connection.raw_connection.is_in_transaction()
+            assert await db.fetch_val("select count(*) from rows") == 1
+
+    asyncio.run(main())
+
+
 def test_tasks_that_are_cancelled_in_the_queue_hold_nobody_up(url):
     async def main():
         async with Database(url, min_size=1, max_size=1) as db:

@@ -57,6 +57,9 @@ struct State {
     /// What is sent has many rows: nothing comes between these, and what they end with.
     is_exclusive: bool,
     has_traces: bool,
+    /// The request that sets the session back, until it is answered: the transaction that the server told of last is gone
+    /// for whoever asks after it.
+    resetting: Option<u64>,
     requests: u64,
     /// Results that are read piece by piece.
     cursors: FxHashMap<u64, Arc<Plan>>,
@@ -129,6 +132,9 @@ impl Link {
     }
 
     fn complete(&self, py: Python<'_>, state: &mut State, mut request: Request) {
+        if state.resetting == Some(request.number) {
+            state.resetting = None;
+        }
         let wrong = request.wrong.take();
         let Some(future) = request.future.take() else {
             // Whoever sent it waits for nothing, and relies on it: what is not set back is nobody's any more.
@@ -631,6 +637,7 @@ impl Link {
             is_streaming: false,
             is_exclusive: false,
             has_traces: false,
+            resetting: None,
             requests: 0,
             cursors: FxHashMap::default(),
             idle_waiters: Vec::new(),
@@ -768,7 +775,7 @@ impl Link {
         let is_open = state.phase == Phase::Open && state.engine.is_open();
         Ok(u8::from(is_open)
             + 2 * u8::from(!state.is_idle())
-            + 4 * u8::from(state.engine.transaction() != Transaction::None)
+            + 4 * u8::from(state.resetting.is_none() && state.engine.transaction() != Transaction::None)
             + 8 * u8::from(state.has_traces))
     }
 
@@ -898,7 +905,9 @@ impl Link {
     /// Sets the session back for its next user; it can be asked at once, since this comes before.
     fn reset(&self, py: Python<'_>, sql: String) -> PyResult<()> {
         self.ask(py, Work::Script(sql), false, false)?;
-        self.lock()?.has_traces = false;
+        let mut state = self.lock()?;
+        state.has_traces = false;
+        state.resetting = Some(state.requests).filter(|_| !state.is_idle());
         Ok(())
     }
 
