@@ -65,9 +65,21 @@ fn address(name: &CStr) -> *mut c_void {
 
 #[cfg(test)]
 mod tests {
-    use naja_sql::sqlite::{Cell, Connection, How, Rows};
+    use std::ffi::{c_char, c_int};
+
+    use naja_sql::sqlite::{Cell, Connection, How, Library, Rows};
+    use rusqlite::ffi;
 
     use super::library;
+
+    unsafe extern "C" {
+        /// What makes `naja_sql` an extension of SQLite.
+        fn sqlite3_extension_init(
+            connection: *mut ffi::sqlite3,
+            message: *mut *mut c_char,
+            table: *const ffi::sqlite3_api_routines,
+        ) -> c_int;
+    }
 
     #[test]
     fn the_bundled_library_answers() {
@@ -77,5 +89,23 @@ mod tests {
         connection.read("SELECT sqlite_version()", &[], 1, &mut rows).expect("it is SQLite");
         let version = rusqlite::version();
         assert_eq!(rows.row(0).next(), Some(Cell::Text(version.as_bytes())));
+    }
+
+    /// SQLite calls an extension of its own for each connection that is opened, as it does one from a file.
+    #[test]
+    fn the_functions_are_where_the_table_for_extensions_has_them() {
+        let by_name = library();
+        let found = Library::of_extension(|| {
+            // SAFETY: these are SQLite's functions, called as its documentation says.
+            unsafe {
+                assert_eq!(ffi::sqlite3_auto_extension(Some(sqlite3_extension_init)), 0);
+            }
+            let opened = Connection::open(by_name, ":memory:", How::default()).map(drop);
+            // SAFETY: as above.
+            unsafe { ffi::sqlite3_reset_auto_extension() };
+            opened
+        });
+        let by_table = found.expect("memory is there").expect("the table is complete");
+        assert_eq!(&by_table, by_name);
     }
 }

@@ -10,6 +10,7 @@
 mod connection;
 mod driver;
 mod error;
+mod extension;
 mod library;
 mod rows;
 mod value;
