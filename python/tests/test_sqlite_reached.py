@@ -116,7 +116,7 @@ def test_a_module_without_a_file_is_asked_as_well(packages, tmp_path, mode):
 
 def test_the_drop_ins_pass_their_tests_on_a_hidden_copy(packages):
     tests = pathlib.Path(__file__).parent
-    files = ["test_dataset_rows.py", "test_dataset_upsert.py", "test_databases_queries.py"]
+    files = ["test_dataset_rows.py", "test_dataset_upsert.py", "test_dataset_functions.py", "test_databases_queries.py"]
     script = REPLACE + "import pytest; print(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', sys.argv[2], *sys.argv[3:]]))"
     # What is asked of servers has nothing to do with it, and this module has no names for SQLite's longer codes.
     chosen = "not postgres and not mysql and not exception_with_its_code"

@@ -30,6 +30,11 @@ pub(super) const STATIC: isize = 0;
 /// The same: copy it at once.
 pub(super) const TRANSIENT: isize = -1;
 
+/// How functions of the program's own get texts: as UTF-8.
+pub(super) const UTF8: c_int = 1;
+/// A function gives the same for the same.
+pub(super) const DETERMINISTIC: c_int = 0x800;
+
 /// The oldest SQLite whose functions are all here, and which knows `ON CONFLICT DO UPDATE`: 3.24, of 2018.
 const OLDEST: c_int = 3_024_000;
 
@@ -44,6 +49,28 @@ pub(super) struct RawConnection {
 pub(super) struct RawStatement {
     _private: [u8; 0],
 }
+
+/// A call of a function of the program's own, as SQLite knows it.
+#[repr(C)]
+pub(super) struct RawContext {
+    _private: [u8; 0],
+}
+
+/// An argument of such a call.
+#[repr(C)]
+pub(super) struct RawValue {
+    _private: [u8; 0],
+}
+
+/// What SQLite calls for a call with its arguments.
+pub(super) type Callback = unsafe extern "C" fn(*mut RawContext, c_int, *mut *mut RawValue);
+/// What it calls when an aggregate has seen its last row.
+pub(super) type Ending = unsafe extern "C" fn(*mut RawContext);
+/// What it calls to put two texts in order.
+pub(super) type Comparison =
+    unsafe extern "C" fn(*mut c_void, c_int, *const c_void, c_int, *const c_void) -> c_int;
+/// What it calls when it needs a function no more.
+pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
 
 macro_rules! functions {
     ($($name:ident = $symbol:literal at $position:literal: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
@@ -130,6 +157,25 @@ functions! {
     column_text = c"sqlite3_column_text" at 36: fn(*mut RawStatement, c_int) -> *const u8;
     column_blob = c"sqlite3_column_blob" at 19: fn(*mut RawStatement, c_int) -> *const c_void;
     column_bytes = c"sqlite3_column_bytes" at 20: fn(*mut RawStatement, c_int) -> c_int;
+    interrupt = c"sqlite3_interrupt" at 64: fn(*mut RawConnection);
+    create_function_v2 = c"sqlite3_create_function_v2" at 162: fn(*mut RawConnection, *const c_char, c_int, c_int, *mut c_void, Option<Callback>, Option<Callback>, Option<Ending>, Option<Destructor>) -> c_int;
+    create_collation_v2 = c"sqlite3_create_collation_v2" at 126: fn(*mut RawConnection, *const c_char, c_int, *mut c_void, Option<Comparison>, Option<Destructor>) -> c_int;
+    user_data = c"sqlite3_user_data" at 101: fn(*mut RawContext) -> *mut c_void;
+    aggregate_context = c"sqlite3_aggregate_context" at 0: fn(*mut RawContext, c_int) -> *mut c_void;
+    value_type = c"sqlite3_value_type" at 113: fn(*mut RawValue) -> c_int;
+    value_int64 = c"sqlite3_value_int64" at 107: fn(*mut RawValue) -> i64;
+    value_double = c"sqlite3_value_double" at 105: fn(*mut RawValue) -> f64;
+    value_text = c"sqlite3_value_text" at 109: fn(*mut RawValue) -> *const u8;
+    value_blob = c"sqlite3_value_blob" at 102: fn(*mut RawValue) -> *const c_void;
+    value_bytes = c"sqlite3_value_bytes" at 103: fn(*mut RawValue) -> c_int;
+    result_null = c"sqlite3_result_null" at 84: fn(*mut RawContext);
+    result_int64 = c"sqlite3_result_int64" at 83: fn(*mut RawContext, i64);
+    result_double = c"sqlite3_result_double" at 79: fn(*mut RawContext, f64);
+    result_text = c"sqlite3_result_text" at 85: fn(*mut RawContext, *const c_char, c_int, isize);
+    result_blob = c"sqlite3_result_blob" at 78: fn(*mut RawContext, *const c_void, c_int, isize);
+    result_error = c"sqlite3_result_error" at 80: fn(*mut RawContext, *const c_char, c_int);
+    result_error_nomem = c"sqlite3_result_error_nomem" at 137: fn(*mut RawContext);
+    result_error_toobig = c"sqlite3_result_error_toobig" at 138: fn(*mut RawContext);
 }
 
 /// A copy of SQLite that is loaded into this process. It is never unloaded.
