@@ -1,4 +1,4 @@
-"""TLS by the interpreter's own `ssl`: what the options mean, and what a login can be tied to."""
+"""TLS by the interpreter's own `ssl`: what the options mean."""
 
 import os
 import pathlib
@@ -66,61 +66,3 @@ def context_of(mode: str, files: typing.Mapping[str, str], is_of_libpq: bool = T
     if certificate:
         context.load_cert_chain(certificate, keyfile=key)
     return context
-
-
-def end_point(certificate: typing.Optional[bytes]) -> typing.Optional[bytes]:
-    """The hash of a certificate by which a login is tied to the connection (RFC 5929, `tls-server-end-point`).
-
-    None where it cannot be told: for signatures without a hash of their own, and for what is no certificate.
-    """
-    import hashlib
-
-    if not certificate:
-        return None
-    try:
-        name = _HASHES.get(_signature(certificate))
-    except (IndexError, ValueError):
-        return None
-    return hashlib.new(name, certificate).digest() if name else None
-
-
-# By the object identifier of the signature; for MD5 and SHA-1 SHA-256 stands in.
-_HASHES = {
-    bytes.fromhex("2a864886f70d010104"): "sha256",  # md5WithRSA
-    bytes.fromhex("2a864886f70d010105"): "sha256",  # sha1WithRSA
-    bytes.fromhex("2a864886f70d01010b"): "sha256",
-    bytes.fromhex("2a864886f70d01010c"): "sha384",
-    bytes.fromhex("2a864886f70d01010d"): "sha512",
-    bytes.fromhex("2a864886f70d01010e"): "sha224",
-    bytes.fromhex("2a8648ce3d0401"): "sha256",  # ecdsa with SHA-1
-    bytes.fromhex("2a8648ce3d040301"): "sha224",
-    bytes.fromhex("2a8648ce3d040302"): "sha256",
-    bytes.fromhex("2a8648ce3d040303"): "sha384",
-    bytes.fromhex("2a8648ce3d040304"): "sha512",
-}
-
-
-def _signature(certificate: bytes) -> bytes:
-    """The identifier of the signature: Certificate is a sequence of what is signed, how, and the signature."""
-    _, start, _ = _element(certificate, 0)
-    _, _, after_signed = _element(certificate, start)
-    _, start, _ = _element(certificate, after_signed)
-    tag, start, end = _element(certificate, start)
-    if tag != 6:
-        raise ValueError("no identifier")
-    return certificate[start:end]
-
-
-def _element(der: bytes, place: int) -> typing.Tuple[int, int, int]:
-    """The tag of an element, where its content begins, and where it ends."""
-    tag, length = der[place], der[place + 1]
-    place += 2
-    if length & 0x80:
-        count = length & 0x7F
-        if not 1 <= count <= 4:
-            raise ValueError("a length that is none")
-        length = int.from_bytes(der[place : place + count], "big")
-        place += count
-    if place + length > len(der):
-        raise ValueError("cut off")
-    return tag, place, place + length

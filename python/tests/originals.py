@@ -7,18 +7,25 @@ import sys
 import pytest
 
 
-@contextlib.contextmanager
-def importable(folder, *requirements, forget):
-    """Installs into a folder that only this process looks into, and only inside the block.
+def install(folder, *requirements):
+    """Installs into a folder that nobody looks into by itself.
 
-    `forget` names the packages that are gone again at its end, so that no other test imports them. Where the package
-    index cannot be reached the test is skipped, and says so.
+    Where the package index cannot be reached the test is skipped, and says so.
     """
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *requirements]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         print(f"not tested: {requirements[0]} could not be installed")
         pytest.skip(f"{requirements[0]} could not be installed: {done.stderr.strip()[-200:]}")
+
+
+@contextlib.contextmanager
+def importable(folder, *requirements, forget):
+    """Installs into a folder that only this process looks into, and only inside the block.
+
+    `forget` names the packages that are gone again at its end, so that no other test imports them.
+    """
+    install(folder, *requirements)
     sys.path.insert(0, str(folder))
     try:
         yield

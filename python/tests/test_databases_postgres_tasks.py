@@ -440,10 +440,3 @@ def test_a_login_is_tied_to_the_encryption_and_statements_are_cancelled_through_
                 pass
 
     asyncio.run(main())
-
-
-def test_hashes_of_certificates_are_told_by_their_signature():
-    from naja import _tls
-
-    for bad in (None, b"", b"\x30", b"\x30\x82", os.urandom(100), b"\x30\x80" * 20, b"\x30\x84\xff\xff\xff\xff"):
-        assert _tls.end_point(bad) is None

@@ -95,6 +95,25 @@ def test_a_broken_file_is_named_with_its_line(db, tmp_path):
     assert "t" not in db
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("t.csv", '"a","b"\r\n1,"x"\r\n\r\n'), ("t.json", ' [{"a": 1, "b": "x"}]'), ("t.jsonl", '{"a": 1, "b": "x"}\n')],
+)
+def test_a_file_may_say_that_it_is_utf_8(db, tmp_path, name, text):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert db["t"].load(tmp_path / name) == 1
+    assert dict(next(iter(db["t"]))) == {"id": 1, "a": 1, "b": "x"}
+
+
+def test_a_value_that_cannot_be_stored_is_named_and_nothing_is(db, tmp_path):
+    db["t"].insert({"a": 1, "when": datetime.date(2020, 1, 1)})
+    lines = "".join('{"a": %d, "when": null}\n' % number for number in range(1500))
+    (tmp_path / "t.jsonl").write_text(lines + '{"a": 7, "when": [1]}\n')
+    with pytest.raises(Exception, match="SQLite Date type only accepts Python date objects"):
+        db["t"].load(tmp_path / "t.jsonl")
+    assert len(db["t"]) == 1
+
+
 def test_a_file_is_replaced_only_by_a_whole_one(db, tmp_path):
     (tmp_path / "freeze.csv").write_text("old")
 

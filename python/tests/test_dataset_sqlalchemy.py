@@ -130,3 +130,35 @@ def test_what_a_table_looks_like_to_sqlalchemy_follows_its_changes(db, sqlalchem
     assert db["people"]._table is not None
     db["people"].drop()
     assert db["people"]._table is None
+
+
+def test_expressions_search_for_regular_expressions(db, sqlalchemy):
+    name = db["people"].table.c.name
+    assert [row["name"] for row in db["people"].find(name.regexp_match("^A.a$"))] == ["Ada"]
+
+
+def test_functions_are_defined_through_the_raw_connection(db, sqlalchemy):
+    if not db.is_sqlite:
+        pytest.skip("functions in Python are SQLite's")
+    read = db.query("SELECT name REGEXP 'A' AS found FROM people ORDER BY id", _step=1)
+    assert next(read)["found"] == 1
+
+    def twice(number):
+        if number is None:
+            raise LookupError("no number")
+        return 2 * number
+
+    # What SQLAlchemy defines in a new connection is there already: a result that is being read is not in its way.
+    raw = db.executable.connection.dbapi_connection
+    raw.create_function("twice", 1, twice, deterministic=True)
+    raw.create_collation("backwards", lambda one, other: (one < other) - (one > other))
+    with db.engine.connect() as connection:
+        connection.connection.create_aggregate("first_seen", 1, type("First", (), {"step": print, "finalize": lambda self: 7}))
+    assert next(read)["found"] == 0
+    statement = sqlalchemy.select(sqlalchemy.func.twice(21))
+    assert db.executable.execute(statement).scalar() == 42
+    assert next(db.query("SELECT name FROM people ORDER BY name COLLATE backwards"))["name"] == "Bob"
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="user-defined function raised exception") as error:
+        db.executable.execute(sqlalchemy.select(sqlalchemy.func.twice(None)))
+    assert str(error.value.orig.__cause__) == "no number"
+    db.executable.rollback()

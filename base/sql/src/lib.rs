@@ -6,6 +6,7 @@
 
 mod calendar;
 mod driver;
+mod end_point;
 mod kept;
 pub mod mysql;
 pub mod postgres;
@@ -21,6 +22,7 @@ mod url;
 mod value;
 
 pub use driver::{Column, Driver, NoRows, Outcome, Rows, Source, Transaction};
+pub use end_point::end_point;
 pub use kept::KeptRows;
 pub use secret::Secret;
 pub use sink::Sink;

@@ -59,15 +59,46 @@ fn address(name: &CStr) -> *mut c_void {
         b"sqlite3_column_blob" => ffi::sqlite3_column_blob as *const () as *mut c_void,
         b"sqlite3_column_bytes" => ffi::sqlite3_column_bytes as *const () as *mut c_void,
         b"sqlite3_set_last_insert_rowid" => ffi::sqlite3_set_last_insert_rowid as *const () as *mut c_void,
+        b"sqlite3_interrupt" => ffi::sqlite3_interrupt as *const () as *mut c_void,
+        b"sqlite3_create_function_v2" => ffi::sqlite3_create_function_v2 as *const () as *mut c_void,
+        b"sqlite3_create_collation_v2" => ffi::sqlite3_create_collation_v2 as *const () as *mut c_void,
+        b"sqlite3_user_data" => ffi::sqlite3_user_data as *const () as *mut c_void,
+        b"sqlite3_aggregate_context" => ffi::sqlite3_aggregate_context as *const () as *mut c_void,
+        b"sqlite3_value_type" => ffi::sqlite3_value_type as *const () as *mut c_void,
+        b"sqlite3_value_int64" => ffi::sqlite3_value_int64 as *const () as *mut c_void,
+        b"sqlite3_value_double" => ffi::sqlite3_value_double as *const () as *mut c_void,
+        b"sqlite3_value_text" => ffi::sqlite3_value_text as *const () as *mut c_void,
+        b"sqlite3_value_blob" => ffi::sqlite3_value_blob as *const () as *mut c_void,
+        b"sqlite3_value_bytes" => ffi::sqlite3_value_bytes as *const () as *mut c_void,
+        b"sqlite3_result_null" => ffi::sqlite3_result_null as *const () as *mut c_void,
+        b"sqlite3_result_int64" => ffi::sqlite3_result_int64 as *const () as *mut c_void,
+        b"sqlite3_result_double" => ffi::sqlite3_result_double as *const () as *mut c_void,
+        b"sqlite3_result_text" => ffi::sqlite3_result_text as *const () as *mut c_void,
+        b"sqlite3_result_blob" => ffi::sqlite3_result_blob as *const () as *mut c_void,
+        b"sqlite3_result_error" => ffi::sqlite3_result_error as *const () as *mut c_void,
+        b"sqlite3_result_error_nomem" => ffi::sqlite3_result_error_nomem as *const () as *mut c_void,
+        b"sqlite3_result_error_toobig" => ffi::sqlite3_result_error_toobig as *const () as *mut c_void,
         _ => std::ptr::null_mut(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use naja_sql::sqlite::{Cell, Connection, How, Rows};
+    use std::ffi::{c_char, c_int};
+
+    use naja_sql::sqlite::{Cell, Connection, How, Library, Rows};
+    use rusqlite::ffi;
 
     use super::library;
+
+    unsafe extern "C" {
+        /// What makes `naja_sql` an extension of SQLite.
+        fn sqlite3_extension_init(
+            connection: *mut ffi::sqlite3,
+            message: *mut *mut c_char,
+            table: *const ffi::sqlite3_api_routines,
+        ) -> c_int;
+    }
 
     #[test]
     fn the_bundled_library_answers() {
@@ -77,5 +108,23 @@ mod tests {
         connection.read("SELECT sqlite_version()", &[], 1, &mut rows).expect("it is SQLite");
         let version = rusqlite::version();
         assert_eq!(rows.row(0).next(), Some(Cell::Text(version.as_bytes())));
+    }
+
+    /// SQLite calls an extension of its own for each connection that is opened, as it does one from a file.
+    #[test]
+    fn the_functions_are_where_the_table_for_extensions_has_them() {
+        let by_name = library();
+        let found = Library::of_extension(|| {
+            // SAFETY: these are SQLite's functions, called as its documentation says.
+            unsafe {
+                assert_eq!(ffi::sqlite3_auto_extension(Some(sqlite3_extension_init)), 0);
+            }
+            let opened = Connection::open(by_name, ":memory:", How::default()).map(drop);
+            // SAFETY: as above.
+            unsafe { ffi::sqlite3_reset_auto_extension() };
+            opened
+        });
+        let by_table = found.expect("memory is there").expect("the table is complete");
+        assert_eq!(&by_table, by_name);
     }
 }

@@ -3,7 +3,6 @@
 //! For the program alone: in a process of Python the interpreter's own `ssl` encrypts, so that no second TLS is loaded
 //! there. What is verified is what the URL's `sslmode` says, in libpq's meaning of the words. Start at [`provider`].
 
-mod end_point;
 mod trust;
 
 use std::io::{self, Read, Write};
@@ -38,7 +37,7 @@ impl TlsProvider for Rustls {
             connection.complete_io(&mut socket).map_err(|error| trust::explained(error, host))?;
         }
         let certificate = connection.peer_certificates().and_then(<[_]>::first);
-        let end_point = certificate.and_then(|certificate| end_point::hash(certificate));
+        let end_point = certificate.and_then(|certificate| naja_sql::end_point(certificate));
         Ok(Box::new(Stream { connection, socket, end_point }))
     }
 }

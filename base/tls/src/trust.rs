@@ -5,12 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use naja_sql::TlsMode;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 
 /// What TLS is done with, for a `sslmode` and the files of the URL.
 ///
@@ -22,9 +25,9 @@ pub(crate) fn config(mode: TlsMode, files: &[(String, String)]) -> io::Result<Cl
     let verifier: Arc<dyn ServerCertVerifier> = match (mode, roots) {
         // As in libpq, whoever names certificates wants them looked at.
         (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => {
-            Arc::new(AnyName(issued(roots, file("sslcrl"), &crypto)?))
+            Arc::new(Issued { name: Name::Any, ..issued(roots, file("sslcrl"), &crypto)? })
         }
-        (TlsMode::VerifyFull, _) => issued(roots, file("sslcrl"), &crypto)?,
+        (TlsMode::VerifyFull, _) => Arc::new(issued(roots, file("sslcrl"), &crypto)?),
         _ => Arc::new(Anybody(crypto.clone())),
     };
     let config = ClientConfig::builder_with_provider(crypto)
@@ -44,16 +47,14 @@ pub(crate) fn config(mode: TlsMode, files: &[(String, String)]) -> io::Result<Cl
 }
 
 /// Trusts what is signed by those of a file, or by those whom the system trusts.
-fn issued(
-    roots: Option<&str>,
-    revoked: Option<&str>,
-    crypto: &Arc<CryptoProvider>,
-) -> io::Result<Arc<WebPkiServerVerifier>> {
+fn issued(roots: Option<&str>, revoked: Option<&str>, crypto: &Arc<CryptoProvider>) -> io::Result<Issued> {
     let mut store = RootCertStore::empty();
+    let mut named = Vec::new();
     match roots {
         Some(path) if path != "system" => {
-            for certificate in certificates_of(path)? {
-                store.add(certificate).map_err(|error| unusable(path, &error))?;
+            named = certificates_of(path)?;
+            for certificate in &named {
+                store.add(certificate.clone()).map_err(|error| unusable(path, &error))?;
             }
         }
         _ => {
@@ -68,10 +69,13 @@ fn issued(
     if let Some(path) = revoked {
         let list = CertificateRevocationListDer::from_pem_slice(&read(path)?);
         builder = builder.with_crls([list.map_err(|error| unusable(path, &error))?]);
+        // Whether a certificate is revoked is looked at last, which one of these does not come to.
+        named.clear();
     }
-    builder
+    let chain = builder
         .build()
-        .map_err(|error| unusable(revoked.or(roots).unwrap_or("the system's certificates"), &error))
+        .map_err(|error| unusable(revoked.or(roots).unwrap_or("the system's certificates"), &error))?;
+    Ok(Issued { chain, named, name: Name::Right })
 }
 
 fn certificates_of(path: &str) -> io::Result<Vec<CertificateDer<'static>>> {
@@ -96,6 +100,11 @@ pub(crate) fn explained(error: io::Error, host: &str) -> io::Error {
         // A signature that is wrong is one by another authority of the same name.
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
             "the server's certificate is signed by nobody trusted; `sslrootcert=FILE` names whom to trust"
+                .to_owned()
+        }
+        Some(error) if is_of_authority(error) => {
+            "the server's certificate is an authority's own, and none that is trusted by name; `sslrootcert=FILE` names \
+             whom to trust"
                 .to_owned()
         }
         Some(Error::InvalidCertificate(
@@ -148,11 +157,25 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// Takes a certificate that is signed by somebody trusted, whatever name it is for, as `sslmode=verify-ca` does.
+/// Takes a certificate that is signed by somebody trusted.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Issued {
+    chain: Arc<WebPkiServerVerifier>,
+    /// The certificates that the URL names, one of which a server may have for itself.
+    named: Vec<CertificateDer<'static>>,
+    name: Name,
+}
 
-impl ServerCertVerifier for AnyName {
+/// What a certificate's name is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// That of the server, as `sslmode=verify-full` has it.
+    Right,
+    /// Any, as `sslmode=verify-ca` has it.
+    Any,
+}
+
+impl ServerCertVerifier for Issued {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -161,11 +184,19 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        match self.chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             // The name is looked at last: all else was found to be right.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if self.name == Name::Any => Ok(ServerCertVerified::assertion()),
+            // A certificate that could sign others is no server's, to webpki. To libpq it is where it signed itself and is
+            // named as it is. Its time was looked at before this; its key is by the signature of the handshake.
+            Err(error) if is_of_authority(&error) && self.named.contains(certificate) => {
+                if self.name == Name::Right {
+                    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verified => verified,
         }
     }
@@ -176,7 +207,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.chain.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -185,10 +216,16 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.chain.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.chain.supported_verify_schemes()
     }
+}
+
+/// Whether a certificate was refused for that it is an authority's.
+fn is_of_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error else { return false };
+    matches!(why.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }

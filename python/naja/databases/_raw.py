@@ -57,6 +57,11 @@ class Connection:
     async def rollback(self):
         await self._owner._run("rollback", None)
 
+    async def create_function(self, name, num_params, func, deterministic=False):
+        """Lets statements call `func`, on the connection's own thread. The connection is nobody else's afterwards."""
+        worker, near = self._owner._held()
+        await done(near, worker, worker.create_function, name, num_params, func, bool(deterministic))
+
     @property
     def isolation_level(self):
         return None

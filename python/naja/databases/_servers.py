@@ -85,8 +85,7 @@ class Target:
                 opened = link.opened()
                 context, host = self._encryption.context, options.address[0]
                 transport = await loop.start_tls(transport, link, context, server_hostname=host)
-                certificate = transport.get_extra_info("ssl_object").getpeercert(True)
-                link.encrypted(transport, _tls.end_point(certificate))
+                link.encrypted(transport, transport.get_extra_info("ssl_object").getpeercert(True))
                 await opened
         except BaseException:
             if opened is not None:

@@ -40,11 +40,6 @@ class Connection:
     def in_transaction(self):
         return self._engine.has_begun
 
-    def create_function(self, name, count, function, deterministic=False):
-        # SQLAlchemy offers `regexp` to each new connection of SQLite. Functions in Python cannot be had here, and a
-        # statement that uses one is told by SQLite that there is none.
-        pass
-
 
 class Cursor:
     """Runs one statement at a time and holds all of its rows."""
@@ -109,4 +104,5 @@ def _call(function, *arguments):
     try:
         return function(*arguments)
     except _errors.DBAPIError as error:
-        raise error.orig from None
+        # What a function of the program's raised, where that is why.
+        raise error.orig from error.__cause__

@@ -150,6 +150,18 @@ class Database:
 
     # Transactions.
 
+    async def create_function(self, name, narg, func, *, deterministic=False):
+        """Lets statements call `func`, on SQLite, in the thread that runs them; see `naja.dataset`."""
+        await self._workers.run(self._database.create_function, name, narg, func, deterministic=deterministic)
+
+    async def create_aggregate(self, name, n_arg, aggregate_class):
+        """Lets statements call an aggregate, on SQLite; see `naja.dataset`."""
+        await self._workers.run(self._database.create_aggregate, name, n_arg, aggregate_class)
+
+    async def create_collation(self, name, callback):
+        """Lets statements sort by a function, on SQLite; see `naja.dataset`."""
+        await self._workers.run(self._database.create_collation, name, callback)
+
     async def begin(self):
         """Begins a transaction of this task: nothing is stored for good until `commit`. One within another is a part of it."""
         worker = await self._workers.take()

@@ -1,5 +1,6 @@
 """A database: its connections, its tables, its transactions."""
 
+import math
 import threading
 
 from ._url import place_of
@@ -37,6 +38,10 @@ class Database:
         self._engine = place.connections(statements)
         self._engine.ensure_schema = ensure_schema
         self._engine.row_type = row_type
+        if self.is_sqlite:
+            # What SQLAlchemy defines in the original's connections.
+            self._engine.create_function("regexp", 2, _regexp, True)
+            self._engine.create_function("floor", 1, math.floor, True)
         self._tables = {}
         self._bridge = None
         self._is_closed = False
@@ -151,6 +156,7 @@ class Database:
     def close(self):
         """Closes every connection; what was not committed is undone. Nothing can be done with it after that."""
         with self.lock:
+            self._engine.check_outside()
             self._is_closed = True
             if self._bridge is not None:
                 self._bridge.close()
@@ -241,7 +247,35 @@ class Database:
             return self._sqlalchemy().query(query, kwargs, step)
         return self._engine.query(query, kwargs, int(step or 0))
 
+    # Functions in Python.
+
+    def create_function(self, name, narg, func, *, deterministic=False):
+        """Lets statements call `func`, on SQLite: `db.create_function("double", 1, lambda number: 2 * number)`.
+
+        `narg` is how many arguments it has, or -1 for any number; `func=None` takes the function away. It is there in all
+        threads, and cannot use the database that calls it. One that is `deterministic` gives the same for the same.
+        """
+        self._engine.create_function(name, narg, func, deterministic)
+
+    def create_aggregate(self, name, n_arg, aggregate_class):
+        """Lets statements call an aggregate, on SQLite: a class with the methods `step`, which is given each row's values,
+        and `finalize`, which gives the result.
+        """
+        self._engine.create_aggregate(name, n_arg, aggregate_class)
+
+    def create_collation(self, name, callback):
+        """Lets statements sort by `COLLATE name`, on SQLite: `callback` is given two texts and gives a number below zero,
+        zero, or one above it.
+        """
+        self._engine.create_collation(name, callback)
+
     def __repr__(self):
         return f"<Database({safe_url(self.url)})>"
+
+
+def _regexp(pattern, text):
+    import re
+
+    return None if text is None else re.search(pattern, text) is not None
 
 

@@ -8,8 +8,9 @@ import contextlib
 import datetime
 import decimal
 import os
-import re
 import tempfile
+
+from naja._native import db
 
 from ._errors import make
 
@@ -124,107 +125,19 @@ def _in_json(value):
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
-def load(table, path, format=None, keys=None, encoding="utf-8-sig"):  # noqa: A002
+def load(table, path, format=None, keys=None):  # noqa: A002
     """Reads a file into a table; see `Table.load`."""
     kind = _kind_of(format or os.path.splitext(os.fspath(path))[1] or "csv", path)
-    read = {"csv": _read_csv, "json": _read_json, "jsonl": _read_lines}[kind]
     count = 0
+
+    def take(rows):
+        nonlocal count
+        if keys is None:
+            table.insert_many(rows)
+        else:
+            table.upsert_many(rows, keys)
+        count += len(rows)
+
     with table.db:
-        for chunk in _chunks(read(path, encoding)):
-            if keys is None:
-                table.insert_many(chunk)
-            else:
-                table.upsert_many(chunk, keys)
-            count += len(chunk)
+        db.read_rows(path, kind, _CHUNK, take, lambda why: make("DatasetError", f"{path}, {why}"))
     return count
-
-
-def _chunks(rows):
-    chunk = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _read_csv(path, encoding):
-    import csv
-
-    def rows(file):
-        reader = csv.reader(file)
-        names = next(reader, [])
-        for values in reader:
-            if not values:
-                continue
-            if len(values) != len(names):
-                raise make(
-                    "DatasetError",
-                    f"{path}, line {reader.line_num}: {len(values)} values, and the first line names {len(names)} columns",
-                )
-            yield names, values
-
-    # Once to see of which type each column is, in every one of its rows, and once to read it.
-    kinds = []
-    with open(path, encoding=encoding, newline="") as file:
-        for names, values in rows(file):
-            kinds = kinds or [list(_KINDS) for _ in names]
-            for known, value in zip(kinds, values):
-                known[:] = [kind for kind in known if value == "" or _fits(kind, value)]
-    readers = [_KINDS[known[0]][1] if known else str for known in kinds]
-    with open(path, encoding=encoding, newline="") as file:
-        for names, values in rows(file):
-            yield {name: None if value == "" else reader(value) for name, reader, value in zip(names, readers, values)}
-
-
-# What a column of a CSV file may hold, in the order in which it is tried: what all its values look like, and what is made
-# of them. Numbers with zeros in front are codes and stay text, as do those with more digits than a number keeps.
-_KINDS = {
-    "whole": (re.compile(r"-?(0|[1-9]\d{0,17})\Z"), int),
-    "real": (re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d+)?\Z"), float),
-    "boolean": (re.compile(r"(?i:true|false)\Z"), lambda text: text.lower() == "true"),
-    "date": (re.compile(r"\d{4}-\d\d-\d\d\Z"), datetime.date.fromisoformat),
-    "moment": (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\Z"), datetime.datetime.fromisoformat),
-}
-
-
-def _fits(kind, value):
-    form, reader = _KINDS[kind]
-    if not form.match(value):
-        return False
-    try:
-        reader(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_json(path, encoding):
-    import json
-
-    with open(path, encoding=encoding) as file:
-        try:
-            rows = json.load(file)
-        except json.JSONDecodeError as error:
-            raise make("DatasetError", f"{path}, line {error.lineno}: no JSON: {error.msg}") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise make("DatasetError", f"{path}: a list of objects is needed, one for each row")
-    return rows
-
-
-def _read_lines(path, encoding):
-    import json
-
-    with open(path, encoding=encoding) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise make("DatasetError", f"{path}, line {number}: no JSON: {error.msg}") from error
-            if not isinstance(row, dict):
-                raise make("DatasetError", f"{path}, line {number}: an object is needed, one for each row")
-            yield row

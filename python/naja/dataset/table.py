@@ -123,9 +123,7 @@ class Table(_db.Table):
         if self.db._is_closed:
             raise RuntimeError("Cannot drop columns when no engine is available.")
         if self.db.is_sqlite:
-            from _sqlite3 import sqlite_version
-
-            if tuple(int(part) for part in sqlite_version.split(".")) < (3, 35):
+            if tuple(int(part) for part in _db.sqlite_version().split(".")) < (3, 35):
                 raise RuntimeError("SQLite does not support dropping columns.")
         name = self._get_column_name(name)
         if not self.exists or not self.has_column(name):

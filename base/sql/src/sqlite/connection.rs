@@ -11,7 +11,7 @@ use super::library::{
     BLOB, DONE, INTEGER, LIMIT_PARAMETERS, Library, MISUSE, NOMEM, OK, REAL, ROW, RawConnection,
     RawStatement, STATIC, TEXT, TOO_BIG, TRANSIENT,
 };
-use super::{Cell, Error, Result, Rows, Value};
+use super::{Cell, Definition, Error, Result, Rows, Value, functions};
 
 /// How many compiled statements are kept for their next use.
 const KEPT_STATEMENTS: usize = 128;
@@ -160,6 +160,17 @@ impl Connection {
     pub fn forget_last_insert_rowid(&mut self) {
         // SAFETY: the connection is open.
         unsafe { (self.library.functions.set_last_insert_rowid)(self.raw.as_ptr(), 0) };
+    }
+
+    /// Lets statements call a function of the program's own, or sort by one.
+    ///
+    /// Errors: 5 where a statement that is running may use the one that it replaces; 21 for a name or a number of arguments
+    ///         that no function can have
+    /// Cost:   statements that use no such function cost what they did
+    pub fn define(&mut self, definition: &Definition) -> Result<()> {
+        // SAFETY: the connection is open.
+        let code = unsafe { functions::define(&self.library.functions, self.raw, definition) }?;
+        self.check(code)
     }
 
     /// Runs every statement of a text that needs no values, and drops their rows.
@@ -531,7 +542,7 @@ impl std::fmt::Debug for Connection {
 ///
 /// # Safety
 /// `start` is null or has `length` bytes, which stay as they are as long as the answer is used.
-unsafe fn bytes_at<'a>(start: *const u8, length: c_int) -> &'a [u8] {
+pub(super) unsafe fn bytes_at<'a>(start: *const u8, length: c_int) -> &'a [u8] {
     match usize::try_from(length) {
         // SAFETY: the caller's promise.
         Ok(length) if !start.is_null() && length > 0 => unsafe { std::slice::from_raw_parts(start, length) },

@@ -10,12 +10,15 @@
 mod connection;
 mod driver;
 mod error;
+mod extension;
+mod functions;
 mod library;
 mod rows;
 mod value;
 
 pub use connection::{Connection, How, StatementId};
 pub use error::{Category, Error, Result};
+pub use functions::{Aggregate, Answer, Body, Collation, Definition, Refusal, Running, Scalar};
 pub use library::{Library, NotFound};
 pub use rows::{Cell, Rows};
 pub use value::Value;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod drivers;
+mod functions;
 mod mysql;
 mod postgres;
 mod sqlite;

@@ -17,26 +17,45 @@ struct Server {
 
 impl Server {
     fn start() -> Option<Server> {
-        let server = PostgresServer::start(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
-        let folder = tempfile::tempdir().expect("a folder");
+        let started = Server::without_certificate()?;
         let authority_key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        fs::write(
-            folder.path().join("root.crt"),
-            authority.self_signed(&authority_key).expect("signed").pem(),
-        )
-        .expect("it can be written");
+        started.write("root.crt", &authority.self_signed(&authority_key).expect("signed").pem());
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().expect("a key");
         let certificate = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         let certificate = certificate.signed_by(&key, &issuer).expect("signed");
         let other = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
         let other = other.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
-        fs::write(folder.path().join("other.crt"), other.pem()).expect("it can be written");
-        let started = Server { server, folder };
+        started.write("other.crt", &other.pem());
         started.encrypt(&certificate.pem(), &key.serialize_pem());
         Some(started)
+    }
+
+    /// A server whose certificate has signed itself, as an authority's does; it is `root.crt`, too.
+    fn self_signed(change: impl Fn(&mut CertificateParams)) -> Option<Server> {
+        let started = Server::without_certificate()?;
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut parameters);
+        let certificate = parameters.self_signed(&key).expect("signed").pem();
+        started.write("root.crt", &certificate);
+        // The same names, and another key.
+        let twin = parameters.self_signed(&KeyPair::generate().expect("a key")).expect("signed");
+        started.write("twin.crt", &twin.pem());
+        started.encrypt(&certificate, &key.serialize_pem());
+        Some(started)
+    }
+
+    fn without_certificate() -> Option<Server> {
+        let server = PostgresServer::start(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+        Some(Server { server, folder: tempfile::tempdir().expect("a folder") })
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).expect("it can be written");
     }
 
     /// Gives the server its files, by itself, since they have to be its own, and waits until it encrypts.
@@ -116,6 +135,39 @@ fn the_mode_says_what_is_encrypted_and_whom_one_trusts() {
     let error =
         open(&server.trusting(TlsMode::VerifyFull, "missing.crt")).expect_err("there is no file").to_string();
     assert!(error.contains("cannot read `") && error.contains("missing.crt"), "{error}");
+}
+
+const VERIFYING: [TlsMode; 3] = [TlsMode::Require, TlsMode::VerifyCa, TlsMode::VerifyFull];
+
+#[test]
+fn a_certificate_that_is_named_itself_is_trusted() {
+    let Some(server) = Server::self_signed(|_| {}) else { return };
+    for mode in VERIFYING {
+        assert!(is_encrypted(&server.trusting(mode, "root.crt")), "{mode:?}");
+        let error = open(&server.trusting(mode, "twin.crt")).expect_err("it is another one").to_string();
+        assert!(error.ends_with("`sslrootcert=FILE` names whom to trust"), "{mode:?}: {error}");
+    }
+    let by_number = |mode| Options {
+        address: Address::Tcp { host: "127.0.0.1".to_owned(), port: server.server.port() },
+        ..server.trusting(mode, "root.crt")
+    };
+    assert!(is_encrypted(&by_number(TlsMode::VerifyCa)));
+    let error = open(&by_number(TlsMode::VerifyFull)).expect_err("it is for a name").to_string();
+    assert!(error.ends_with("the server's certificate is not for `127.0.0.1`"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_is_named_itself_is_not_trusted_after_its_time() {
+    let Some(server) = Server::self_signed(|parameters| {
+        parameters.not_before = rcgen::date_time_ymd(2019, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    }) else {
+        return;
+    };
+    for mode in VERIFYING {
+        let error = open(&server.trusting(mode, "root.crt")).expect_err("it has ended").to_string();
+        assert!(error.ends_with("the server's certificate is no longer valid"), "{mode:?}: {error}");
+    }
 }
 
 #[test]

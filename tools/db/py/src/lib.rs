@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod databases;
+mod files;
 mod objects;
 mod orm;
 mod sqlite;
@@ -17,6 +18,7 @@ mod validation;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let db = PyModule::new(module.py(), "db")?;
     databases::register(&db)?;
+    files::register(&db)?;
     orm::register(&db)?;
     tables::register(&db)?;
     validation::register(&db)?;

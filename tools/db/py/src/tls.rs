@@ -128,7 +128,8 @@ impl Buffers {
 
     fn end_point(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         let certificate = self.tls.bind(py).call_method1("getpeercert", (true,))?;
-        py.import("naja._tls")?.call_method1("end_point", (certificate,))?.extract()
+        let certificate: Option<Bound<'_, PyBytes>> = certificate.extract()?;
+        Ok(certificate.and_then(|certificate| naja_sql::end_point(certificate.as_bytes())))
     }
 }
 

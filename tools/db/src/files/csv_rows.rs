@@ -54,8 +54,7 @@ fn each<E: From<FileError>>(reader: impl Read, take: Each<'_, E>) -> Result<(), 
     while reader.read_record(&mut record).map_err(|error| E::from(of_csv(error)))? {
         let line = record.position().map_or(0, csv::Position::line);
         let Some(names) = &names else {
-            // What some programs write before the first name, to say that it is UTF-8.
-            names = Some(record.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect());
+            names = Some(record.iter().map(str::to_owned).collect());
             continue;
         };
         if record.len() != names.len() {
@@ -230,8 +229,8 @@ mod tests {
     #[test]
     fn a_row_of_another_width_is_named_with_its_line() {
         let error = kinds("a,b\n1,\"x\ny\"\n3\n".as_bytes()).expect_err("the last row is short");
-        assert_eq!(error.to_string(), "line 4 has 1 values, and the first line names 2 columns");
+        assert_eq!(error.to_string(), "line 4: 1 values, and the first line names 2 columns");
         let error = kinds(&b"a\n\xff\n"[..]).expect_err("no text");
-        assert_eq!(error.to_string(), "line 2 is no text in UTF-8");
+        assert_eq!(error.to_string(), "line 2: no text in UTF-8");
     }
 }

@@ -39,11 +39,11 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FileError::Read(error) => error.fmt(f),
-            FileError::NoText { line } => write!(f, "line {line} is no text in UTF-8"),
+            FileError::NoText { line } => write!(f, "line {line}: no text in UTF-8"),
             FileError::Width { line, values, columns } => {
-                write!(f, "line {line} has {values} values, and the first line names {columns} columns")
+                write!(f, "line {line}: {values} values, and the first line names {columns} columns")
             }
-            FileError::NoJson { line, why } => write!(f, "line {line} is no JSON: {why}"),
+            FileError::NoJson { line, why } => write!(f, "line {line}: no JSON: {why}"),
             FileError::NoObject { line } => write!(f, "line {line}: an object is needed, one for each row"),
         }
     }

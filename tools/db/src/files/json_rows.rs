@@ -167,7 +167,7 @@ mod tests {
         check("[{\"a\": 1},\n 5]", false, "line 2: an object is needed, one for each row");
         check("{\"a\": 1}", false, "line 1: an object is needed, one for each row");
         check("{\"a\": 1}\n[1]\n", true, "line 2: an object is needed, one for each row");
-        check("[{\"a\": 1},\n nonsense]", false, "line 2 is no JSON: expected ident");
-        check("{\"a\": 1\n", true, "line 1 is no JSON: EOF while parsing an object");
+        check("[{\"a\": 1},\n nonsense]", false, "line 2: no JSON: expected ident");
+        check("{\"a\": 1\n", true, "line 1: no JSON: EOF while parsing an object");
     }
 }

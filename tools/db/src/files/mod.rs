@@ -6,7 +6,7 @@ mod json_rows;
 mod row;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 pub use error::FileError;
@@ -70,7 +70,12 @@ impl Source {
 
     fn reader(&mut self) -> io::Result<BufReader<&File>> {
         self.file.seek(SeekFrom::Start(0))?;
-        Ok(BufReader::with_capacity(1 << 16, &self.file))
+        let mut reader = BufReader::with_capacity(1 << 16, &self.file);
+        // What some programs write first, to say that it is UTF-8.
+        if reader.fill_buf()?.starts_with("\u{feff}".as_bytes()) {
+            reader.consume("\u{feff}".len());
+        }
+        Ok(reader)
     }
 
     /// Gives the rows in groups of at most `size`, each to `take`.

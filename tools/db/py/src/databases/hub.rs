@@ -22,6 +22,8 @@ pub(super) struct Mailbox {
 struct Letter {
     future: Py<PyAny>,
     outcome: Result<Outcome, Error>,
+    /// What a function of the program's raised, which the statement called.
+    cause: Option<PyErr>,
 }
 
 /// The promise of one letter; where the job is dropped undone, the letter says so.
@@ -35,15 +37,15 @@ impl Reply {
         Reply { mailbox: hub.mailbox.clone(), future: Some(future) }
     }
 
-    pub(super) fn send(mut self, outcome: Result<Outcome, Error>) {
-        self.deliver(outcome);
+    pub(super) fn send(mut self, outcome: Result<Outcome, Error>, cause: Option<PyErr>) {
+        self.deliver(outcome, cause);
     }
 
-    fn deliver(&mut self, outcome: Result<Outcome, Error>) {
+    fn deliver(&mut self, outcome: Result<Outcome, Error>, cause: Option<PyErr>) {
         let Some(future) = self.future.take() else { return };
         let mut letters = self.mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner);
         let rings = letters.is_empty();
-        letters.push(Letter { future, outcome });
+        letters.push(Letter { future, outcome, cause });
         drop(letters);
         if rings {
             // A socket that is full of bytes wakes the loop as well as one more byte would.
@@ -56,7 +58,7 @@ impl Drop for Reply {
     fn drop(&mut self) {
         let message = "the connection was closed before the statement was run".to_owned();
         // 21 is SQLite's code for a wrong use of its interface.
-        self.deliver(Err(Error { code: 21, message }));
+        self.deliver(Err(Error { code: 21, message }), None);
     }
 }
 
@@ -100,9 +102,9 @@ impl Hub {
         let _ = (&self.ear).read(&mut [0; 64]);
         let letters =
             std::mem::take(&mut *self.mailbox.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        for Letter { future, outcome } in letters {
+        for Letter { future, outcome, cause } in letters {
             let future = future.bind(py);
-            if let Err(error) = self.complete(py, future, outcome) {
+            if let Err(error) = self.complete(py, future, outcome, cause) {
                 error.write_unraisable(py, Some(future));
             }
         }
@@ -115,6 +117,7 @@ impl Hub {
         py: Python<'_>,
         future: &Bound<'_, PyAny>,
         outcome: Result<Outcome, Error>,
+        cause: Option<PyErr>,
     ) -> PyResult<()> {
         // Somebody cancelled it: what was done has no taker.
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
@@ -123,7 +126,12 @@ impl Hub {
         let made = match outcome {
             Ok(outcome) => outcome.object(py),
             Err(error) => {
-                Err(self.error(py, crate::sqlite::errors::class_of(&error), &error.message, error.code))
+                let class = crate::sqlite::errors::class_of(&error);
+                let raised = self.error(py, class, &error.message, error.code);
+                if cause.is_some() {
+                    raised.set_cause(py, cause);
+                }
+                Err(raised)
             }
         };
         let set_exception = intern!(py, "set_exception");

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use naja_db::tables::{Dialect, Kind};
-use naja_sql::sqlite::{Connection, Error, How, Library, Rows, StatementId};
+use naja_sql::sqlite::{Connection, Definition, Error, How, Library, Rows, StatementId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence, PyString, PyTuple};
@@ -25,8 +25,8 @@ use super::hub::{Hub, Reply};
 use super::plan::{Plan, Query};
 use super::record::Record;
 use super::values::{self, Owned};
-use crate::sqlite::library;
 use crate::sqlite::objects::object;
+use crate::sqlite::{functions, library};
 
 /// So many rows are read at a time for whoever iterates.
 const ROWS_A_STEP: usize = 256;
@@ -74,6 +74,7 @@ enum Work {
     Many { plan: Arc<Plan>, rows: Vec<Vec<Owned>> },
     ReadOn(u64),
     Forget(u64),
+    Define(Definition),
     Begin(Option<String>),
     Commit(Option<String>),
     Rollback(Option<String>),
@@ -160,6 +161,8 @@ struct Bench {
     /// SQLite has ended it by itself, after an error or an interrupt.
     is_lost: bool,
     is_clean: bool,
+    /// Statements may call functions in Python.
+    calls_python: bool,
 }
 
 impl Bench {
@@ -174,7 +177,7 @@ impl Bench {
                 Err(interrupted())
             } else {
                 // A panic is a mistake of ours; whoever waits has to hear of it.
-                catch_unwind(AssertUnwindSafe(|| self.run(number, work))).unwrap_or_else(|_| {
+                catch_unwind(AssertUnwindSafe(|| self.run_in_its_thread(number, work))).unwrap_or_else(|_| {
                     self.is_clean = false;
                     Err(Error { code: 2, message: "naja's worker failed; see the message above".to_owned() })
                 })
@@ -182,7 +185,8 @@ impl Bench {
             self.tell();
             self.shared.has_done(number);
             if let Some(reply) = reply {
-                reply.send(outcome);
+                let cause = functions::cause().filter(|_| outcome.is_err());
+                reply.send(outcome, cause);
             }
             if is_end {
                 break;
@@ -214,6 +218,16 @@ impl Bench {
         Some(connection)
     }
 
+    /// Runs a job. The interpreter is not held meanwhile, but knows the thread where functions may be called: each call would
+    /// make itself known else, which takes 30 times as long as a call.
+    fn run_in_its_thread(&mut self, number: u64, work: Work) -> Result<Outcome, Error> {
+        if !self.calls_python {
+            return self.run(number, work);
+        }
+        let done = Python::try_attach(|py| py.detach(|| self.run(number, work)));
+        done.unwrap_or_else(|| Err(interrupted()))
+    }
+
     fn run(&mut self, number: u64, work: Work) -> Result<Outcome, Error> {
         match work {
             Work::Open(how) => self.open(how),
@@ -228,6 +242,12 @@ impl Bench {
                     connection.release(statement);
                 }
                 Ok(Outcome::Nothing)
+            }
+            Work::Define(function) => {
+                let Some(connection) = self.connection.as_mut() else { return Err(closed()) };
+                self.is_clean = false;
+                self.calls_python = true;
+                connection.define(&function).map(|()| Outcome::Nothing)
             }
             Work::Begin(savepoint) => self.begin(savepoint),
             Work::Commit(savepoint) => self.commit(savepoint),
@@ -578,6 +598,7 @@ impl Worker {
             has_begun: false,
             is_lost: false,
             is_clean: true,
+            calls_python: false,
         };
         thread::Builder::new().name("naja-sqlite".to_owned()).spawn(move || bench.work(&receiver))?;
         let mut all = lock(&ALL);
@@ -684,6 +705,19 @@ impl Worker {
         if self.shared.is_of_this_process() {
             self.post(Work::Forget(number), None);
         }
+    }
+
+    /// Lets statements call a function of Python's, which is called on the worker's thread.
+    fn create_function(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        name: String,
+        narg: i32,
+        func: &Bound<'_, PyAny>,
+        deterministic: bool,
+    ) -> PyResult<u64> {
+        self.send(hub, future, Work::Define(functions::scalar(name, narg, func, deterministic)?))
     }
 
     fn begin(&self, hub: &Hub, future: Py<PyAny>, savepoint: Option<String>) -> PyResult<u64> {

@@ -4,6 +4,7 @@
 //! Nothing here knows a table or a thread.
 
 pub(crate) mod errors;
+pub(crate) mod functions;
 pub(crate) mod library;
 pub(crate) mod objects;
 pub(crate) mod values;

@@ -284,7 +284,7 @@ fn is_decimal(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// What an adapter that the program registered makes of an object.
 fn adapted<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = object.py();
-    let module = py.import(intern!(py, "_sqlite3"))?;
+    let module = super::library::module(py)?;
     let protocol = module.getattr(intern!(py, "PrepareProtocol"))?;
     let adapted = module.call_method1(intern!(py, "adapt"), (object, protocol, object))?;
     Ok((!adapted.is(object)).then_some(adapted))

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use naja_db::tables::{Dialect, parameters};
 use naja_sql::postgres::Options;
-use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
+use naja_sql::sqlite::Definition;
+use pyo3::exceptions::{PyException, PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -17,8 +18,8 @@ use super::result::{ResultIter, SharedReading, step_of};
 use super::rows::{Columns, RowType};
 use super::sessions::{Session, Shared, State, lock};
 use super::values::{self, Taken};
-use crate::sqlite::library;
 use crate::sqlite::values::{Refusal, plain};
+use crate::sqlite::{functions, library};
 
 /// The connections of a database, one for each thread.
 #[pyclass(frozen, module = "naja._native.db")]
@@ -80,9 +81,20 @@ impl Engine {
         self.shared.place().dialect()
     }
 
+    /// This thread's connection, where it has one.
+    ///
+    /// Errors: `ProgrammingError` for a function that a statement of this very connection calls: it would wait for itself
+    fn known(&self, py: Python<'_>) -> PyResult<Option<Arc<Session>>> {
+        let known = self.shared.known();
+        if known.as_ref().is_some_and(|session| session.is_inside()) {
+            return Err(self.raise(py, &Fault::Inside, None));
+        }
+        Ok(known)
+    }
+
     /// This thread's connection.
     pub(super) fn session(&self, py: Python<'_>) -> PyResult<Arc<Session>> {
-        if let Some(session) = self.shared.known() {
+        if let Some(session) = self.known(py)? {
             return Ok(session);
         }
         if self.shared.is_closed() {
@@ -126,14 +138,26 @@ impl Engine {
     }
 
     pub(super) fn raise(&self, py: Python<'_>, error: &Fault, statement: Option<&str>) -> PyErr {
-        match interrupt() {
-            Some(interrupt) => interrupt,
-            None if error.is_of_memory() => PyMemoryError::new_err(error.to_string()),
-            None => {
-                let code = error.sqlstate().or(errors::code_of(self.dialect(), error.class()));
-                errors::made(py, &self.make_error, error.class(), &error.to_string(), statement, code)
-            }
+        if let Some(interrupt) = interrupt() {
+            return interrupt;
         }
+        let cause = functions::cause();
+        if let Some(cause) = &cause
+            && !cause.is_instance_of::<PyException>(py)
+        {
+            // It ends the program, as `KeyboardInterrupt` does, and not the statement alone.
+            return cause.clone_ref(py);
+        }
+        let raised = if error.is_of_memory() {
+            PyMemoryError::new_err(error.to_string())
+        } else {
+            let code = error.sqlstate().or(errors::code_of(self.dialect(), error.class()));
+            errors::made(py, &self.make_error, error.class(), &error.to_string(), statement, code)
+        };
+        if cause.is_some() {
+            raised.set_cause(py, cause);
+        }
+        raised
     }
 
     /// An exception of a class by its name.
@@ -266,20 +290,20 @@ impl Engine {
 
     /// Whether the program has a transaction open in this thread.
     #[getter]
-    fn in_transaction(&self, py: Python<'_>) -> bool {
-        match self.shared.known() {
+    fn in_transaction(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(match self.known(py)? {
             Some(session) => py.detach(|| session.run(|state| state.is_in_transaction_of_program())),
             None => false,
-        }
+        })
     }
 
     /// Whether the database has a transaction open for this thread.
     #[getter]
-    fn has_begun(&self, py: Python<'_>) -> bool {
-        match self.shared.known() {
+    fn has_begun(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(match self.known(py)? {
             Some(session) => py.detach(|| session.run(|state| state.is_in_transaction())),
             None => false,
-        }
+        })
     }
 
     /// Begins a transaction; one within another is a part of it.
@@ -292,7 +316,7 @@ impl Engine {
 
     /// Ends a transaction; the outermost one is committed. Whether there was one.
     fn commit(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some(session) = self.shared.known() else { return Ok(false) };
+        let Some(session) = self.known(py)? else { return Ok(false) };
         let ended = py.detach(|| session.run(State::commit));
         drop(session);
         let (was_open, is_outermost) = ended.map_err(|error| self.raise(py, &error, Some("COMMIT")))?;
@@ -304,7 +328,7 @@ impl Engine {
 
     /// Ends a transaction; the outermost one is undone. Whether there was one.
     fn rollback(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some(session) = self.shared.known() else { return Ok(false) };
+        let Some(session) = self.known(py)? else { return Ok(false) };
         let (was_open, is_outermost) = py.detach(|| session.run(State::rollback));
         drop(session);
         if is_outermost {
@@ -326,9 +350,48 @@ impl Engine {
         })
     }
 
+    /// Nothing, but in a function that a statement of this thread's connection calls.
+    ///
+    /// Errors: `ProgrammingError` there
+    fn check_outside(&self, py: Python<'_>) -> PyResult<()> {
+        self.known(py).map(drop)
+    }
+
     /// Closes every connection; what was not committed is undone.
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_outside(py)?;
         py.detach(|| self.shared.close());
+        Ok(())
+    }
+
+    /// Lets statements of SQLite call a function of Python's, as `sqlite3.Connection.create_function` does, in all
+    /// connections of this database.
+    #[pyo3(signature = (name, narg, func, deterministic))]
+    fn create_function(
+        &self,
+        py: Python<'_>,
+        name: String,
+        narg: i32,
+        func: &Bound<'_, PyAny>,
+        deterministic: bool,
+    ) -> PyResult<()> {
+        self.define(py, functions::scalar(name, narg, func, deterministic)?)
+    }
+
+    /// Lets statements of SQLite call an aggregate, as `sqlite3.Connection.create_aggregate` does.
+    fn create_aggregate(
+        &self,
+        py: Python<'_>,
+        name: String,
+        n_arg: i32,
+        aggregate_class: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.define(py, functions::aggregate(name, n_arg, aggregate_class)?)
+    }
+
+    /// Lets statements of SQLite sort by a function, as `sqlite3.Connection.create_collation` does.
+    fn create_collation(&self, py: Python<'_>, name: String, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.define(py, functions::collation(name, callback)?)
     }
 
     /// The names of all tables.
@@ -401,6 +464,24 @@ impl Engine {
 }
 
 impl Engine {
+    fn define(&self, py: Python<'_>, function: Definition) -> PyResult<()> {
+        if self.dialect() != Dialect::Sqlite {
+            let message = "functions in Python are for SQLite, whose statements run in this process";
+            return Err(self.error(py, "NotSupportedError", message));
+        }
+        if let Err(error) = function.check() {
+            return Err(self.raise(py, &Fault::Sqlite(error), None));
+        }
+        match self.known(py)? {
+            Some(_) => self.run(py, None, |state| state.define(function)),
+            // A thread that has no connection yet needs none for that.
+            None => {
+                py.detach(|| self.shared.define(function));
+                Ok(())
+            }
+        }
+    }
+
     /// A value of a user's own statement.
     fn value_of<'py>(
         &self,

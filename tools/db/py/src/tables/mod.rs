@@ -46,6 +46,12 @@ fn normalize_table_name(name: &Bound<'_, PyAny>) -> PyResult<String> {
     names::table_name(text).map(str::to_owned).map_err(|error| errors::bad_name(&error))
 }
 
+/// The version of the SQLite that Python's `sqlite3` uses, as `3.40.1`.
+#[pyfunction]
+fn sqlite_version(py: Python<'_>) -> PyResult<&'static str> {
+    Ok(crate::sqlite::library::own(py)?.version())
+}
+
 /// Adds the classes to `naja._native.db`.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
@@ -53,5 +59,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<table::Table>()?;
     module.add_function(wrap_pyfunction!(normalize_column_name, module)?)?;
     module.add_function(wrap_pyfunction!(normalize_column_key, module)?)?;
-    module.add_function(wrap_pyfunction!(normalize_table_name, module)?)
+    module.add_function(wrap_pyfunction!(normalize_table_name, module)?)?;
+    module.add_function(wrap_pyfunction!(sqlite_version, module)?)
 }

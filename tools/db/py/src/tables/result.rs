@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::engine::Engine;
-use super::links::{Fetched, Reading, Wanted};
+use super::links::{Fault, Fetched, Reading, Wanted};
 use super::rows::{Columns, RowType};
 use super::sessions::Session;
 use super::values::Taken;
@@ -112,6 +112,9 @@ impl ResultIter {
         };
         let Some(reading) = shared.reading.as_ref() else { return Ok(false) };
         let (session, rows, step) = (&shared.session, &mut self.rows, self.step);
+        if session.is_inside() {
+            return Err(engine.get().raise(py, &Fault::Inside, None));
+        }
         let read = py.detach(|| session.fetch(reading, step, rows));
         self.next = 0;
         match read {

@@ -5,13 +5,17 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
 use naja_db::tables::Dialect;
 use naja_sql::Transaction;
+use naja_sql::sqlite::Definition;
 use pyo3::prelude::*;
+
+use crate::sqlite::functions;
 
 use super::links::{Begin, Fault, Fetched, Given, Link, Place, Reading, Started, Wanted};
 
@@ -36,6 +40,9 @@ struct Opener {
     place: Place,
     on_connect: Vec<String>,
     is_interrupted: fn() -> bool,
+    /// Functions of the program's that statements may call, in the order in which they were defined, and how many there are.
+    functions: Mutex<Vec<Definition>>,
+    functions_count: AtomicUsize,
 }
 
 /// A thread's connection.
@@ -66,6 +73,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Opener {
     fn open(&self) -> Result<Box<dyn Link>, Fault> {
         let mut link = self.place.open(self.is_interrupted)?;
+        link.take_functions(&lock(&self.functions))?;
         for statement in &self.on_connect {
             link.script(statement)?;
         }
@@ -87,7 +95,32 @@ impl State {
             }
             self.link = Some(self.opener.open()?);
         }
-        self.link.as_deref_mut().map(|link| link as &mut dyn Link).ok_or(Fault::Foreign)
+        let link = self.link.as_deref_mut().ok_or(Fault::Foreign)?;
+        if link.functions() != self.opener.functions_count.load(Ordering::Relaxed) {
+            match link.take_functions(&lock(&self.opener.functions)) {
+                // A statement that is read calls the one that was there before. It is done by the next one.
+                Err(fault) if fault.is_locked() => {}
+                defined => defined?,
+            }
+        }
+        Ok(link)
+    }
+
+    /// Lets statements call a function of the program's, in this connection and all others of the database.
+    pub(super) fn define(&mut self, function: Definition) -> Result<(), Fault> {
+        self.link()?;
+        let opener = self.opener.clone();
+        let mut functions = lock(&opener.functions);
+        functions.push(function);
+        let defined = match &mut self.link {
+            Some(link) => link.take_functions(&functions),
+            None => Err(Fault::Foreign),
+        };
+        if defined.is_err() {
+            functions.pop();
+        }
+        opener.functions_count.store(functions.len(), Ordering::Relaxed);
+        defined
     }
 
     /// Whether the database has a transaction open.
@@ -263,9 +296,11 @@ impl Session {
         })
     }
 
-    /// Runs something with the connection. The interpreter must not be held.
+    /// Runs something with the connection. The interpreter must not be held, and not [`Session::is_inside`].
     pub(super) fn run<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = lock(&self.state);
+        let _running = Running::begin(self);
+        drop(functions::cause());
         if self.has_abandoned.swap(false, Ordering::Relaxed) {
             let abandoned = std::mem::take(&mut *lock(&self.abandoned));
             if let Some(link) = &mut state.link {
@@ -275,7 +310,12 @@ impl Session {
         work(&mut state)
     }
 
-    /// Reads the next rows of a statement.
+    /// Whether this thread is in the middle of a statement of this connection, in a function that it calls.
+    pub(super) fn is_inside(&self) -> bool {
+        RUNNING.with_borrow(|running| running.contains(&ptr::from_ref(self).addr()))
+    }
+
+    /// Reads the next rows of a statement; not [`Session::is_inside`].
     pub(super) fn fetch(&self, reading: &Reading, step: usize, rows: &mut Fetched) -> Result<bool, Fault> {
         if self.process != std::process::id() {
             return Err(Fault::Foreign);
@@ -305,6 +345,23 @@ impl Session {
     }
 }
 
+/// This thread runs something with a connection.
+struct Running;
+
+impl Running {
+    fn begin(session: &Session) -> Running {
+        // A thread that is ending has no such list any more, and calls no functions.
+        let _ = RUNNING.try_with(|running| running.borrow_mut().push(ptr::from_ref(session).addr()));
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = RUNNING.try_with(|running| running.borrow_mut().pop());
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         if self.process != std::process::id() {
@@ -319,7 +376,13 @@ impl Shared {
     pub(super) fn new(place: Place, on_connect: Vec<String>, is_interrupted: fn() -> bool) -> Shared {
         Shared {
             is_in_memory: place.is_in_memory(),
-            opener: Arc::new(Opener { place, on_connect, is_interrupted }),
+            opener: Arc::new(Opener {
+                place,
+                on_connect,
+                is_interrupted,
+                functions: Mutex::new(Vec::new()),
+                functions_count: AtomicUsize::new(0),
+            }),
             is_closed: AtomicBool::new(false),
             process: AtomicU32::new(std::process::id()),
             sessions: Mutex::new(HashMap::new()),
@@ -331,6 +394,14 @@ impl Shared {
     /// Where the database is.
     pub(super) fn place(&self) -> &Place {
         &self.opener.place
+    }
+
+    /// Lets statements of connections that are opened later call a function of the program's, and all others when they are
+    /// used next.
+    pub(super) fn define(&self, function: Definition) {
+        let mut functions = lock(&self.opener.functions);
+        functions.push(function);
+        self.opener.functions_count.store(functions.len(), Ordering::Relaxed);
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -371,7 +442,7 @@ impl Shared {
 
     /// Whether a table is changed within a transaction while other threads run.
     pub(super) fn is_changed_in_threads(&self, py: Python<'_>) -> PyResult<bool> {
-        let Some(session) = self.known() else { return Ok(false) };
+        let Some(session) = self.known().filter(|session| !session.is_inside()) else { return Ok(false) };
         if !py.detach(|| session.run(|state| state.depth > 0)) {
             return Ok(false);
         }
@@ -436,5 +507,7 @@ impl Drop for AtThreadEnd {
 }
 
 thread_local! {
+    /// The connections whose statements run in this thread, each called by a function of the one before.
+    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     static AT_THREAD_END: AtThreadEnd = const { AtThreadEnd(RefCell::new(Vec::new())) };
 }

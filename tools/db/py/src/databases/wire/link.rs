@@ -733,8 +733,9 @@ impl Link {
         Ok(future)
     }
 
-    /// The stream is encrypted from now on, by this transport; `end_point` is the hash of the server's certificate.
-    fn encrypted(&self, py: Python<'_>, transport: Py<PyAny>, end_point: Option<Vec<u8>>) -> PyResult<()> {
+    /// The stream is encrypted from now on, by this transport; the certificate is the server's.
+    fn encrypted(&self, py: Python<'_>, transport: Py<PyAny>, certificate: Option<&[u8]>) -> PyResult<()> {
+        let end_point = certificate.and_then(naja_sql::end_point);
         let mut state = self.lock()?;
         state.transport = Some(transport);
         state.engine.tls_started(end_point).map_err(|wrong| self.exception(py, &wrong, None))?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use naja_db::tables::{Dialect, Kind};
 use naja_sql::mysql::MySqlError;
 use naja_sql::postgres::{Options, PostgresError};
-use naja_sql::sqlite::{Library, StatementId};
+use naja_sql::sqlite::{Definition, Library, StatementId};
 use naja_sql::{KeptRows, Transaction};
 
 use super::values::Taken;
@@ -229,6 +229,16 @@ pub(crate) trait Link: Send {
         None
     }
 
+    /// How many of the functions that the program has defined statements can call.
+    fn functions(&self) -> usize {
+        0
+    }
+
+    /// Lets statements call these functions of the program's, all but those that they can call already.
+    fn take_functions(&mut self, _functions: &[Definition]) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Whether the other end is still there, as far as can be seen without asking it; told before each statement.
     fn look(&mut self) -> bool {
         true
@@ -402,6 +412,8 @@ pub(crate) enum Fault {
     Lost(&'static str),
     /// The connection is used by a process that it does not belong to.
     Foreign,
+    /// The connection is used by a function that one of its own statements calls.
+    Inside,
 }
 
 impl Fault {
@@ -423,7 +435,13 @@ impl Fault {
             Fault::Mysql(error) => mysql::class_of(error),
             Fault::Lost(_) => "OperationalError",
             Fault::Foreign => "InterfaceError",
+            Fault::Inside => "ProgrammingError",
         }
+    }
+
+    /// Somebody uses what is to be changed, so that the same may be possible later.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self, Fault::Sqlite(error) if error.is_locked())
     }
 
     /// The code of a server, five characters.
@@ -450,6 +468,10 @@ impl fmt::Display for Fault {
             Fault::Lost(why) => f.write_str(why),
             Fault::Foreign => f.write_str(
                 "this result belongs to the process that asked for it, and this is a child of that; ask again here",
+            ),
+            Fault::Inside => f.write_str(
+                "a function that a statement calls cannot use the connection of that statement; what it needs to know is \
+                 to be among its arguments",
             ),
         }
     }

@@ -2,7 +2,7 @@
 
 use naja_db::tables::{Dialect, Kind, statement};
 use naja_sql::Transaction;
-use naja_sql::sqlite::{Cell, Connection, Error, How, Library, Rows, Value};
+use naja_sql::sqlite::{Cell, Connection, Definition, Error, How, Library, Rows, Value};
 
 use super::{
     Begin, Column, Description, Fault, Fetched, Given, Index, Limit, Link, Listed, NewRow, NewRows, Reading,
@@ -17,6 +17,8 @@ const ROWS_IN_ONE: usize = 100;
 /// A connection to a file or to memory.
 pub(super) struct SqliteLink {
     connection: Connection,
+    /// How many functions of the program's it has.
+    functions: usize,
 }
 
 impl SqliteLink {
@@ -25,7 +27,7 @@ impl SqliteLink {
         // What was committed is on the disk, however this SQLite was compiled. FULL would do with a log, but leaves the
         // deletion of a journal to chance, which is what commits without one.
         connection.run_script("PRAGMA synchronous = EXTRA")?;
-        Ok(SqliteLink { connection })
+        Ok(SqliteLink { connection, functions: 0 })
     }
 
     fn pragma(schema: Option<&str>, what: &str, name: &str) -> String {
@@ -49,6 +51,18 @@ impl SqliteLink {
 impl Link for SqliteLink {
     fn transaction(&self) -> Transaction {
         if self.connection.is_in_transaction() { Transaction::Open } else { Transaction::None }
+    }
+
+    fn functions(&self) -> usize {
+        self.functions
+    }
+
+    fn take_functions(&mut self, functions: &[Definition]) -> Result<(), Fault> {
+        for function in functions.get(self.functions..).unwrap_or_default() {
+            self.connection.define(function)?;
+            self.functions += 1;
+        }
+        Ok(())
     }
 
     fn begin(&mut self, how: Begin) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! The hash of a server's certificate to which a login is tied (RFC 5929, `tls-server-end-point`).
 
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// The object identifiers of signatures, without their last number.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
@@ -9,7 +9,7 @@ const ECDSA_WITH_SHA2: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3];
 
 /// The hash of a certificate (DER) by the algorithm of its own signature; nothing for signatures that hash in no such way,
 /// as Ed25519.
-pub(crate) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
+pub fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = signature_algorithm(certificate)?;
     let (last, family) = algorithm.split_last()?;
     Some(match (family, last) {
@@ -17,6 +17,7 @@ pub(crate) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
         (RSA, 4 | 5 | 11) | (ECDSA_WITH_SHA1, 1) | (ECDSA_WITH_SHA2, 2) => {
             Sha256::digest(certificate).to_vec()
         }
+        (RSA, 14) | (ECDSA_WITH_SHA2, 1) => Sha224::digest(certificate).to_vec(),
         (RSA, 12) | (ECDSA_WITH_SHA2, 3) => Sha384::digest(certificate).to_vec(),
         (RSA, 13) | (ECDSA_WITH_SHA2, 4) => Sha512::digest(certificate).to_vec(),
         _ => return None,
@@ -52,7 +53,7 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{element, hash, signature_algorithm};
+    use super::{element, end_point, signature_algorithm};
 
     #[test]
     fn elements_are_read_with_short_and_long_lengths_and_distrusted() {
@@ -68,7 +69,9 @@ mod tests {
         ] {
             assert_eq!(element(broken, 0x30), None);
         }
-        assert_eq!(hash(&[0x30, 0]), None);
+        for no_certificate in [&[][..], &[0x30], &[0x30, 0], &[0x30, 0x80, 0x30, 0x80, 0x30, 0x80]] {
+            assert_eq!(end_point(no_certificate), None);
+        }
     }
 
     #[test]
@@ -78,6 +81,6 @@ mod tests {
         let certificate = parameters.self_signed(&key).expect("a certificate");
         let expected: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
         assert_eq!(signature_algorithm(certificate.der()), Some(expected));
-        assert_eq!(hash(certificate.der()).map(|hash| hash.len()), Some(48));
+        assert_eq!(end_point(certificate.der()).map(|hash| hash.len()), Some(48));
     }
 }
