@@ -74,7 +74,7 @@ class Target:
         if inspect.isawaitable(password):
             password = await password
         link, options = self._make_link(loop, mode, password)
-        transport = None
+        transport = opened = None
         try:
             if options.path is not None:
                 transport, _ = await loop.create_unix_connection(lambda: link, options.path)
@@ -89,6 +89,9 @@ class Target:
                 link.encrypted(transport, _tls.end_point(certificate))
                 await opened
         except BaseException:
+            if opened is not None:
+                # Nobody waits for it any more.
+                opened.cancel()
             link.abort()
             if transport is not None:
                 transport.abort()
