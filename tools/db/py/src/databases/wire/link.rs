@@ -57,6 +57,8 @@ struct State {
     /// What is sent has many rows: nothing comes between these, and what they end with.
     is_exclusive: bool,
     has_traces: bool,
+    /// So many times it is being set back: whoever has it now is in no transaction, whatever the last answer said.
+    resets: u32,
     requests: u64,
     /// Results that are read piece by piece.
     cursors: FxHashMap<u64, Arc<Plan>>,
@@ -131,10 +133,13 @@ impl Link {
     fn complete(&self, py: Python<'_>, state: &mut State, mut request: Request) {
         let wrong = request.wrong.take();
         let Some(future) = request.future.take() else {
-            // Whoever sent it waits for nothing, and relies on it: what is not set back is nobody's any more.
-            if let (Work::Script(_), Some(_), false) = (&request.work, wrong, request.is_abandoned) {
-                let wrong = Wrong::Lost("the connection could not be set back for its next user".to_owned());
-                self.end(py, state, &wrong);
+            if let (Work::Script(_), false) = (&request.work, request.is_abandoned) {
+                state.resets -= 1;
+                // Whoever sent it waits for nothing, and relies on it: what is not set back is nobody's any more.
+                if wrong.is_some() {
+                    let wrong = "the connection could not be set back for its next user".to_owned();
+                    self.end(py, state, &Wrong::Lost(wrong));
+                }
             }
             return;
         };
@@ -631,6 +636,7 @@ impl Link {
             is_streaming: false,
             is_exclusive: false,
             has_traces: false,
+            resets: 0,
             requests: 0,
             cursors: FxHashMap::default(),
             idle_waiters: Vec::new(),
@@ -768,7 +774,7 @@ impl Link {
         let is_open = state.phase == Phase::Open && state.engine.is_open();
         Ok(u8::from(is_open)
             + 2 * u8::from(!state.is_idle())
-            + 4 * u8::from(state.engine.transaction() != Transaction::None)
+            + 4 * u8::from(state.resets == 0 && state.engine.transaction() != Transaction::None)
             + 8 * u8::from(state.has_traces))
     }
 
@@ -883,20 +889,15 @@ impl Link {
     }
 
     /// Runs statements in text, without values and rows. `leaves_traces` says that the session is not the same after
-    /// it; where nobody waits for it there is no future.
-    #[pyo3(signature = (sql, *, waits=true, leaves_traces=false))]
-    fn script(
-        &self,
-        py: Python<'_>,
-        sql: String,
-        waits: bool,
-        leaves_traces: bool,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        self.ask(py, Work::Script(sql), waits, leaves_traces)
+    /// it.
+    #[pyo3(signature = (sql, *, leaves_traces=false))]
+    fn script(&self, py: Python<'_>, sql: String, leaves_traces: bool) -> PyResult<Option<Py<PyAny>>> {
+        self.ask(py, Work::Script(sql), true, leaves_traces)
     }
 
     /// Sets the session back for its next user; it can be asked at once, since this comes before.
     fn reset(&self, py: Python<'_>, sql: String) -> PyResult<()> {
+        self.lock()?.resets += 1;
         self.ask(py, Work::Script(sql), false, false)?;
         self.lock()?.has_traces = false;
         Ok(())
