@@ -17,10 +17,11 @@ class Encryption(typing.NamedTuple):
     context: typing.Optional[ssl.SSLContext]
 
 
-def encryption_of(word: typing.Any, files: typing.Mapping[str, str]) -> Encryption:
+def encryption_of(word: typing.Any, files: typing.Mapping[str, str], is_of_libpq: bool = True) -> Encryption:
     """From `ssl=` as asyncpg takes it: a context, True, False, a mode of libpq's, or None for what is usual.
 
-    `files` has `sslrootcert`, `sslcert`, `sslkey` and `sslcrl`, where the URL names them.
+    `files` has `sslrootcert`, `sslcert`, `sslkey` and `sslcrl`, where the URL names them; what it does not say, libpq's
+    variables and files do, if `is_of_libpq`.
     """
     if isinstance(word, ssl.SSLContext):
         return Encryption("require", word)
@@ -28,12 +29,13 @@ def encryption_of(word: typing.Any, files: typing.Mapping[str, str]) -> Encrypti
         return Encryption("require", ssl.create_default_context())
     if word is False:
         return Encryption("disable", None)
-    mode = os.environ.get("PGSSLMODE") or "prefer" if word is None else str(word)
+    usual = (os.environ.get("PGSSLMODE") if is_of_libpq else None) or "prefer"
+    mode = usual if word is None else str(word)
     if mode not in _MODES:
         raise ValueError(f"`ssl` is one of {', '.join(_MODES)}, True, False or an SSLContext")
     if mode == "disable":
         return Encryption(mode, None)
-    return Encryption("require" if mode.startswith("verify") else mode, context_of(mode, files))
+    return Encryption("require" if mode.startswith("verify") else mode, context_of(mode, files, is_of_libpq))
 
 
 def context_of(mode: str, files: typing.Mapping[str, str], is_of_libpq: bool = True) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import engines  # noqa: E402
 from installation import Installation  # noqa: E402
 from servers import Server  # noqa: E402
 
@@ -25,8 +26,29 @@ def postgres():
     server.close()
 
 
+@pytest.fixture(scope="session")
+def mariadb():
+    """A MariaDB server."""
+    server = Server("mariadb")
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def postgres_url(postgres, request):
+def postgres_url(postgres):
     """The URL of a new and empty database in it."""
-    postgres.count = getattr(postgres, "count", 0) + 1
-    return postgres.database(f"test_{postgres.count}")
+    return postgres.database()
+
+
+@pytest.fixture
+def mariadb_url(mariadb):
+    """The URL of a new and empty database in it."""
+    return mariadb.database()
+
+
+@pytest.fixture(params=list(engines.KINDS))
+def engine(request, tmp_path):
+    """Each engine in turn with an empty database of its own; `engines.only` names some of them."""
+    made = engines.make(request, tmp_path, request.param)
+    yield made
+    made.close()

@@ -6,8 +6,6 @@ A test takes `place` and gives `place.run` a coroutine function; its models are 
 import asyncio
 
 import pytest
-from postgres_server import postgres  # noqa: F401: a fixture
-from servers import Server
 
 from naja import databases, orm
 from naja.orm import _database
@@ -17,11 +15,9 @@ KINDS = ("sqlite", "sqlite by text", "postgresql", "postgresql by text", "mariad
 
 
 @pytest.fixture(scope="module")
-def mariadb():
-    """One server for all tests of a module."""
-    server = Server("mariadb")
-    yield server
-    server.close()
+def mariadb_of_module(mariadb):
+    """The URL of a database for all tests of a module."""
+    return mariadb.database()
 
 
 class Place:
@@ -49,9 +45,9 @@ def make_place(request, tmp_path, monkeypatch, kind):
     if kind.endswith("by text"):
         monkeypatch.setattr(_database, "takes_plans", lambda _database: False)
     if kind.startswith("postgresql"):
-        return Place(request.getfixturevalue("postgres").url())
+        return Place(request.getfixturevalue("postgres").url)
     if kind.startswith("mariadb"):
-        return Place(request.getfixturevalue("mariadb").url)
+        return Place(request.getfixturevalue("mariadb_of_module"))
     return Place(f"sqlite:///{tmp_path}/rows.db")
 
 @pytest.fixture(params=KINDS)

@@ -8,20 +8,12 @@ import sys
 import time
 
 import pytest
+from not_tested import not_tested
 
 RUN_PYTEST = pathlib.Path(__file__).parents[1] / "naja" / "testing" / "run_pytest.py"
 
 # The oldest pytest with the oldest Python, and so on up.
 VERSIONS = [("3.8", "7.4.4"), ("3.11", "8.4.2"), ("3.13", "9.2.0")]
-
-
-def not_tested(what):
-    """Skips the test, and names in the report of `make test` what this machine lacks."""
-    print(f"not tested: {what}")
-    if os.environ.get("NAJA_NOT_TESTED"):
-        with open(os.environ["NAJA_NOT_TESTED"], "a") as file:
-            file.write(what + "\n")
-    pytest.skip(what)
 
 
 def wait_for(is_so):

@@ -5,27 +5,19 @@ import datetime
 import decimal
 
 import pytest
-from servers import Server
 
 from naja.databases import Database
 
 SCHEMES = ("mysql", "mysql+asyncmy")
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server("mariadb")
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def run(server):
+def run(mariadb):
     """Runs a coroutine with a database that has an empty table `rows`."""
 
     def run(work, scheme="mysql", **options):
         async def main():
-            async with Database(server.url.replace("mysql", scheme), **options) as db:
+            async with Database(mariadb.url.replace("mysql", scheme), **options) as db:
                 await db.execute("drop table if exists `rows`")
                 await db.execute("create table `rows` (id integer primary key auto_increment, name varchar(20), n integer unique)")
                 return await work(db)
@@ -140,27 +132,6 @@ def test_rows_are_read_as_they_are_asked_for(run):
     run(work)
 
 
-def test_a_cancelled_task_ends_its_statement(run, server):
-    async def work(db):
-        process = await db.fetch_val("select connection_id()")
-        async with Database(server.url) as watch:
-
-            async def count():
-                query = "select count(*) from information_schema.processlist where info like 'select sleep(3600)%'"
-                return await watch.fetch_val(query)
-
-            task = asyncio.create_task(db.execute("select sleep(3600)"))
-            while not await count():
-                await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert await db.fetch_val("select connection_id()") == process
-            assert not await count()
-
-    run(work, max_size=1)
-
-
 def test_raw_connections_have_cursors(run):
     async def work(db):
         async with db.connection() as connection:
@@ -175,9 +146,9 @@ def test_raw_connections_have_cursors(run):
     run(work)
 
 
-def test_a_wrong_login_keeps_its_password_to_itself(server):
+def test_a_wrong_login_keeps_its_password_to_itself(mariadb):
     async def main():
-        url = server.url.replace("root@", "root:5ecr3t@")
+        url = mariadb.url.replace("root@", "root:5ecr3t@")
         error = await refusal(Database(url).connect())
         assert error.args[0] == 1045 and "5ecr3t" not in repr(error)
 

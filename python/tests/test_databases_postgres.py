@@ -6,7 +6,6 @@ import decimal
 import uuid
 
 import pytest
-from postgres_server import postgres  # noqa: F401
 
 from naja.databases import Database
 
@@ -14,12 +13,12 @@ SCHEMES = ("postgresql", "postgresql+aiopg")
 
 
 @pytest.fixture
-def run(postgres):  # noqa: F811
+def run(postgres):
     """Runs a coroutine with a database that has an empty table `rows`."""
 
     def run(work, scheme="postgresql", **options):
         async def main():
-            async with Database(postgres.url(scheme), **options) as db:
+            async with Database(postgres.at(scheme), **options) as db:
                 await db.execute("drop table if exists rows")
                 await db.execute("create table rows (id serial primary key, name varchar(20), n integer unique)")
                 return await work(db)
@@ -291,7 +290,7 @@ def test_transactions_nest_and_take_options(run):
 
 def test_force_rollback_leaves_nothing(postgres, run):  # noqa: F811
     async def work(db):
-        async with Database(postgres.url(), force_rollback=True) as undone:
+        async with Database(postgres.url, force_rollback=True) as undone:
             await asyncio.gather(*(undone.execute("insert into rows (n) values (:n)", {"n": n}) for n in range(20)))
             assert await undone.fetch_val("select count(*) from rows") == 20
         assert await db.fetch_val("select count(*) from rows") == 0
@@ -357,10 +356,10 @@ def test_options_reach_the_server_and_others_are_refused(run, postgres):  # noqa
 
     async def main():
         words = {"server_settings": {"search_path": "elsewhere"}, "application_name": "mine"}
-        async with Database(postgres.url(), **words) as db:
+        async with Database(postgres.url, **words) as db:
             assert await work(db) == "mine"
         for options, error in (({"nonsense": 1}, TypeError), ({"max_size": 0}, ValueError), ({"ssl": "maybe"}, ValueError)):
-            db = Database(postgres.url(), **options)
+            db = Database(postgres.url, **options)
             with pytest.raises(error):
                 await db.connect()
 
@@ -408,17 +407,17 @@ def test_raw_connections_are_the_drivers(run):
     run(aiopg, "postgresql+aiopg")
 
 
-def test_nothing_answers_or_the_login_is_wrong(postgres):  # noqa: F811
+def test_nothing_answers_or_the_login_is_wrong(postgres):
     async def main():
         secret = "5ecr3t-w0rd"
-        admin = Database(postgres.url())
+        admin = Database(postgres.url)
         await admin.connect()
         await admin.execute("drop role if exists scram_user")
         await admin.execute("create role scram_user login password 'right'")
         wrong = (
-            (postgres.url(user="scram_user", password=secret), "28P01"),
-            (postgres.url(database="nowhere"), "3D000"),
-            (postgres.url(user="nobody_here", password=secret), "28000"),
+            (postgres.at(user="scram_user", password=secret), "28P01"),
+            (postgres.at(database="nowhere"), "3D000"),
+            (postgres.at(user="nobody_here", password=secret), "28000"),
             (f"postgresql://postgres:{secret}@127.0.0.1:1/postgres", None),
             (f"postgresql://postgres:{secret}@no-such-host.invalid/postgres", None),
             (f"postgresql://postgres:{secret}@/postgres?host=/no/such/folder", None),
@@ -432,7 +431,7 @@ def test_nothing_answers_or_the_login_is_wrong(postgres):  # noqa: F811
                     error, code_seen = error.__context__, getattr(error, "sqlstate", None)
                     assert code is None or code_seen == code
                 assert not db.is_connected
-        async with Database(postgres.url(user="scram_user", password="right")) as db:
+        async with Database(postgres.at(user="scram_user", password="right")) as db:
             assert await db.fetch_val("select current_user") == "scram_user"
         await admin.execute("drop role scram_user")
         await admin.disconnect()

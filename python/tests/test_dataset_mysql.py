@@ -6,27 +6,9 @@ import threading
 import uuid
 
 import pytest
-from servers import Server
 
 from naja import dataset
 from naja.dataset._errors import ArgumentError
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    server = Server("mariadb")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def mariadb_url(mariadb):
-    """The URL of a new and empty database."""
-    mariadb.count = getattr(mariadb, "count", 0) + 1
-    base = dataset.connect(mariadb.url)
-    base.query(f"CREATE DATABASE `test_{mariadb.count}`")
-    base.close()
-    return mariadb.url.rpartition("/")[0] + f"/test_{mariadb.count}"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import decimal
 import enum
 
 import pytest
-from orm_places import lite, mariadb, place, postgres  # noqa: F401: fixtures
+from orm_places import lite, mariadb_of_module, place  # noqa: F401: fixtures
 
 from naja import databases, orm, typesystem
 

@@ -1,7 +1,7 @@
 """naja.orm: rows that refer to others, one to one, one to many, and many to many."""
 
 import pytest
-from orm_places import lite, mariadb, place, postgres  # noqa: F401: fixtures
+from orm_places import lite, mariadb_of_module, place  # noqa: F401: fixtures
 
 from naja import orm
 

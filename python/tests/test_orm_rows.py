@@ -7,7 +7,7 @@ import ipaddress
 import uuid
 
 import pytest
-from orm_places import lite, mariadb, place, postgres  # noqa: F401: fixtures
+from orm_places import lite, mariadb_of_module, place  # noqa: F401: fixtures
 
 from naja import orm, typesystem
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from orm_places import make_place, mariadb, postgres  # noqa: F401: fixtures
+from orm_places import make_place, mariadb_of_module  # noqa: F401: fixtures
 from originals import importable
 
 from naja import orm

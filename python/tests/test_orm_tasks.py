@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from orm_places import lite, mariadb, place, postgres  # noqa: F401: fixtures
+from orm_places import lite, mariadb_of_module, place  # noqa: F401: fixtures
 
 from naja import databases, orm
 

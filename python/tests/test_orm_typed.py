@@ -12,7 +12,7 @@ import uuid
 from typing import Annotated, Any, ClassVar, Optional
 
 import pytest
-from orm_places import lite, mariadb, place, postgres  # noqa: F401: fixtures
+from orm_places import lite, mariadb_of_module, place  # noqa: F401: fixtures
 
 import naja
 from naja import orm, typesystem

@@ -8,7 +8,8 @@ import socket
 import subprocess
 
 import pytest
-from real_pytest import VERSIONS, install, not_tested, wait_for
+from not_tested import not_tested
+from real_pytest import VERSIONS, install, wait_for
 from test_testing_fresh import TWENTY, counts, project
 
 

@@ -47,6 +47,11 @@ impl RunAs {
         folder.keep()
     }
 
+    /// Keeps everybody but its owner from a file.
+    pub(crate) fn hide(path: &Path) {
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("its mode can be set");
+    }
+
     /// Makes a file or a folder this user's.
     pub(crate) fn give(self, path: &Path) {
         if let RunAs::Other(user, group) = self {

@@ -4,6 +4,7 @@
 
 pub mod browser;
 mod data_folder;
+mod database_options;
 pub mod interpreters;
 pub mod mariadb;
 pub mod naja;
@@ -13,6 +14,7 @@ pub mod target;
 pub mod terminal;
 
 pub use browser::Browser;
+pub use database_options::{Certificates, ServerOptions};
 pub use mariadb::MariaDbServer;
 pub use not_tested::not_tested;
 pub use postgres::PostgresServer;

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::data_folder::{RunAs, copy_tree};
+use crate::database_options::{Certificates, ServerOptions};
 use crate::not_tested;
 
 /// How long a server may take until it is ready, before the test fails: far more than it ever needs.
@@ -28,6 +29,7 @@ const WHO_MAY: &str = "\
 CREATE USER native_user IDENTIFIED VIA mysql_native_password USING PASSWORD('s3cret');
 CREATE USER ed25519_user IDENTIFIED VIA ed25519 USING PASSWORD('s3cret');
 CREATE USER either_user IDENTIFIED VIA ed25519 USING PASSWORD('other') OR mysql_native_password USING PASSWORD('s3cret');
+CREATE USER tls_user IDENTIFIED VIA mysql_native_password USING PASSWORD('s3cret') REQUIRE SSL;
 CREATE USER no_password_user IDENTIFIED VIA mysql_native_password USING '';
 CREATE USER socket_user IDENTIFIED VIA unix_socket AS 'nobody';
 CREATE USER locked_user IDENTIFIED VIA mysql_native_password USING PASSWORD('s3cret') ACCOUNT LOCK;
@@ -44,7 +46,7 @@ const OPTIONS: [&str; 17] = [
     "--default-time-zone=+00:00",
     "--plugin-load-add=auth_ed25519",
     "--local-infile=1",
-    "--max-connections=60",
+    "--max-connections=100",
     "--innodb-buffer-pool-size=32M",
     "--innodb-log-file-size=4M",
     "--innodb-data-file-path=ibdata1:5M:autoextend",
@@ -101,13 +103,6 @@ struct Installation {
     run_as: RunAs,
 }
 
-/// How much a server of a test minds losing what it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    None,
-    Full,
-}
-
 impl MariaDbServer {
     /// Starts a server of its own for one test; none, and [`not_tested`], where MariaDB is not installed.
     ///
@@ -117,7 +112,7 @@ impl MariaDbServer {
     /// # Panics
     /// When it is installed and does not start: the test cannot go on.
     pub fn start(cache: &Path) -> Option<MariaDbServer> {
-        MariaDbServer::start_with(cache, Durability::None)
+        MariaDbServer::start_with(cache, ServerOptions::default())
     }
 
     /// As [`MariaDbServer::start`], and what was committed outlives [`MariaDbServer::kill`].
@@ -125,17 +120,21 @@ impl MariaDbServer {
     /// # Panics
     /// As [`MariaDbServer::start`].
     pub fn start_durable(cache: &Path) -> Option<MariaDbServer> {
-        MariaDbServer::start_with(cache, Durability::Full)
+        MariaDbServer::start_with(cache, ServerOptions { is_durable: true, ..ServerOptions::default() })
     }
 
-    fn start_with(cache: &Path, durability: Durability) -> Option<MariaDbServer> {
+    /// As [`MariaDbServer::start`], one that is as it is `wanted`.
+    ///
+    /// # Panics
+    /// As [`MariaDbServer::start`].
+    pub fn start_with(cache: &Path, wanted: ServerOptions) -> Option<MariaDbServer> {
         let Some(installation) = Installation::find() else {
             not_tested("MariaDB: no server is installed");
             return None;
         };
         let template = installation.template(cache);
         // Another test may take the port that was free a moment ago.
-        let started = (0..5).find_map(|_| installation.start(&template, durability));
+        let started = (0..5).find_map(|_| installation.start(&template, wanted));
         Some(started.expect("MariaDB starts on some port"))
     }
 
@@ -156,6 +155,11 @@ impl MariaDbServer {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The files for TLS, where it was asked to encrypt.
+    pub fn certificates(&self) -> Certificates {
+        Certificates::of(&self.folder)
     }
 
     /// What it has written to its log since it was started last.
@@ -235,7 +239,7 @@ impl Installation {
     /// Empty data with the users of [`WHO_MAY`], made once and kept.
     fn template(&self, cache: &Path) -> PathBuf {
         fs::create_dir_all(cache).expect("the folder for what tests keep can be made");
-        let template = cache.join(format!("mariadb-{}-1", self.version));
+        let template = cache.join(format!("mariadb-{}-2", self.version));
         let lock =
             File::create(cache.join("mariadb.lock")).expect("the folder for what tests keep is writable");
         lock.lock().expect("the file can be locked");
@@ -306,11 +310,18 @@ impl Installation {
     }
 
     /// Starts a server; none when its port was taken meanwhile.
-    fn start(&self, template: &Path, durability: Durability) -> Option<MariaDbServer> {
+    fn start(&self, template: &Path, wanted: ServerOptions) -> Option<MariaDbServer> {
         let folder = self.run_as.folder("naja-maria-");
         copy_tree(template, &folder.join("data"), &|path| self.run_as.give(path));
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = port.expect("there is a free port").port();
+        let mut encryption = Vec::new();
+        if wanted.is_encrypted {
+            let files = Certificates::of(&folder);
+            files.make(self.run_as);
+            encryption.push(format!("--ssl-cert={}", files.own().display()));
+            encryption.push(format!("--ssl-key={}", files.key().display()));
+        }
         let keeper = self
             .run_as
             .command(Path::new("/bin/sh"))
@@ -318,10 +329,8 @@ impl Installation {
             .arg(&folder)
             .arg(&self.server)
             .args(OPTIONS)
-            .args(match durability {
-                Durability::None => &FAST[..],
-                Durability::Full => &DURABLE,
-            })
+            .args(if wanted.is_durable { &DURABLE[..] } else { &FAST })
+            .args(encryption)
             .arg(format!("--datadir={}", folder.join("data").display()))
             .arg(format!("--tmpdir={}", folder.display()))
             .arg(format!("--pid-file={}", folder.join("pid").display()))

@@ -12,19 +12,22 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::data_folder::{RunAs, copy_tree};
+use crate::database_options::{Certificates, ServerOptions};
 use crate::not_tested;
 
 /// How long a server may take until it is ready, before the test fails: far more than it ever needs.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Who may log in how. On the socket everyone may; on the network some have to prove who they are.
+/// Who may log in how. On the socket everyone may; on the network some have to prove who they are, or to encrypt.
 const WHO_MAY: &str = "\
-local all all                   trust
-host  all md5_user      all     md5
-host  all scram_user    all     scram-sha-256
-host  all clear_user    all     password
-host  all rejected_user all     reject
-host  all all           all     trust
+local   all all                   trust
+hostssl all tls_user      all     scram-sha-256
+host    all tls_user      all     reject
+host    all md5_user      all     md5
+host    all scram_user    all     scram-sha-256
+host    all clear_user    all     password
+host    all rejected_user all     reject
+host    all all           all     trust
 ";
 
 /// What a server is told, whatever it is for.
@@ -79,13 +82,6 @@ pub struct PostgresServer {
     starts: u32,
 }
 
-/// How much a server of a test minds losing what it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    None,
-    Full,
-}
-
 /// Where PostgreSQL's programs are, and as whom they run.
 struct Installation {
     programs: PathBuf,
@@ -102,7 +98,7 @@ impl PostgresServer {
     /// # Panics
     /// When it is installed and does not start: the test cannot go on.
     pub fn start(cache: &Path) -> Option<PostgresServer> {
-        PostgresServer::start_with(cache, Durability::None)
+        PostgresServer::start_with(cache, ServerOptions::default())
     }
 
     /// As [`PostgresServer::start`], and what was committed outlives [`PostgresServer::kill`].
@@ -110,17 +106,21 @@ impl PostgresServer {
     /// # Panics
     /// As [`PostgresServer::start`].
     pub fn start_durable(cache: &Path) -> Option<PostgresServer> {
-        PostgresServer::start_with(cache, Durability::Full)
+        PostgresServer::start_with(cache, ServerOptions { is_durable: true, ..ServerOptions::default() })
     }
 
-    fn start_with(cache: &Path, durability: Durability) -> Option<PostgresServer> {
+    /// As [`PostgresServer::start`], one that is as it is `wanted`.
+    ///
+    /// # Panics
+    /// As [`PostgresServer::start`].
+    pub fn start_with(cache: &Path, wanted: ServerOptions) -> Option<PostgresServer> {
         let Some(installation) = Installation::find() else {
             not_tested("PostgreSQL: no server is installed");
             return None;
         };
         let template = installation.template(cache);
         // Another test may take the port that was free a moment ago.
-        let started = (0..5).find_map(|_| installation.start(&template, durability));
+        let started = (0..5).find_map(|_| installation.start(&template, wanted));
         Some(started.expect("PostgreSQL starts on some port"))
     }
 
@@ -141,6 +141,11 @@ impl PostgresServer {
     /// Its port on 127.0.0.1, and in the name of its socket.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The files for TLS, where it was asked to encrypt.
+    pub fn certificates(&self) -> Certificates {
+        Certificates::of(&self.folder)
     }
 
     /// What it has written to its log since it was started last.
@@ -250,7 +255,7 @@ impl Installation {
     /// An empty cluster, made once and kept.
     fn template(&self, cache: &Path) -> PathBuf {
         fs::create_dir_all(cache).expect("the folder for what tests keep can be made");
-        let template = cache.join(format!("postgres-{}-1", self.version));
+        let template = cache.join(format!("postgres-{}-2", self.version));
         let lock =
             File::create(cache.join("postgres.lock")).expect("the folder for what tests keep is writable");
         lock.lock().expect("the file can be locked");
@@ -275,15 +280,20 @@ impl Installation {
     }
 
     /// Starts a server; none when its port was taken meanwhile.
-    fn start(&self, template: &Path, durability: Durability) -> Option<PostgresServer> {
+    fn start(&self, template: &Path, wanted: ServerOptions) -> Option<PostgresServer> {
         let folder = self.run_as.folder("naja-pg-");
         copy_tree(template, &folder.join("data"), &|path| self.run_as.give(path));
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = port.expect("there is a free port").port();
-        let durability = match durability {
-            Durability::None => FAST,
-            Durability::Full => DURABLE,
-        };
+        let durability = if wanted.is_durable { DURABLE } else { FAST };
+        let mut encryption = Vec::new();
+        if wanted.is_encrypted {
+            let files = Certificates::of(&folder);
+            files.make(self.run_as);
+            encryption.push("ssl=on".to_owned());
+            encryption.push(format!("ssl_cert_file={}", files.own().display()));
+            encryption.push(format!("ssl_key_file={}", files.key().display()));
+        }
         let keeper = self
             .command(Path::new("/bin/sh"))
             .args(["-c", KEEPER, "sh"])
@@ -295,6 +305,7 @@ impl Installation {
             .arg(&folder)
             .args(["-p", &port.to_string()])
             .args(OPTIONS.iter().chain(&durability).flat_map(|option| ["-c", option]))
+            .args(encryption.iter().flat_map(|option| ["-c", option]))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

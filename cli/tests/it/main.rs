@@ -6,6 +6,7 @@ mod command_line;
 mod containers;
 mod convert;
 mod core_files;
+mod databases;
 mod dump;
 mod dump_async;
 mod endings;

@@ -46,11 +46,10 @@ class InternalError(DatabaseError):
 
 # By the server's number, as the drivers divide them; what is below 1000 is a client's own.
 _NUMBERS = {
-    "ProgrammingError": (1007, 1008, 1049, 1064, 1102, 1103, 1110, 1146, 1149, 1630),
-    "DataError": (1111, 1136, 1261, 1262, 1264, 1265, 1364, 1366, 1406, 1690),
-    "IntegrityError": (1048, 1062, 1171, 1215, 1216, 1217, 1451, 1452, 3819, 4025),
-    "NotSupportedError": (1196, 1235, 1286),
-    "OperationalError": (1040, 1044, 1045, 1053, 1158, 1159, 1160, 1161, 1205, 1213, 1317, 1969, 3024),
+    "ProgrammingError": (1007, 1064, 1102, 1103, 1110, 1111, 1112, 1113, 1146, 1149, 1166, 1179),
+    "DataError": (1171, 1230, 1263, 1264, 1265, 1366, 1367, 1406, 1441),
+    "IntegrityError": (1048, 1062, 1215, 1216, 1217, 1451, 1452),
+    "NotSupportedError": (1196, 1235, 1286, 1289),
 }
 _CLASSES = {number: name for name, numbers in _NUMBERS.items() for number in numbers}
 

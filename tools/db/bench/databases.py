@@ -171,7 +171,7 @@ async def timed(module, url, case):
 async def timed_bare(server, case):
     import asyncpg
 
-    connection = await asyncpg.connect(host=str(server.folder), port=server.port, user="postgres", database="theirs")
+    connection = await asyncpg.connect(host=server.socket, port=server.port, user="postgres", database="theirs")
     try:
         await case(connection)
         start = time.perf_counter()
@@ -213,22 +213,23 @@ def in_turn(name, sides, runs):
 def on_server(options, runs):
     """The cases of PostgreSQL, on a server of their own; each side has a database."""
     sys.path.append(str(HERE.parents[2] / "python" / "tests"))
-    import postgres_server
+    import servers
 
     cases = [case for case in SERVER_CASES if options.is_chosen(case[0])]
     bare_cases = [case for case in BARE_CASES if options.is_chosen(case[0])]
     if not cases and not bare_cases:
         return []
-    if postgres_server.programs() is None:
+    try:
+        server = servers.Server("postgresql")
+    except servers.NotInstalled:
         print("not measured: PostgreSQL is not installed", file=sys.stderr)
         return []
-    server = postgres_server.Server()
     try:
         asyncio.run(fill_server(server))
         urls = [server.socket_url(database=name) for name in ("ours", "theirs")]
         return [measure(case, urls, runs) for case in cases] + [measure_bare(case, server, runs) for case in bare_cases]
     finally:
-        server.stop()
+        server.close()
 
 
 async def fill_server(server):

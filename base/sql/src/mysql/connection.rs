@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::stream::{Place, Socket, Stream, TlsProvider, Waited, time_left};
+use crate::stream::{Place, Socket, Stream, TlsMode, TlsProvider, Waited, time_left};
 use crate::{Driver, NoRows, Outcome, Rows, Sink, Source, Transaction, Value, Values};
 
 use super::bulk::Bulk;
@@ -129,6 +129,21 @@ impl Connection {
     /// wrong password (1045), an unknown database (1049), too many connections (1040).
     /// Cost: three round trips, more where the server asks for another method of login; with TLS the handshake.
     pub fn open(options: &Options, tls: Option<Arc<dyn TlsProvider>>) -> Result<Connection, MySqlError> {
+        match Connection::open_once(options, tls.clone()) {
+            // The server may let nobody in without encryption, or not this user.
+            Err(MySqlError::Server(refusal))
+                if options.tls == TlsMode::Allow
+                    && options.address.is_tcp()
+                    && tls.is_some()
+                    && (refusal.sqlstate == "28000" || refusal.code == 3159) =>
+            {
+                Connection::open_once(&Options { tls: TlsMode::Require, ..options.clone() }, tls)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(options: &Options, tls: Option<Arc<dyn TlsProvider>>) -> Result<Connection, MySqlError> {
         let deadline = options.connect_timeout.map(|timeout| Instant::now() + timeout);
         let protocol = Protocol::start(options, tls.is_some())?;
         let socket = connect(options, deadline)?;

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::stream::{Place, Socket, Stream, TlsProvider, Waited, time_left};
+use crate::stream::{Place, Socket, Stream, TlsMode, TlsProvider, Waited, time_left};
 use crate::{Driver, NoRows, Outcome, Rows, Sink, Source, Transaction, Value};
 
 use super::copy::{CopyInto, CopyReader, export_sql};
@@ -198,6 +198,21 @@ impl Connection {
     /// wrong password (`28P01`), an unknown database (`3D000`), too many connections (`53300`).
     /// Cost: one round trip, with SCRAM three and some milliseconds of hashing; with TLS the handshake.
     pub fn open(options: &Options, tls: Option<Arc<dyn TlsProvider>>) -> Result<Connection, PostgresError> {
+        match Connection::open_once(options, tls.clone()) {
+            // The server may let nobody in without encryption, or not this user.
+            Err(PostgresError::Server(refusal))
+                if options.tls == TlsMode::Allow
+                    && options.address.is_tcp()
+                    && tls.is_some()
+                    && refusal.sqlstate == "28000" =>
+            {
+                Connection::open_once(&Options { tls: TlsMode::Require, ..options.clone() }, tls)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(options: &Options, tls: Option<Arc<dyn TlsProvider>>) -> Result<Connection, PostgresError> {
         let deadline = options.connect_timeout.map(|timeout| Instant::now() + timeout);
         let protocol = Protocol::start(options, tls.is_some())?;
         let socket = connect(options, deadline)?;

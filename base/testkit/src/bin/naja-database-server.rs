@@ -2,13 +2,14 @@
 //!
 //! It says in one line of JSON where the server listens, then does what the lines of standard input say, and answers each
 //! with one line: `restart`, which ends it without a goodbye first, or `kill`. When standard input ends the server is gone.
-//! A third word `durable` makes it wait for the disk. Exit code 3: there is no such server on this machine.
+//! The word `durable` behind makes it wait for the disk, `encrypted` makes it speak TLS. Exit code 3: there is no such
+//! server on this machine.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use naja_testkit::{MariaDbServer, PostgresServer};
+use naja_testkit::{Certificates, MariaDbServer, PostgresServer, ServerOptions};
 
 /// There is no such server on this machine.
 const NOT_INSTALLED: u8 = 3;
@@ -19,12 +20,10 @@ enum Server {
 }
 
 impl Server {
-    fn start(engine: &str, cache: &Path, is_durable: bool) -> Option<Server> {
-        match (engine, is_durable) {
-            ("postgresql", false) => PostgresServer::start(cache).map(Server::Postgres),
-            ("postgresql", true) => PostgresServer::start_durable(cache).map(Server::Postgres),
-            ("mariadb", false) => MariaDbServer::start(cache).map(Server::MariaDb),
-            ("mariadb", true) => MariaDbServer::start_durable(cache).map(Server::MariaDb),
+    fn start(engine: &str, cache: &Path, wanted: ServerOptions) -> Option<Server> {
+        match engine {
+            "postgresql" => PostgresServer::start_with(cache, wanted).map(Server::Postgres),
+            "mariadb" => MariaDbServer::start_with(cache, wanted).map(Server::MariaDb),
             _ => panic!("a server is `postgresql` or `mariadb`, not `{engine}`"),
         }
     }
@@ -37,9 +36,11 @@ impl Server {
                 "postgres",
                 &server.socket_folder().display().to_string(),
                 server.port(),
+                &server.certificates(),
             ),
             Server::MariaDb(server) => {
-                place("mysql", "root", "test", &server.socket().display().to_string(), server.port())
+                let socket = server.socket().display().to_string();
+                place("mysql", "root", "test", &socket, server.port(), &server.certificates())
             }
         }
     }
@@ -59,7 +60,14 @@ impl Server {
     }
 }
 
-fn place(scheme: &str, user: &str, database: &str, socket: &str, port: u16) -> String {
+fn place(
+    scheme: &str,
+    user: &str,
+    database: &str,
+    socket: &str,
+    port: u16,
+    certificates: &Certificates,
+) -> String {
     serde_json::json!({
         "url": format!("{scheme}://{user}@127.0.0.1:{port}/{database}"),
         "scheme": scheme,
@@ -67,6 +75,8 @@ fn place(scheme: &str, user: &str, database: &str, socket: &str, port: u16) -> S
         "database": database,
         "socket": socket,
         "port": port,
+        "authority": certificates.authority(),
+        "other": certificates.other(),
     })
     .to_string()
 }
@@ -74,10 +84,11 @@ fn place(scheme: &str, user: &str, database: &str, socket: &str, port: u16) -> S
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [engine, cache, rest @ ..] = words.as_slice() else {
-        panic!("naja-database-server ENGINE CACHE [durable]");
+        panic!("naja-database-server ENGINE CACHE [durable] [encrypted]");
     };
-    let is_durable = rest.iter().any(|word| word == "durable");
-    let Some(mut server) = Server::start(engine, Path::new(cache), is_durable) else {
+    let has = |wanted: &str| rest.iter().any(|word| word == wanted);
+    let wanted = ServerOptions { is_durable: has("durable"), is_encrypted: has("encrypted") };
+    let Some(mut server) = Server::start(engine, Path::new(cache), wanted) else {
         return ExitCode::from(NOT_INSTALLED);
     };
     let mut answers = std::io::stdout();

@@ -52,7 +52,7 @@ class MySQLBackend(PostgresBackend):
             words.pop(name, None)
         ssl = words.pop("ssl", None)
         files = {name: url_options[name] for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") if name in url_options}
-        encryption = _tls.encryption_of(url_options.get("sslmode", "prefer") if ssl is None else ssl, files)
+        encryption = _tls.encryption_of(url_options.get("sslmode") if ssl is None else ssl, files, is_of_libpq=False)
         timeout_s, password = words.pop("connect_timeout", None) or 60.0, words.pop("password", None)
         settings = {}
         if "sql_mode" in words:

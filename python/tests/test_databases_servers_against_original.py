@@ -1,4 +1,5 @@
-"""The same calls through databases 0.9.0 with asyncpg and through naja.databases give the same answers and exceptions."""
+"""The same calls through databases 0.9.0 with its drivers and through naja.databases give the same answers and exceptions, and
+leave the same tables, on PostgreSQL and on MariaDB."""
 
 import asyncio
 import datetime
@@ -8,21 +9,25 @@ import uuid
 
 import pytest
 from originals import importable
-from postgres_server import postgres  # noqa: F401
 
 ORIGINAL = (
     "databases==0.9.0",
     "sqlalchemy==2.1.9",
     "asyncpg==0.32.0",
+    "asyncmy==0.2.18",
+    "aiomysql==0.3.2",
+    "pymysql==1.2.4",
     "typing_extensions==4.15.0",
 )
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    forget = ("databases", "sqlalchemy", "asyncpg", "typing_extensions")
+    forget = ("databases", "sqlalchemy", "asyncpg", "asyncmy", "aiomysql", "pymysql", "typing_extensions")
     with importable(tmp_path_factory.mktemp("original"), *ORIGINAL, forget=forget):
-        # Its exceptions are raised by both where a program has it.
+        # Their exceptions are raised by both where a program has them.
+        import aiomysql  # noqa: F401
+        import asyncmy  # noqa: F401
         import asyncpg  # noqa: F401
         import databases
 
@@ -31,14 +36,32 @@ def both(tmp_path_factory):
         yield databases, ours
 
 
+SCHEMES = ("postgresql", "mysql+aiomysql", "mysql+asyncmy")
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request):
+    return request.param
+
+
+def on(*schemes):
+    """For a test that is not for every driver."""
+    return pytest.mark.parametrize("scheme", schemes, indirect=True)
+
+
+on_postgres = on("postgresql")
+on_mariadb = on("mysql+aiomysql", "mysql+asyncmy")
+
+
 @pytest.fixture
-def check(both, postgres):  # noqa: F811
+def check(both, scheme, request):
     """What a coroutine sees, and the table that it leaves, are the same on both sides."""
+    server = request.getfixturevalue("mariadb" if scheme.startswith("mysql") else "postgres")
 
     def check(work):
-        seen = [asyncio.run(answers_of(module, postgres.url(), work)) for module in both]
-        for number, (theirs, ours) in enumerate(zip(seen[0][0], seen[1][0])):
-            assert theirs == ours, f"answer {number}"
+        seen = [asyncio.run(answers_of(module, server.at(scheme), work)) for module in both]
+        differing = [(number, *pair) for number, pair in enumerate(zip(seen[0][0], seen[1][0])) if pair[0] != pair[1]]
+        assert differing == []
         assert seen[0] == seen[1]
         return seen[0]
 
@@ -47,7 +70,9 @@ def check(both, postgres):  # noqa: F811
 
 async def answers_of(module, url, work):
     import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
 
+    dialect = mysql.dialect() if url.startswith("mysql") else None
     columns = [
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(20)),
@@ -60,7 +85,8 @@ async def answers_of(module, url, work):
     table = sa.Table("compared", sa.MetaData(), *columns)
     async with module.Database(url) as db:
         await db.execute("drop table if exists compared")
-        await db.execute(sa.schema.CreateTable(table))
+        create = sa.schema.CreateTable(table)
+        await db.execute(str(create.compile(dialect=dialect)) if dialect else create)
         for number in range(5):
             row = {"name": f"n{number}", "ok": number % 2 == 0, "data": {"i": number}, "price": decimal.Decimal("1.5")}
             await db.execute(table.insert(), {**row, "at": datetime.datetime(2020, 1, number + 1), "level": number})
@@ -74,7 +100,10 @@ async def outcome(awaitable):
     try:
         answer = await awaitable
     except Exception as error:
-        return type(error).__name__, getattr(error, "sqlstate", None), getattr(error, "constraint_name", None)
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        # Only asyncpg's exceptions tell these.
+        own = () if number is not None else (getattr(error, "sqlstate", None), getattr(error, "constraint_name", None))
+        return type(error).__name__, number, *own
     if isinstance(answer, list):
         return [plain(row) for row in answer]
     return plain(answer)
@@ -105,6 +134,7 @@ def test_expressions_and_their_values(check):
     check(work)
 
 
+@on_postgres
 def test_texts_and_their_values(check):
     values = {
         "int": [1, -(2**31), 2**31 - 1, True, None],
@@ -138,6 +168,7 @@ def test_texts_and_their_values(check):
     check(work)
 
 
+@on_postgres
 def test_exceptions_are_of_the_same_class(check):
     async def work(db, table, sa):
         wrong = {
@@ -191,6 +222,7 @@ def test_exceptions_are_of_the_same_class(check):
     check(work)
 
 
+@on_postgres
 def test_results_without_rows_or_columns(check):
     async def work(db, table, sa):
         for query in ("select * from compared where false", "select", "create table if not exists compared (a int)", "update compared set ok = ok"):
@@ -235,5 +267,67 @@ def test_transactions_leave_the_same_tables(check):
         for answer in answers:
             yield answer
         yield await outcome(db.fetch_val("select sum(level) from compared"))
+
+    check(work)
+
+
+@on_mariadb
+def test_texts_and_their_values_on_mariadb(check):
+    values = {
+        "signed": [1, -(2**63), 2**63 - 1, True, None],
+        "double": [1, 0.1, -1e300, decimal.Decimal("2.5")],
+        "decimal(30, 10)": [1, 0.5, decimal.Decimal("1e-10"), "12.50"],
+        "char": ["", "ü", "it's", "\\ \" %", 5, "%s"],
+        "binary": ["a"],
+        "date": [datetime.date(2020, 2, 29), datetime.datetime(2020, 2, 29, 12), "2020-01-01"],
+        "datetime(6)": [datetime.datetime(1000, 1, 1), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999), datetime.date(2020, 1, 1)],
+        # The drivers lose the days and the sign of a stretch of time.
+        "time(6)": [datetime.timedelta(hours=23, seconds=1), datetime.time(1, 2, 3, 4)],
+    }
+
+    async def work(db, table, sa):
+        for kind, all_of_kind in values.items():
+            for value in all_of_kind:
+                answer = await outcome(db.fetch_val(f"select cast(:value as {kind})", {"value": value}))
+                yield kind, value, repr(answer)
+        row = await db.fetch_one("select 1 as a, 'b' as b, null as c")
+        yield dict(row._mapping), row["b"], row[0]
+        for query in ("select * from compared where false", "select * from compared order by id", "show tables like 'compared'"):
+            yield query, await outcome(db.fetch_all(query))
+            yield query, await outcome(db.fetch_one(query))
+
+    check(work)
+
+
+@on_mariadb
+def test_exceptions_are_of_the_same_class_on_mariadb(check):
+    async def work(db, table, sa):
+        for sql in (
+            "nonsense",
+            "select * from nowhere",
+            "select nothing from compared",
+            "insert into compared (id) values (1)",
+            "insert into compared (level) values (1)",
+            "insert into compared (name) values (repeat('x', 50))",
+            "insert into compared (id, price) values (77, 1e30)",
+            "insert into compared (level) values ('a')",
+            "select (select 1 union select 2)",
+            "select exp(1000)",
+            "select no_such_function()",
+            "create table compared (a int)",
+            "drop table nowhere",
+            "set no_such_setting = 1",
+            "use nowhere",
+            "signal sqlstate '45000' set message_text = 'own'",
+            "commit",
+            "savepoint a",
+        ):
+            yield sql, await outcome(db.execute(sql))
+            yield await outcome(db.fetch_val("select count(*) from compared"))
+        # Every number that servers have had for long, and some of the newer ones; after some a server says no more.
+        ends = {1040, 1053, 1077, 1129, 1130, *range(1152, 1162), 1184, 1189, 1190, 1203, 1927}
+        async with db.connection() as connection:
+            for number in (*(number for number in range(1000, 2000) if number not in ends), 3024, 3819, 4025):
+                yield await outcome(connection.execute(f"signal sqlstate '45000' set mysql_errno = {number}"))
 
     check(work)
