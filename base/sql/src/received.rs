@@ -63,6 +63,13 @@ impl Received {
         start + skipped..self.start
     }
 
+    /// The next byte, which is looked at now.
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let byte = *self.unread().first()?;
+        self.take(0, 1);
+        Some(byte)
+    }
+
     /// What lies at a place that [`Received::take`] gave, as long as nothing was pushed since.
     pub(crate) fn at(&self, place: Range<usize>) -> &[u8] {
         self.bytes.get(place).unwrap_or_default()

@@ -4,6 +4,7 @@
 //! Sockets never block by themselves: [`Stream::wait`] is the one place that waits, so that bytes can come while
 //! others go, and so that a time-out or a signal is seen.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,12 +25,12 @@ pub enum Socket {
 }
 
 /// Where a socket goes to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Place<'a> {
     /// On the network.
     Tcp { host: &'a str, port: u16 },
     /// In the file system.
-    Unix(&'a Path),
+    Unix(Cow<'a, Path>),
 }
 
 /// When the system looks whether the other end is still there.
@@ -95,11 +96,11 @@ impl Socket {
     /// Connects. Every address of a name is tried in its turn until `deadline`.
     ///
     /// Errors: the reason of the last address; `TimedOut` after the deadline.
-    pub(crate) fn connect(place: Place<'_>, care: Care, deadline: Option<Instant>) -> io::Result<Socket> {
+    pub(crate) fn connect(place: &Place<'_>, care: Care, deadline: Option<Instant>) -> io::Result<Socket> {
         match place {
             Place::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
             Place::Tcp { host, port } => {
-                let stream = connect_tcp(host, port, deadline)?;
+                let stream = connect_tcp(host, *port, deadline)?;
                 look_after(&stream, care)?;
                 Ok(Socket::Tcp(stream))
             }

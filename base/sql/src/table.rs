@@ -2,74 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::{Column, Rows, Sink, Value, Values};
-
-/// Makes a type a sink by one of its fields that is one.
-macro_rules! forward_sink {
-    ($type:ty, $field:ident) => {
-        impl Sink for $type {
-            fn null(&mut self) {
-                self.$field.null();
-            }
-
-            fn boolean(&mut self, value: bool) {
-                self.$field.boolean(value);
-            }
-
-            fn integer(&mut self, value: i64) {
-                self.$field.integer(value);
-            }
-
-            fn real(&mut self, value: f64) {
-                self.$field.real(value);
-            }
-
-            fn decimal(&mut self, digits: &str) {
-                self.$field.decimal(digits);
-            }
-
-            fn text(&mut self, text: &str) {
-                self.$field.text(text);
-            }
-
-            fn json(&mut self, text: &str) {
-                self.$field.json(text);
-            }
-
-            fn bytes(&mut self, bytes: &[u8]) {
-                self.$field.bytes(bytes);
-            }
-
-            fn date(&mut self, year: i32, month: u8, day: u8) {
-                self.$field.date(year, month, day);
-            }
-
-            fn time(&mut self, hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>) {
-                self.$field.time(hour, minute, second, microsecond, offset_s);
-            }
-
-            fn moment(&mut self, microseconds: i64, offset_s: Option<i32>) {
-                self.$field.moment(microseconds, offset_s);
-            }
-
-            fn interval(&mut self, months: i32, days: i32, microseconds: i64) {
-                self.$field.interval(months, days, microseconds);
-            }
-
-            fn uuid(&mut self, bytes: [u8; 16]) {
-                self.$field.uuid(bytes);
-            }
-
-            fn array(&mut self, length: usize) {
-                self.$field.array(length);
-            }
-
-            fn infinite(&mut self, positive: bool) {
-                self.$field.infinite(positive);
-            }
-        }
-    };
-}
+use crate::sink_calls::forward_sink;
+use crate::{Column, Rows, Value, Values};
 
 /// Keeps all the rows that it is told.
 ///

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use crate::Sink;
+use crate::sink_calls::calls_as_values;
 
 /// A value that goes to a database or has come from one; each variant is the call of [`Sink`] of that name.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,6 +191,14 @@ impl Values {
         !self.open.is_empty()
     }
 
+    fn take_value(&mut self, value: Value<'_>) {
+        self.put(value.into_owned());
+    }
+
+    fn begin_array(&mut self, length: usize) {
+        self.open.push((length, Vec::new()));
+    }
+
     /// Takes one value.
     pub fn put(&mut self, value: Value<'static>) {
         let mut value = value;
@@ -206,67 +215,5 @@ impl Values {
 }
 
 impl Sink for Values {
-    fn null(&mut self) {
-        self.put(Value::Null);
-    }
-
-    fn boolean(&mut self, value: bool) {
-        self.put(Value::Boolean(value));
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.put(Value::Integer(value));
-    }
-
-    fn real(&mut self, value: f64) {
-        self.put(Value::Real(value));
-    }
-
-    fn decimal(&mut self, digits: &str) {
-        self.put(Value::Decimal(Cow::Owned(digits.to_owned())));
-    }
-
-    fn text(&mut self, text: &str) {
-        self.put(Value::Text(Cow::Owned(text.to_owned())));
-    }
-
-    fn json(&mut self, text: &str) {
-        self.put(Value::Json(Cow::Owned(text.to_owned())));
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.put(Value::Bytes(Cow::Owned(bytes.to_owned())));
-    }
-
-    fn date(&mut self, year: i32, month: u8, day: u8) {
-        self.put(Value::Date { year, month, day });
-    }
-
-    fn time(&mut self, hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>) {
-        self.put(Value::Time { hour, minute, second, microsecond, offset_s });
-    }
-
-    fn moment(&mut self, microseconds: i64, offset_s: Option<i32>) {
-        self.put(Value::Moment { microseconds, offset_s });
-    }
-
-    fn interval(&mut self, months: i32, days: i32, microseconds: i64) {
-        self.put(Value::Interval { months, days, microseconds });
-    }
-
-    fn uuid(&mut self, bytes: [u8; 16]) {
-        self.put(Value::Uuid(bytes));
-    }
-
-    fn array(&mut self, length: usize) {
-        if length == 0 {
-            self.put(Value::Array(Vec::new()));
-        } else {
-            self.open.push((length, Vec::new()));
-        }
-    }
-
-    fn infinite(&mut self, positive: bool) {
-        self.put(Value::Infinite { positive });
-    }
+    calls_as_values!();
 }

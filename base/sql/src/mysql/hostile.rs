@@ -1,65 +1,20 @@
 //! What the fuzzer runs: everything that reads bytes of a stranger, followed far enough to use what was read.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::engine::Engine as _;
+pub use crate::hostile::Entry;
+use crate::hostile::{self, Thrown};
 use crate::secret::Secret;
-use crate::{Column, Rows, Sink, Value, Values};
+use crate::{Value, Values};
 
 use super::message::Fields;
 use super::options::{Address, Options};
-use super::protocol::{Event, Protocol};
+use super::protocol::{Event, Own, Protocol};
 use super::rsa::PublicKey;
 use super::statement::{ResultColumns, Statement};
 use super::types::{Definition, Kind, Known};
 use super::{decode, encode, types};
-
-/// A row of values that is thrown away as soon as it is complete.
-#[derive(Default)]
-struct Thrown {
-    values: Values,
-    told: usize,
-}
-
-impl Rows for Thrown {
-    fn columns(&mut self, _: &[Column]) {}
-
-    fn row(&mut self) -> ControlFlow<()> {
-        self.values.take();
-        ControlFlow::Continue(())
-    }
-}
-
-/// Counts the call, and keeps the value.
-macro_rules! tell {
-    ($($name:ident($($argument:ident: $kind:ty),*);)*) => {
-        impl Sink for Thrown {
-            $(fn $name(&mut self, $($argument: $kind),*) {
-                self.told += 1;
-                self.values.$name($($argument),*);
-            })*
-        }
-    };
-}
-
-tell! {
-    null();
-    boolean(value: bool);
-    integer(value: i64);
-    unsigned(value: u64);
-    real(value: f64);
-    decimal(digits: &str);
-    text(text: &str);
-    json(text: &str);
-    bytes(bytes: &[u8]);
-    date(year: i32, month: u8, day: u8);
-    time(hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>);
-    moment(microseconds: i64, offset_s: Option<i32>);
-    interval(months: i32, days: i32, microseconds: i64);
-    uuid(bytes: [u8; 16]);
-    array(length: usize);
-    infinite(positive: bool);
-}
 
 /// A greeting of MariaDB with all that it is able to do but TLS.
 const GREETING: &[u8] = b"\x54\0\0\0\x0a10.11.14-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xf7\x2d\x02\0\xff\x81\x15\
@@ -87,31 +42,7 @@ pub fn mysql_stream(input: &[u8]) {
         assert!(protocol.is_open(), "the login is one");
         ask(&mut protocol, doing);
     }
-    let mut told = 0;
-    let piece = usize::from(cut) + 1;
-    for bytes in stream.chunks(piece) {
-        protocol.receive(bytes);
-        loop {
-            match protocol.next_event() {
-                Ok(Some(event)) => {
-                    told += 1;
-                    follow(&mut protocol, &event);
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    assert!(
-                        protocol.next_event().is_err() && !protocol.is_open(),
-                        "a broken connection goes on"
-                    );
-                    break;
-                }
-            }
-        }
-        let outgoing = protocol.outgoing().len();
-        protocol.sent(outgoing);
-    }
-    // A packet has at least four bytes; one more event is what the end of each batch tells.
-    assert!(told <= 8 + stream.len(), "{told} events out of {} bytes", stream.len());
+    hostile::stream(&mut protocol, stream, usize::from(cut) + 1, follow);
 }
 
 /// Requests that wait for the answers of the stream.
@@ -140,17 +71,12 @@ fn ask(protocol: &mut Protocol, doing: u8) {
 
 fn follow(protocol: &mut Protocol, event: &Event) {
     match event {
-        Event::Row => {
-            let mut rows = Thrown::default();
-            if let Ok(row) = protocol.row() {
-                let _ = row.write_into(&mut rows);
-            }
-        }
+        Event::Row => hostile::row(protocol),
         Event::StartTls => assert!(
             protocol.tls_started(Some(vec![1; 32])).is_ok() || !protocol.is_open(),
             "TLS was agreed to"
         ),
-        Event::FileWanted => {
+        Event::Own(Own::FileWanted) => {
             assert!(
                 protocol.file_data(b"1\t2\n").is_ok() && protocol.file_done().is_ok(),
                 "a file is wanted"
@@ -245,24 +171,12 @@ pub fn mysql_values(input: &[u8]) {
 
 /// A URL; none of its errors may repeat the password.
 pub fn mysql_url(input: &[u8]) {
-    let text = String::from_utf8_lossy(input);
-    let none = |_: &str| None;
-    if let Ok(options) = Options::from_url(&text, &none) {
+    hostile::url::<Protocol>(input, "mysql://anna:", |url| {
+        let options = Options::from_url(url, &|_| None)?;
         assert!(!options.user.contains('\0'));
-        let _ = Protocol::start(&options, false);
-        let _ = (options.to_string(), format!("{options:?}"));
-    }
-    let secret = "s3cr3tw0rd";
-    if !text.contains(secret) {
-        let url = format!("mysql://anna:{secret}{text}");
-        if let Err(error) = Options::from_url(&url, &none) {
-            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
-        }
-    }
+        Ok(options)
+    });
 }
-
-/// A fuzz target: its name, which is its folder in the corpus, and what it runs.
-pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
 pub const ENTRIES: [Entry; 3] =

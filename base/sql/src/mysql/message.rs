@@ -15,10 +15,6 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// Length and number of a packet.
 const HEAD: usize = 4;
 
-/// Bytes that have come, and the packets in them.
-#[derive(Debug, Default)]
-pub(crate) struct Input(Received);
-
 /// What one packet holds, or several that belong together; its place, so that the buffer can be changed while it is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
@@ -30,32 +26,12 @@ pub(crate) struct Frame {
     end: usize,
 }
 
-impl Input {
-    /// Takes bytes that have come.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.push(bytes);
-    }
-
-    /// Room for at least `least` bytes, to be read into and then reported by [`Input::filled`].
-    pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
-        self.0.room(least)
-    }
-
-    /// That many bytes were read into the room.
-    pub(crate) fn filled(&mut self, count: usize) {
-        self.0.filled(count);
-    }
-
-    /// How many bytes have not been looked at.
-    pub(crate) fn len(&self) -> usize {
-        self.0.unread().len()
-    }
-
+impl Frame {
     /// The next packet and those that continue it, if all of them are there.
     ///
     /// Errors: `Protocol` for packets that belong together and are not numbered so, or are too many.
-    pub(crate) fn frame(&mut self) -> Result<Option<Frame>, MySqlError> {
-        let bytes = self.0.unread();
+    pub(crate) fn next(input: &mut Received) -> Result<Option<Frame>, MySqlError> {
+        let bytes = input.unread();
         let Some(&[_, _, _, sequence]) = bytes.first_chunk::<HEAD>() else { return Ok(None) };
         let (mut end, mut next, mut length) = (0, sequence, 0);
         loop {
@@ -83,15 +59,15 @@ impl Input {
             }
         }
         if length >= PACKET_BYTES_MAX {
-            join(self.0.unread_mut(), length);
+            join(input.unread_mut(), length);
         }
-        let place = self.0.take(HEAD, end);
+        let place = input.take(HEAD, end);
         Ok(Some(Frame { sequence, next, start: place.start, end: place.start + length }))
     }
 
-    /// What is in a frame that [`Input::frame`] gave, as long as nothing was pushed since.
-    pub(crate) fn body(&self, frame: Frame) -> &[u8] {
-        self.0.at(frame.start..frame.end)
+    /// What is in it, as long as nothing was pushed since.
+    pub(crate) fn body(self, input: &Received) -> &[u8] {
+        input.at(self.start..self.end)
     }
 }
 
@@ -110,12 +86,16 @@ fn join(bytes: &mut [u8], length: usize) {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
-/// A packet ended before its fields did.
-const SHORT: MySqlError = MySqlError::Protocol { what: "a packet is shorter than what it should hold" };
+/// A packet ended before its fields did. Kept out of line: else an error is made for every field.
+#[cold]
+#[inline(never)]
+fn short() -> MySqlError {
+    MySqlError::Protocol { what: "a packet is shorter than what it should hold" }
+}
 
 impl<'a> Fields<'a> {
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], MySqlError> {
-        let (chunk, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
+        let (chunk, rest) = self.0.split_first_chunk::<N>().ok_or_else(short)?;
         self.0 = rest;
         Ok(*chunk)
     }
@@ -138,14 +118,14 @@ impl<'a> Fields<'a> {
 
     /// That many bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], MySqlError> {
-        let (bytes, rest) = self.0.split_at_checked(count).ok_or(SHORT)?;
+        let (bytes, rest) = self.0.split_at_checked(count).ok_or_else(short)?;
         self.0 = rest;
         Ok(bytes)
     }
 
     /// The bytes up to a zero byte, which is skipped.
     pub(crate) fn bytes_to_zero(&mut self) -> Result<&'a [u8], MySqlError> {
-        let end = self.0.iter().position(|&byte| byte == 0).ok_or(SHORT)?;
+        let end = self.0.iter().position(|&byte| byte == 0).ok_or_else(short)?;
         let text = &self.0[..end];
         self.0 = &self.0[end + 1..];
         Ok(text)
@@ -167,7 +147,7 @@ impl<'a> Fields<'a> {
 
     /// Bytes with their length before them.
     pub(crate) fn sized(&mut self) -> Result<&'a [u8], MySqlError> {
-        let length = usize::try_from(self.number()?).map_err(|_| SHORT)?;
+        let length = usize::try_from(self.number()?).map_err(|_| short())?;
         self.bytes(length)
     }
 
@@ -322,17 +302,17 @@ mod tests {
             let packets = size / PACKET_BYTES_MAX + 1;
             assert_eq!(out.len(), size + HEAD * packets);
             assert_eq!(next.unwrap(), 250u8.wrapping_add(packets as u8));
-            let mut input = Input::default();
+            let mut input = Received::default();
             input.push(&out[..out.len() - 1]);
-            assert!(input.frame().unwrap().is_none());
+            assert!(Frame::next(&mut input).unwrap().is_none());
             input.push(&out[out.len() - 1..]);
             input.push(&[1, 0, 0, 7, 9]);
-            let frame = input.frame().unwrap().unwrap();
-            assert!(input.body(frame) == body, "{size} bytes");
+            let frame = Frame::next(&mut input).unwrap().unwrap();
+            assert!(frame.body(&input) == body, "{size} bytes");
             assert_eq!((frame.sequence, frame.next), (250, 250u8.wrapping_add(packets as u8)));
-            let frame = input.frame().unwrap().unwrap();
-            assert_eq!((input.body(frame), frame.sequence), (&[9][..], 7));
-            assert!(input.frame().unwrap().is_none() && input.len() == 0);
+            let frame = Frame::next(&mut input).unwrap().unwrap();
+            assert_eq!((frame.body(&input), frame.sequence), (&[9][..], 7));
+            assert!(Frame::next(&mut input).unwrap().is_none() && input.unread().is_empty());
         }
     }
 

@@ -21,12 +21,13 @@ mod rsa;
 mod statement;
 mod types;
 
+pub use crate::connection::Step;
 pub use crate::secret::Secret;
 pub use crate::stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
 pub use bulk::Bulk;
-pub use connection::{Canceller, Connection, Cursor, Step};
+pub use connection::{Canceller, Connection, Cursor};
 pub use error::{MySqlError, ServerError};
 pub use options::{Address, Options};
-pub use protocol::{CancelKey, Event, Protocol, Row};
+pub use protocol::{CancelKey, Event, Own, Protocol};
 pub use row_writer::RowWriter;
 pub use statement::Statement;

@@ -3,13 +3,13 @@
 //!
 //! Answers come in the order of the requests, so that what is expected is a queue of [`Step`]s. Each request is answered
 //! for itself: those after one that fails are done all the same. Nothing here waits, sleeps or looks at a clock; after the
-//! first error of [`Protocol::next_event`] nothing more is answered. Start at [`Protocol::start`].
+//! first error of [`Engine::next_event`] nothing more is answered. Start at [`Protocol::start`].
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
-use crate::statement_cache::StatementCache;
+use crate::engine::{Engine, Wire};
+use crate::error::Refusal as _;
 use crate::stream::TlsMode;
 use crate::{Column, Sink, Transaction};
 
@@ -18,56 +18,29 @@ use super::decode;
 use super::error::{MySqlError, ServerError};
 use super::greeting::{self, Capabilities, Greeting};
 use super::login::{Login, Policy};
-use super::message::{self, Fields, Frame, Input, PACKET_BYTES_MAX};
+use super::message::{self, Fields, Frame, PACKET_BYTES_MAX};
 use super::options::Options;
-use super::row_writer::{Layout, RowError, RowWriter};
+use super::row_writer::{Layout, RowWriter};
 use super::statement::{ResultColumns, Statement};
 use super::types;
 
-/// So much may lie unsent behind what was sent before it is moved to the front.
-const SENT_BYTES: usize = 64 * 1024;
+/// So much of a file goes in one packet.
+const FILE_BYTES: usize = 64 * 1024;
 
-/// What has happened, as [`Protocol::next_event`] tells it.
+/// What has happened, as [`Engine::next_event`] tells it.
+pub type Event = crate::engine::Event<Statement, ServerError, Own>;
+
+/// What only MySQL tells.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event {
-    /// The server is told that TLS comes now: send what is to be sent, encrypt the stream, call [`Protocol::tls_started`].
-    StartTls,
-    /// A statement is prepared, and kept for its text if that was asked for.
-    Prepared(Arc<Statement>),
-    /// A result begins, whose columns are [`Protocol::columns`].
-    Columns,
-    /// A row is there: [`Protocol::row`], until the next call of [`Protocol::next_event`].
-    Row,
-    /// A statement is done, or one result of several that it gives.
-    Complete {
-        /// Rows that it changed or gave; 0 also for statements that count nothing.
-        affected: Option<u64>,
-        /// The number that was given to a row that was inserted, the first of several.
-        inserted_id: Option<i64>,
-        /// How many warnings there are (`SHOW WARNINGS`).
-        warnings: u16,
-        /// Which execution since the last `sync`, the first is 0.
-        row: u64,
-    },
-    /// A cursor is open, or has given as many rows as were asked for and may have more.
-    Suspended,
-    /// A request has failed. Those after it are answered as well.
-    Failed(Box<ServerError>),
-    /// All up to a `sync` or a query is answered.
-    Ready,
+pub enum Own {
     /// The server waits for a file: [`Protocol::file_data`], then [`Protocol::file_done`].
     FileWanted,
 }
 
 /// What is known of a connection, and what is expected next.
 pub struct Protocol {
-    input: Input,
-    output: Vec<u8>,
-    /// How many bytes of `output` are sent.
-    sent: usize,
-    /// Where in `output` a packet of many rows begins that may get more.
-    open_bulk: Option<usize>,
+    wire: Wire<Protocol>,
     bulks_sent: u64,
     /// What is expected, each with the number of its first packet.
     steps: VecDeque<(u8, Step)>,
@@ -77,10 +50,6 @@ pub struct Protocol {
     can_encrypt: bool,
     login: Login,
     capabilities: Capabilities,
-    state: State,
-    /// What the server said before it closes the connection.
-    last_words: Option<Box<ServerError>>,
-    transaction: Transaction,
     /// Outside a transaction each statement is stored at once.
     stores_at_once: bool,
     version: String,
@@ -88,25 +57,10 @@ pub struct Protocol {
     key: Option<CancelKey>,
     /// What the server takes at once.
     message_bytes_max: usize,
-    statements: StatementCache<Statement>,
     /// The statement that is not kept and lasts until the next one.
     passing: Option<Arc<Statement>>,
-    /// Executions sent since the last `sync`.
-    rows_bound: u64,
-    /// Executions answered since the last `sync` was answered.
-    rows_done: u64,
-    /// Requests since the last `sync`.
-    unsynced: bool,
     /// The packet of the last [`Event::Row`].
     current: Option<Frame>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Starting,
-    Open,
-    /// A packet was wrong or the stream has ended: where the next begins is not known, or there is none.
-    Broken,
 }
 
 /// One answer that is expected.
@@ -194,61 +148,13 @@ impl CancelKey {
     }
 }
 
-/// A row in the buffer.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    body: &'a [u8],
-    columns: &'a ResultColumns,
-    is_binary: bool,
-}
+impl Engine for Protocol {
+    type Options = Options;
+    type Statement = Statement;
+    type Refusal = ServerError;
+    type Own = Own;
 
-impl Row<'_> {
-    /// Tells `sink` the values, one call a column.
-    ///
-    /// Errors: `Value` for one that cannot be read, `Protocol` when they are not as many as the columns; some values
-    /// may have been told by then. The connection stays as it is.
-    /// Cost: O(bytes), nothing allocated.
-    pub fn write_into(&self, sink: &mut dyn Sink) -> Result<(), MySqlError> {
-        let mut fields = Fields(self.body);
-        let columns = self.columns;
-        let unreadable = |index: usize, what| MySqlError::Value {
-            column: columns.list.get(index).map_or_else(String::new, |column| column.name.clone()),
-            what,
-        };
-        if self.is_binary {
-            fields.u8()?;
-            // The first two bits mean nothing.
-            let nulls = fields.bytes((columns.known.len() + 9) / 8)?;
-            for (index, &known) in columns.known.iter().enumerate() {
-                let bit = index + 2;
-                if nulls[bit / 8] >> (bit % 8) & 1 == 1 {
-                    sink.null();
-                } else {
-                    decode::binary(known, &mut fields, sink).map_err(|what| unreadable(index, what))?;
-                }
-            }
-        } else {
-            for (index, &known) in columns.known.iter().enumerate() {
-                match fields.sized_or_null()? {
-                    None => sink.null(),
-                    Some(bytes) => {
-                        decode::text(known, bytes, sink).map_err(|what| unreadable(index, what))?;
-                    }
-                }
-            }
-        }
-        if fields.0.is_empty() { Ok(()) } else { Err(MySqlError::Protocol { what: "a row that goes on" }) }
-    }
-}
-
-impl Protocol {
-    /// Begins a connection: the server speaks first.
-    ///
-    /// `can_encrypt` says that whoever owns the stream is able to do TLS.
-    ///
-    /// Errors: `Tls` when encryption is required and cannot be had; `Unsendable` for an option or a password with a NUL
-    /// character; `Options` for a setting whose name is none.
-    pub fn start(options: &Options, can_encrypt: bool) -> Result<Protocol, MySqlError> {
+    fn start(options: &Options, can_encrypt: bool) -> Result<Protocol, MySqlError> {
         // In the clear a NUL ends a password, and to a server's own hash it may.
         if options.password.as_ref().is_some_and(|password| password.reveal().contains('\0')) {
             return Err(MySqlError::Unsendable { what: "a NUL character in a password".to_owned() });
@@ -268,10 +174,7 @@ impl Protocol {
             public_key: options.server_public_key,
         };
         Ok(Protocol {
-            input: Input::default(),
-            output: Vec::new(),
-            sent: 0,
-            open_bulk: None,
+            wire: Wire::new(options.statement_cache),
             bulks_sent: 0,
             steps: VecDeque::from([(0, Step::Greeting)]),
             sequence: 0,
@@ -279,27 +182,17 @@ impl Protocol {
             options: Box::new(Options { password: None, ..options.clone() }),
             can_encrypt,
             capabilities: Capabilities::default(),
-            state: State::Starting,
-            last_words: None,
-            transaction: Transaction::None,
             stores_at_once: true,
             version: String::new(),
             is_mariadb: false,
             key: None,
             message_bytes_max: message::MESSAGE_BYTES_MAX,
-            statements: StatementCache::new(options.statement_cache),
             passing: None,
-            rows_bound: 0,
-            rows_done: 0,
-            unsynced: false,
             current: None,
         })
     }
 
-    /// The stream is encrypted now. `end_point` is the hash of the server's certificate, which MySQL's logins do not use.
-    ///
-    /// Errors: `Misuse` when nobody has asked for it.
-    pub fn tls_started(&mut self, end_point: Option<Vec<u8>>) -> Result<(), MySqlError> {
+    fn tls_started(&mut self, end_point: Option<Vec<u8>>) -> Result<(), MySqlError> {
         drop(end_point);
         let Some((_, Step::Handshake(greeting))) = self.steps.front_mut() else {
             return Err(MySqlError::Misuse { what: "encryption was not asked for" });
@@ -309,87 +202,153 @@ impl Protocol {
         self.introduce(&greeting)
     }
 
-    fn introduce(&mut self, greeting: &Greeting) -> Result<(), MySqlError> {
-        let (method, answer) = self.login.greeted(&greeting.method, &greeting.nonce)?;
-        let (capabilities, options) = (self.capabilities, &self.options);
-        self.sequence = message::write(&mut self.output, self.sequence, message::MESSAGE_BYTES_MAX, |out| {
-            greeting::respond(out, capabilities, options, (method, &answer))
-        })?;
-        self.steps = VecDeque::from([(self.sequence, Step::Login)]);
-        Ok(())
+    fn setting(&self, name: &str) -> Option<&str> {
+        (name == "server_version" && !self.version.is_empty()).then_some(&*self.version)
     }
 
-    // Bytes.
-
-    /// Takes bytes that have come.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        self.input.push(bytes);
+    fn is_idle(&self) -> bool {
+        self.steps.is_empty() && !self.wire.unsynced
     }
 
-    /// Room for bytes to be read into, at least 4 KiB, for whoever reads by itself; then [`Protocol::received`].
-    pub fn room(&mut self) -> &mut [u8] {
-        self.input.room(4096)
+    fn columns(&self) -> &[Column] {
+        self.results().map_or(&[], |results| &results.columns.list)
     }
 
-    /// That many bytes were read into [`Protocol::room`].
-    pub fn received(&mut self, count: usize) {
-        self.input.filled(count);
+    fn row(&self, sink: &mut dyn Sink) -> Result<(), MySqlError> {
+        let (Some(frame), Some(results)) = (self.current, self.results()) else {
+            return Err(MySqlError::Misuse { what: "no row has come" });
+        };
+        let (mut fields, columns) = (Fields(frame.body(&self.wire.input)), &results.columns);
+        let unreadable = |index: usize, what| MySqlError::Value {
+            column: columns.list.get(index).map_or_else(String::new, |column| column.name.clone()),
+            what,
+        };
+        if results.what == Asked::Text {
+            for (index, &known) in columns.known.iter().enumerate() {
+                match fields.sized_or_null()? {
+                    None => sink.null(),
+                    Some(bytes) => {
+                        decode::text(known, bytes, sink).map_err(|what| unreadable(index, what))?;
+                    }
+                }
+            }
+        } else {
+            fields.u8()?;
+            // The first two bits mean nothing.
+            let nulls = fields.bytes((columns.known.len() + 9) / 8)?;
+            for (index, &known) in columns.known.iter().enumerate() {
+                let bit = index + 2;
+                if nulls[bit / 8] >> (bit % 8) & 1 == 1 {
+                    sink.null();
+                } else {
+                    decode::binary(known, &mut fields, sink).map_err(|what| unreadable(index, what))?;
+                }
+            }
+        }
+        if fields.0.is_empty() { Ok(()) } else { Err(unexpected("a row that goes on")) }
     }
 
-    /// What is to be sent.
-    pub fn outgoing(&self) -> &[u8] {
-        self.output.get(self.sent..self.open_bulk.unwrap_or(self.output.len())).unwrap_or_default()
+    fn prepare(&mut self, sql: &str, keep: bool) -> Result<(), MySqlError> {
+        self.wire.must_be_open()?;
+        self.close_forgotten()?;
+        let first = self.command(0x16, sql.as_bytes())?;
+        let keep = keep && self.wire.statements.capacity() > 0;
+        let preparing = Preparing { sql: sql.into(), keep, head: None, columns: ResultColumns::default() };
+        self.push(first, Step::Prepare(Box::new(preparing)));
+        self.sync()
     }
 
-    /// That many bytes of [`Protocol::outgoing`] were sent.
-    pub fn sent(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.output.len());
-        if self.sent == self.output.len() {
-            self.output.clear();
-            // What one large value has needed is not kept for all that follow.
-            self.output.shrink_to(16 * SENT_BYTES);
-            self.sent = 0;
-        } else if self.sent >= SENT_BYTES && self.sent * 2 > self.output.len() {
-            self.output.drain(..self.sent);
-            self.open_bulk = self.open_bulk.map(|place| place - self.sent);
-            self.sent = 0;
+    fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        values: &mut dyn FnMut(&mut dyn Sink) -> bool,
+    ) -> Result<bool, MySqlError> {
+        self.wire.must_be_open()?;
+        match self.write_execution(statement, 0, values)? {
+            None => Ok(false),
+            Some(first) => {
+                self.wire.rows_bound += 1;
+                self.expect(first, Asked::Execution, Some(statement));
+                Ok(true)
+            }
         }
     }
 
-    /// Takes what is to be sent, for whoever hands it on whole.
-    pub fn take_outgoing(&mut self) -> Vec<u8> {
-        let bytes = self.outgoing().to_vec();
-        self.sent(bytes.len());
-        bytes
+    fn sync(&mut self) -> Result<(), MySqlError> {
+        self.wire.must_be_open()?;
+        self.push(0, Step::Sync);
+        self.wire.unsynced = false;
+        self.wire.rows_bound = 0;
+        Ok(())
     }
 
-    /// The stream has ended: gives the error that says so, with what the server said before.
-    pub fn disconnected(&mut self, source: Option<io::Error>) -> MySqlError {
-        self.state = State::Broken;
-        MySqlError::Lost { source, said: self.last_words.take() }
+    fn query(&mut self, sql: &str) -> Result<(), MySqlError> {
+        self.wire.must_be_synced()?;
+        let first = self.command(0x03, sql.as_bytes())?;
+        self.expect(first, Asked::Text, None);
+        self.sync()
     }
 
-    /// Gives the connection up, whatever it is doing: nothing more is answered.
-    pub fn give_up(&mut self) {
-        self.state = State::Broken;
+    fn terminate(&mut self) {
+        let bytes_max = self.message_bytes_max;
+        self.wire.terminate(|out| {
+            let _ = write_command(out, bytes_max, 0x01, &[]);
+        });
     }
 
-    // What is known.
+    fn is_stale(&mut self, error: &ServerError, sql: &str) -> bool {
+        // The server does not know it (it was reset), or could not prepare it anew by itself after the table was changed.
+        if !matches!(error.code, 1243 | 1615) {
+            return false;
+        }
+        self.wire.statements.forget(sql);
+        true
+    }
 
-    /// Where the connection is with regard to transactions, as of the last answer. An error of a statement ends none, so
-    /// that it is never [`Transaction::Failed`].
-    pub fn transaction(&self) -> Transaction {
-        self.transaction
+    fn read_event(&mut self) -> Result<Option<Event>, MySqlError> {
+        self.current = None;
+        loop {
+            match self.steps.front() {
+                Some((_, Step::Sync)) => {
+                    self.pop();
+                    self.wire.rows_done = 0;
+                    return Ok(Some(Event::Ready));
+                }
+                Some((_, Step::Handshake(_))) => return Ok(None),
+                _ => {}
+            }
+            let Some(frame) = Frame::next(&mut self.wire.input)? else { return Ok(None) };
+            self.numbered(frame)?;
+            if let Some(event) = self.understand(frame)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn wire(&self) -> &Wire<Protocol> {
+        &self.wire
+    }
+
+    fn wire_mut(&mut self) -> &mut Wire<Protocol> {
+        &mut self.wire
+    }
+}
+
+impl Protocol {
+    fn introduce(&mut self, greeting: &Greeting) -> Result<(), MySqlError> {
+        let (method, answer) = self.login.greeted(&greeting.method, &greeting.nonce)?;
+        let (capabilities, options) = (self.capabilities, &self.options);
+        self.sequence =
+            message::write(&mut self.wire.output.bytes, self.sequence, message::MESSAGE_BYTES_MAX, |out| {
+                greeting::respond(out, capabilities, options, (method, &answer))
+            })?;
+        self.steps = VecDeque::from([(self.sequence, Step::Login)]);
+        Ok(())
     }
 
     /// Whether, outside a transaction, each statement is stored at once (`autocommit`).
     pub fn stores_at_once(&self) -> bool {
         self.stores_at_once
-    }
-
-    /// What the server said of itself: `server_version` alone.
-    pub fn setting(&self, name: &str) -> Option<&str> {
-        (name == "server_version" && !self.version.is_empty()).then_some(&*self.version)
     }
 
     /// Whether it is MariaDB rather than MySQL.
@@ -402,21 +361,6 @@ impl Protocol {
         self.key.as_ref()
     }
 
-    /// Whether requests can be made: it is connected and nothing has gone wrong with the stream.
-    pub fn is_open(&self) -> bool {
-        self.state == State::Open && self.last_words.is_none()
-    }
-
-    /// Whether everything that was asked is answered.
-    pub fn is_idle(&self) -> bool {
-        self.steps.is_empty() && !self.unsynced
-    }
-
-    /// The columns of the rows that are coming.
-    pub fn columns(&self) -> &[Column] {
-        self.results().map_or(&[], |results| &results.columns.list)
-    }
-
     fn results(&self) -> Option<&Results> {
         match self.steps.front() {
             Some((_, Step::Results(results))) => Some(results),
@@ -424,56 +368,8 @@ impl Protocol {
         }
     }
 
-    /// The row of the last [`Event::Row`].
-    ///
-    /// Errors: `Misuse` when that was not the last event.
-    pub fn row(&self) -> Result<Row<'_>, MySqlError> {
-        match (self.current, self.results()) {
-            (Some(frame), Some(results)) => Ok(Row {
-                body: self.input.body(frame),
-                columns: &results.columns,
-                is_binary: results.what != Asked::Text,
-            }),
-            _ => Err(MySqlError::Misuse { what: "no row has come" }),
-        }
-    }
-
-    // Requests.
-
-    /// Errors: `Lost` with what the server has said, once; from then on `Misuse`.
-    pub(crate) fn must_be_open(&mut self) -> Result<(), MySqlError> {
-        if self.is_open() {
-            return Ok(());
-        }
-        if self.state == State::Open {
-            return Err(self.disconnected(None));
-        }
-        Err(MySqlError::Misuse { what: "the connection is not open; make a new one" })
-    }
-
-    /// The statement that is kept for this text.
-    pub fn statement(&mut self, sql: &str) -> Option<Arc<Statement>> {
-        self.statements.get(sql)
-    }
-
-    /// Asks for a statement to be prepared; ends with a [`Protocol::sync`]. It is kept for its text if `keep` asks for it
-    /// and there is room; else it lasts until the next one that is not kept.
-    ///
-    /// Answered by [`Event::Prepared`] or [`Event::Failed`], then [`Event::Ready`].
-    ///
-    /// Errors: `Unsendable` for a text that is longer than the server takes.
-    pub fn prepare(&mut self, sql: &str, keep: bool) -> Result<(), MySqlError> {
-        self.must_be_open()?;
-        self.close_forgotten()?;
-        let first = self.command(0x16, sql.as_bytes())?;
-        let keep = keep && self.statements.capacity() > 0;
-        let preparing = Preparing { sql: sql.into(), keep, head: None, columns: ResultColumns::default() };
-        self.push(first, Step::Prepare(Box::new(preparing)));
-        self.sync()
-    }
-
     fn close_forgotten(&mut self) -> Result<(), MySqlError> {
-        for statement in self.statements.take_forgotten() {
+        for statement in self.wire.statements.take_forgotten() {
             // Nothing answers this.
             self.command(0x19, &statement.id.to_le_bytes())?;
         }
@@ -482,11 +378,7 @@ impl Protocol {
 
     /// Writes a request; gives the number of the first packet that answers.
     fn command(&mut self, code: u8, body: &[u8]) -> Result<u8, MySqlError> {
-        message::write(&mut self.output, 0, self.message_bytes_max, |out| {
-            out.push(code);
-            out.extend_from_slice(body);
-            Ok(())
-        })
+        write_command(&mut self.wire.output.bytes, self.message_bytes_max, code, body)
     }
 
     fn push(&mut self, first: u8, step: Step) {
@@ -504,36 +396,12 @@ impl Protocol {
         Some(step)
     }
 
-    /// Asks for one execution with the parameters that `values` puts into its argument; where `values` gives false,
-    /// there are none any more, nothing is asked, and this gives false as well.
-    ///
-    /// Many may follow each other, and at last [`Protocol::sync`]; one that fails does not keep those after it from being
-    /// done. Answered by [`Event::Columns`] and [`Event::Row`]s where it gives rows, and [`Event::Complete`].
-    ///
-    /// Errors: `Parameter` and `ParameterCount`, with the row counted since the last `sync`, `Unsendable`; then nothing of
-    /// this execution is sent, and what was asked before stands.
-    pub fn execute(
-        &mut self,
-        statement: &Arc<Statement>,
-        values: &mut dyn FnMut(&mut dyn Sink) -> bool,
-    ) -> Result<bool, MySqlError> {
-        self.must_be_open()?;
-        match self.write_execution(statement, 0, values)? {
-            None => Ok(false),
-            Some(first) => {
-                self.rows_bound += 1;
-                self.expect(first, Asked::Execution, Some(statement));
-                Ok(true)
-            }
-        }
-    }
-
     fn expect(&mut self, first: u8, what: Asked, statement: Option<&Arc<Statement>>) {
         let columns = statement.map(|statement| statement.latest()).unwrap_or_default();
         let reading = if what == Asked::Fetch { Reading::Rows } else { Reading::Head };
         let results = Results { what, statement: statement.map(Arc::clone), columns, reading, rows: 0 };
         self.push(first, Step::Results(results));
-        self.unsynced = true;
+        self.wire.unsynced = true;
     }
 
     /// Gives the number of the first packet that answers; nothing where there are no values any more.
@@ -543,8 +411,8 @@ impl Protocol {
         flags: u8,
         values: &mut dyn FnMut(&mut dyn Sink) -> bool,
     ) -> Result<Option<u8>, MySqlError> {
-        let (row, wanted) = (self.rows_bound, statement.parameters);
-        let out = &mut self.output;
+        let (row, wanted) = (self.wire.rows_bound, statement.parameters);
+        let out = &mut self.wire.output.bytes;
         let start = message::begin(out);
         out.push(0x17);
         out.extend(statement.id.to_le_bytes());
@@ -559,13 +427,14 @@ impl Protocol {
         out.resize(types + 2 * wanted, 0);
         let mut writer = RowWriter::new(out, wanted, Layout::Execute { nulls, types });
         if !values(&mut writer) {
-            self.output.truncate(start);
+            self.wire.output.bytes.truncate(start);
             return Ok(None);
         }
-        let written = writer.end().map_err(|error| wrong_row(error, row, wanted));
-        let ended = written.and_then(|()| message::end(&mut self.output, start, 0, self.message_bytes_max));
+        let written = writer.end().map_err(|error| error.of_row(row, wanted, |_| None));
+        let ended = written
+            .and_then(|()| message::end(&mut self.wire.output.bytes, start, 0, self.message_bytes_max));
         if ended.is_err() {
-            self.output.truncate(start);
+            self.wire.output.bytes.truncate(start);
         }
         ended.map(Some)
     }
@@ -573,20 +442,20 @@ impl Protocol {
     /// Asks for an execution whose rows are fetched piece by piece. Answered by [`Event::Suspended`] once it is open; by
     /// [`Event::Complete`], perhaps after rows, where the server has no cursor for such a statement.
     ///
-    /// Errors: as [`Protocol::execute`].
+    /// Errors: as [`Engine::execute`].
     pub fn open_cursor(
         &mut self,
         statement: &Arc<Statement>,
         values: &mut dyn FnMut(&mut dyn Sink),
     ) -> Result<(), MySqlError> {
-        self.must_be_open()?;
+        self.wire.must_be_open()?;
         let read_only = 1;
         let first = self.write_execution(statement, read_only, &mut |sink| {
             values(sink);
             true
         })?;
         if let Some(first) = first {
-            self.rows_bound += 1;
+            self.wire.rows_bound += 1;
             self.expect(first, Asked::Cursor, Some(statement));
         }
         Ok(())
@@ -594,7 +463,7 @@ impl Protocol {
 
     /// Asks for up to `rows_max` more rows of a cursor: [`Event::Row`]s, then [`Event::Suspended`] or [`Event::Complete`].
     pub fn fetch(&mut self, statement: &Arc<Statement>, rows_max: u32) -> Result<(), MySqlError> {
-        self.must_be_open()?;
+        self.wire.must_be_open()?;
         let body = [statement.id.to_le_bytes(), rows_max.max(1).to_le_bytes()].concat();
         let first = self.command(0x1c, &body)?;
         self.expect(first, Asked::Fetch, Some(statement));
@@ -603,50 +472,17 @@ impl Protocol {
 
     /// Lets the server forget a statement that is not kept, and with it its cursor. Nothing answers.
     pub fn close_statement(&mut self, statement: Arc<Statement>) -> Result<(), MySqlError> {
-        self.must_be_open()?;
+        self.wire.must_be_open()?;
         if self.passing.as_ref().is_some_and(|passing| Arc::ptr_eq(passing, &statement)) {
             self.passing = None;
         }
-        self.statements.let_go(statement);
+        self.wire.statements.let_go(statement);
         self.close_forgotten()
     }
 
     /// Whoever prepared it closes it, by [`Protocol::close_statement`]: the next one that is not kept leaves it alone.
     pub fn keep_passing(&mut self) {
         self.passing = None;
-    }
-
-    /// Ends a batch of requests: once all before are answered, [`Event::Ready`] comes. Nothing is sent for it, and it ends
-    /// no transaction.
-    pub fn sync(&mut self) -> Result<(), MySqlError> {
-        self.must_be_open()?;
-        self.push(0, Step::Sync);
-        self.unsynced = false;
-        self.rows_bound = 0;
-        Ok(())
-    }
-
-    /// Asks for statements in text, separated by semicolons; rows come in text, and are told by their types.
-    ///
-    /// Answered by [`Event::Columns`], [`Event::Row`]s and [`Event::Complete`] for each, then [`Event::Ready`]; the first
-    /// that fails is the last.
-    ///
-    /// Errors: `Misuse` inside a batch that [`Protocol::sync`] has not ended.
-    pub fn query(&mut self, sql: &str) -> Result<(), MySqlError> {
-        self.must_be_open()?;
-        if self.unsynced {
-            return Err(MySqlError::Misuse { what: "a query inside a batch of requests" });
-        }
-        self.query_in_batch(sql)?;
-        self.sync()
-    }
-
-    /// The same within a batch.
-    pub(crate) fn query_in_batch(&mut self, sql: &str) -> Result<(), MySqlError> {
-        self.must_be_open()?;
-        let first = self.command(0x03, sql.as_bytes())?;
-        self.expect(first, Asked::Text, None);
-        Ok(())
     }
 
     /// Whether many rows of parameters can go in one packet: MariaDB's, since 10.2.
@@ -668,32 +504,32 @@ impl Protocol {
         bulk: &mut Bulk,
         values: &mut dyn FnMut(&mut dyn Sink) -> bool,
     ) -> Result<bool, MySqlError> {
-        self.must_be_open()?;
+        self.wire.must_be_open()?;
         self.begin_bulk(bulk);
-        let start = self.output.len();
+        let start = self.wire.output.bytes.len();
         let wanted = bulk.statement.parameters;
         let mut types = std::mem::take(&mut bulk.row_types);
         types.clear();
-        let mut writer = RowWriter::new(&mut self.output, wanted, Layout::Bulk(&mut types));
+        let mut writer = RowWriter::new(&mut self.wire.output.bytes, wanted, Layout::Bulk(&mut types));
         if !values(&mut writer) {
-            self.output.truncate(start);
+            self.wire.output.bytes.truncate(start);
             return Ok(false);
         }
-        let written = writer.end().map_err(|error| wrong_row(error, bulk.rows, wanted));
+        let written = writer.end().map_err(|error| error.of_row(bulk.rows, wanted, |_| None));
         bulk.row_types = types;
         if let Err(error) = written {
-            self.output.truncate(start);
+            self.wire.output.bytes.truncate(start);
             return Err(error);
         }
-        let length = self.open_bulk.map_or(0, |place| self.output.len() - place);
+        let length = self.wire.output.open.map_or(0, |place| self.wire.output.bytes.len() - place);
         if bulk.rows_in_packet > 0 && (!bulk.fits() || length >= self.message_bytes_max) {
-            let row = self.output.split_off(start);
+            let row = self.wire.output.bytes.split_off(start);
             self.bulk_done(bulk)?;
             self.begin_bulk(bulk);
-            self.output.extend(row);
+            self.wire.output.bytes.extend(row);
         }
         bulk.take_row();
-        let length = self.open_bulk.map_or(0, |place| self.output.len() - place);
+        let length = self.wire.output.open.map_or(0, |place| self.wire.output.bytes.len() - place);
         if length > super::bulk::PACKET_BYTES {
             self.bulk_done(bulk)?;
         }
@@ -701,21 +537,21 @@ impl Protocol {
     }
 
     fn begin_bulk(&mut self, bulk: &mut Bulk) {
-        if self.open_bulk.is_none() {
-            self.open_bulk = Some(message::begin(&mut self.output));
-            bulk.begin(&mut self.output);
+        if self.wire.output.open.is_none() {
+            self.wire.output.open = Some(message::begin(&mut self.wire.output.bytes));
+            bulk.begin(&mut self.wire.output.bytes);
         }
     }
 
     /// Sends the rows that are written and not sent yet.
     pub fn bulk_done(&mut self, bulk: &mut Bulk) -> Result<(), MySqlError> {
-        let Some(place) = self.open_bulk.take() else { return Ok(()) };
+        let Some(place) = self.wire.output.open.take() else { return Ok(()) };
         if bulk.rows_in_packet == 0 {
-            self.output.truncate(place);
+            self.wire.output.bytes.truncate(place);
             return Ok(());
         }
-        bulk.write_types(&mut self.output[place..]);
-        match message::end(&mut self.output, place, 0, self.message_bytes_max) {
+        bulk.write_types(&mut self.wire.output.bytes[place..]);
+        match message::end(&mut self.wire.output.bytes, place, 0, self.message_bytes_max) {
             Ok(first) => {
                 let statement = Arc::clone(&bulk.statement);
                 self.expect(first, Asked::Bulk, Some(&statement));
@@ -723,17 +559,17 @@ impl Protocol {
                 Ok(())
             }
             Err(error) => {
-                self.output.truncate(place);
+                self.wire.output.bytes.truncate(place);
                 Err(error)
             }
         }
     }
 
-    /// Sends a piece of the file that the server waits for, after [`Event::FileWanted`].
+    /// Sends a piece of the file that the server waits for, after [`Own::FileWanted`].
     ///
     /// Errors: `Misuse` when it waits for none.
     pub fn file_data(&mut self, bytes: &[u8]) -> Result<(), MySqlError> {
-        for piece in bytes.chunks(SENT_BYTES) {
+        for piece in bytes.chunks(FILE_BYTES) {
             self.write_file(piece)?;
         }
         Ok(())
@@ -752,72 +588,16 @@ impl Protocol {
     }
 
     fn write_file(&mut self, piece: &[u8]) -> Result<u8, MySqlError> {
-        self.must_be_open()?;
+        self.wire.must_be_open()?;
         let Some((_, Step::Results(Results { reading: Reading::File(next), .. }))) = self.steps.front_mut()
         else {
             return Err(MySqlError::Misuse { what: "the server waits for no file" });
         };
-        *next = message::write(&mut self.output, *next, message::MESSAGE_BYTES_MAX, |out| {
+        *next = message::write(&mut self.wire.output.bytes, *next, message::MESSAGE_BYTES_MAX, |out| {
             out.extend_from_slice(piece);
             Ok(())
         })?;
         Ok(*next)
-    }
-
-    /// Says goodbye; the stream can be closed when this is sent.
-    pub fn terminate(&mut self) {
-        if self.state == State::Open && self.open_bulk.is_none() {
-            let _ = self.command(0x01, &[]);
-        }
-        self.state = State::Broken;
-    }
-
-    /// Whether `error` says that a kept statement is out of date, which is then kept no more and can be prepared and
-    /// executed again.
-    pub fn is_stale(&mut self, error: &ServerError, sql: &str) -> bool {
-        // The server does not know it (it was reset), or could not prepare it anew by itself after the table was changed.
-        if !matches!(error.code, 1243 | 1615) {
-            return false;
-        }
-        self.statements.forget(sql);
-        true
-    }
-
-    // Answers.
-
-    /// What has happened next; nothing when more bytes are needed.
-    ///
-    /// Errors: `Protocol`, `Authentication`, `Tls`, or a refused login: the connection is then over. A statement that
-    /// is refused is no error here but [`Event::Failed`].
-    pub fn next_event(&mut self) -> Result<Option<Event>, MySqlError> {
-        if self.state == State::Broken {
-            return Err(MySqlError::Misuse { what: "the connection is closed; make a new one" });
-        }
-        let event = self.read_event();
-        if event.is_err() {
-            self.state = State::Broken;
-        }
-        event
-    }
-
-    fn read_event(&mut self) -> Result<Option<Event>, MySqlError> {
-        self.current = None;
-        loop {
-            match self.steps.front() {
-                Some((_, Step::Sync)) => {
-                    self.pop();
-                    self.rows_done = 0;
-                    return Ok(Some(Event::Ready));
-                }
-                Some((_, Step::Handshake(_))) => return Ok(None),
-                _ => {}
-            }
-            let Some(frame) = self.input.frame()? else { return Ok(None) };
-            self.numbered(frame)?;
-            if let Some(event) = self.understand(frame)? {
-                return Ok(Some(event));
-            }
-        }
     }
 
     /// Whether a packet is the next one that was expected.
@@ -827,7 +607,7 @@ impl Protocol {
             return Ok(());
         }
         // Nothing was asked, or not heard: the server ends the connection by itself.
-        let mut fields = Fields(self.input.body(frame));
+        let mut fields = Fields(frame.body(&self.wire.input));
         if fields.u8()? == 0xff {
             let said = Box::new(message::server_error(fields)?);
             return Err(MySqlError::Lost { source: None, said: Some(said) });
@@ -846,7 +626,7 @@ impl Protocol {
     }
 
     fn greeting(&mut self, frame: Frame) -> Result<Option<Event>, MySqlError> {
-        let mut fields = Fields(self.input.body(frame));
+        let mut fields = Fields(frame.body(&self.wire.input));
         if fields.0.first() == Some(&0xff) {
             fields.u8()?;
             return Err(MySqlError::Server(Box::new(message::server_error(fields)?)));
@@ -868,20 +648,21 @@ impl Protocol {
             return self.introduce(&greeting).map(|()| None);
         }
         // Whatever came with the greeting came unencrypted, and perhaps from somebody else.
-        if self.input.len() > 0 {
+        if !self.wire.input.unread().is_empty() {
             return Err(MySqlError::Tls { what: "the server sent data before the encryption".to_owned() });
         }
         let capabilities = self.capabilities;
-        self.sequence = message::write(&mut self.output, self.sequence, message::MESSAGE_BYTES_MAX, |out| {
-            greeting::ask_for_tls(out, capabilities);
-            Ok(())
-        })?;
+        self.sequence =
+            message::write(&mut self.wire.output.bytes, self.sequence, message::MESSAGE_BYTES_MAX, |out| {
+                greeting::ask_for_tls(out, capabilities);
+                Ok(())
+            })?;
         self.steps = VecDeque::from([(self.sequence, Step::Handshake(Box::new(greeting)))]);
         Ok(Some(Event::StartTls))
     }
 
     fn login(&mut self, frame: Frame) -> Result<(), MySqlError> {
-        let mut fields = Fields(self.input.body(frame));
+        let mut fields = Fields(frame.body(&self.wire.input));
         let answer = match fields.u8()? {
             0x00 => return self.logged_in(),
             0xff => return Err(MySqlError::Server(Box::new(message::server_error(fields)?))),
@@ -890,11 +671,15 @@ impl Protocol {
             _ => return Err(unexpected("an unknown answer to a login")),
         };
         if let Some(answer) = answer {
-            self.sequence =
-                message::write(&mut self.output, self.sequence, message::MESSAGE_BYTES_MAX, |out| {
+            self.sequence = message::write(
+                &mut self.wire.output.bytes,
+                self.sequence,
+                message::MESSAGE_BYTES_MAX,
+                |out| {
                     out.extend_from_slice(&answer);
                     Ok(())
-                })?;
+                },
+            )?;
         }
         Ok(())
     }
@@ -919,7 +704,7 @@ impl Protocol {
         let Some((_, Step::Prepare(preparing))) = self.steps.front_mut() else {
             return Err(unexpected("the description of a statement that was not prepared"));
         };
-        let body = self.input.body(frame);
+        let body = frame.body(&self.wire.input);
         let mut fields = Fields(body);
         match &mut preparing.head {
             None => {
@@ -961,9 +746,9 @@ impl Protocol {
         let parameters = usize::from(head.parameters);
         let statement = Arc::new(Statement::new(head.id, sql, parameters, Arc::new(columns)));
         if keep {
-            self.statements.put(&statement.sql, &statement);
+            self.wire.statements.put(&statement.sql, &statement);
         } else if let Some(last) = self.passing.replace(Arc::clone(&statement)) {
-            self.statements.let_go(last);
+            self.wire.statements.let_go(last);
         }
         Ok(Event::Prepared(statement))
     }
@@ -971,12 +756,12 @@ impl Protocol {
     /// A packet of a result.
     fn result(&mut self, frame: Frame) -> Result<Option<Event>, MySqlError> {
         let (extended, capabilities) = (self.is_extended(), self.capabilities);
-        let body = self.input.body(frame);
+        let body = frame.body(&self.wire.input);
         let Some((_, Step::Settings(results) | Step::Results(results))) = self.steps.front_mut() else {
             return Err(unexpected("an answer to no request"));
         };
         let mut fields = Fields(body);
-        let kind = *body.first().ok_or(unexpected("an empty packet"))?;
+        let kind = *body.first().ok_or_else(|| unexpected("an empty packet"))?;
         match &mut results.reading {
             Reading::Head => match kind {
                 0x00 => {
@@ -987,7 +772,7 @@ impl Protocol {
                 0xff => return self.failed(frame).map(Some),
                 0xfb if results.what == Asked::Text && capabilities.has(greeting::LOCAL_FILES) => {
                     results.reading = Reading::File(frame.next);
-                    return Ok(Some(Event::FileWanted));
+                    return Ok(Some(Event::Own(Own::FileWanted)));
                 }
                 0xfb => return Err(unexpected("a wish for a file that was not offered")),
                 _ => {
@@ -1070,7 +855,7 @@ impl Protocol {
             return Ok(Some(Event::Row));
         }
         // `max_allowed_packet`, of the session's settings.
-        let mut fields = Fields(self.input.body(frame));
+        let mut fields = Fields(frame.body(&self.wire.input));
         let value = fields.sized_or_null()?.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         if let Some(bytes) = value.filter(|&bytes: &usize| bytes >= 1024) {
             self.message_bytes_max = bytes.min(message::MESSAGE_BYTES_MAX);
@@ -1081,10 +866,10 @@ impl Protocol {
     /// A result is done, perhaps not the last of its request.
     fn complete(&mut self, done: Done) -> Result<Event, MySqlError> {
         let in_transaction = done.status & IN_TRANSACTION != 0;
-        self.transaction = if in_transaction { Transaction::Open } else { Transaction::None };
+        self.wire.transaction = if in_transaction { Transaction::Open } else { Transaction::None };
         self.stores_at_once = done.status & AUTOCOMMIT != 0;
         let more = done.status & MORE_RESULTS != 0;
-        let row = self.rows_done;
+        let row = self.wire.rows_done;
         let Some((_, Step::Settings(results) | Step::Results(results))) = self.steps.front_mut() else {
             return Err(unexpected("an answer to no request"));
         };
@@ -1094,12 +879,12 @@ impl Protocol {
             _ => false,
         };
         if results.what == Asked::Text || !more {
-            self.rows_done += 1;
+            self.wire.rows_done += 1;
         }
         (results.reading, results.rows) = (Reading::Head, 0);
         if !more && let Some(Step::Settings(_)) = self.pop() {
-            self.state = State::Open;
-            self.rows_done = 0;
+            self.wire.opened();
+            self.wire.rows_done = 0;
             return Ok(Event::Ready);
         }
         if suspended {
@@ -1114,19 +899,19 @@ impl Protocol {
     }
 
     fn failed(&mut self, frame: Frame) -> Result<Event, MySqlError> {
-        let mut fields = Fields(self.input.body(frame));
+        let mut fields = Fields(frame.body(&self.wire.input));
         fields.u8()?;
         let mut error = Box::new(message::server_error(fields)?);
         if error.is_fatal() {
-            self.last_words = Some(error.clone());
+            self.wire.last_words = Some(error.clone());
         }
         match self.pop() {
             Some(Step::Settings(_)) => return Err(MySqlError::Server(error)),
             Some(Step::Results(results)) => {
                 if results.what == Asked::Execution && !error.is_fatal() {
-                    error.row = Some(self.rows_done);
+                    error.row = Some(self.wire.rows_done);
                 }
-                self.rows_done += 1;
+                self.wire.rows_done += 1;
             }
             _ => {}
         }
@@ -1170,13 +955,17 @@ impl Done {
     }
 }
 
-fn wrong_row(error: RowError, row: u64, wanted: usize) -> MySqlError {
-    match error {
-        RowError::Value(index, what) => MySqlError::Parameter { row, index, what },
-        RowError::Count(given) => MySqlError::ParameterCount { row, given, wanted },
-    }
+fn write_command(out: &mut Vec<u8>, bytes_max: usize, code: u8, body: &[u8]) -> Result<u8, MySqlError> {
+    message::write(out, 0, bytes_max, |out| {
+        out.push(code);
+        out.extend_from_slice(body);
+        Ok(())
+    })
 }
 
+/// Kept out of line: inlined, its texts are loaded for every event.
+#[cold]
+#[inline(never)]
 fn unexpected(what: &'static str) -> MySqlError {
     MySqlError::Protocol { what }
 }

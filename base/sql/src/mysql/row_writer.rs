@@ -1,9 +1,10 @@
 //! A row of values on its way to the server: parameters of one execution, or a row of a packet of many.
 //!
-//! It is a [`Sink`], so that values go from their owner into the packet at once. What cannot be sent is remembered and
-//! told at the end of the row, since the calls of a sink cannot fail; of such a row nothing is sent.
+//! It is a [`Sink`], so that values go from their owner to where they are sent from at once.
 
-use crate::{Sink, Value, Values};
+use crate::row_values::{RowError, RowValues};
+use crate::sink_calls::calls_as_values;
+use crate::{Sink, Value};
 
 use super::encode::{self, ParameterType};
 
@@ -24,61 +25,39 @@ pub(crate) enum Layout<'a> {
 /// Writes the values of one row.
 pub struct RowWriter<'a> {
     out: &'a mut Vec<u8>,
-    wanted: usize,
     layout: Layout<'a>,
-    count: usize,
-    arrays: Values,
-    wrong: Option<(usize, String)>,
-}
-
-/// Why a row cannot be sent.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RowError {
-    /// One value, and why.
-    Value(usize, String),
-    /// How many there were.
-    Count(usize),
+    values: RowValues,
 }
 
 impl<'a> RowWriter<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>, wanted: usize, layout: Layout<'a>) -> Self {
-        RowWriter { out, wanted, layout, count: 0, arrays: Values::default(), wrong: None }
+        RowWriter { out, layout, values: RowValues::new(wanted) }
     }
 
     /// Ends the row; what was wrong with it.
     pub(crate) fn end(self) -> Result<(), RowError> {
-        if let Some((index, what)) = self.wrong {
-            return Err(RowError::Value(index, what));
-        }
-        if self.arrays.is_open() {
-            return Err(RowError::Value(self.count, "its array lacks elements".to_owned()));
-        }
-        if self.count == self.wanted { Ok(()) } else { Err(RowError::Count(self.count)) }
+        self.values.end()
     }
 
-    fn put(&mut self, value: Value<'_>) {
-        if !self.arrays.is_open() {
-            return self.write(matches!(value, Value::Null), |out| encode::binary(&value, out));
-        }
-        self.arrays.put(value.into_owned());
-        if !self.arrays.is_open() {
-            for array in self.arrays.take() {
-                self.write(false, |out| encode::binary(&array, out));
-            }
+    fn begin_array(&mut self, length: usize) {
+        self.values.begin_array(length);
+    }
+
+    fn take_value(&mut self, value: Value<'_>) {
+        if !self.values.is_in_array() {
+            self.write(matches!(value, Value::Null), |out| encode::binary(&value, out));
+        } else if let Some(array) = self.values.add_to_array(value) {
+            self.write(false, |out| encode::binary(&array, out));
         }
     }
 
     fn write(&mut self, is_null: bool, value: impl FnOnce(&mut Vec<u8>) -> Result<ParameterType, String>) {
-        let index = self.count;
-        self.count += 1;
-        if index >= self.wanted || self.wrong.is_some() {
-            return;
-        }
+        let Some(index) = self.values.next() else { return };
         if matches!(self.layout, Layout::Bulk(_)) {
             self.out.push(u8::from(is_null));
         }
         match value(self.out) {
-            Err(what) => self.wrong = Some((index, what)),
+            Err(what) => self.values.refuse(index, what),
             Ok(kind) => match &mut self.layout {
                 Layout::Execute { nulls, types } => {
                     self.out[*types + 2 * index..][..2].copy_from_slice(&kind);
@@ -91,75 +70,14 @@ impl<'a> RowWriter<'a> {
 }
 
 impl Sink for RowWriter<'_> {
-    fn null(&mut self) {
-        self.put(Value::Null);
-    }
-
-    fn boolean(&mut self, value: bool) {
-        self.put(Value::Boolean(value));
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.put(Value::Integer(value));
-    }
+    calls_as_values!();
 
     fn unsigned(&mut self, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.put(Value::Integer(value)),
-            Err(_) if self.arrays.is_open() => self.put(Value::Null),
+            Ok(value) => self.integer(value),
+            // No array can be sent, whatever is in it.
+            Err(_) if self.values.is_in_array() => self.null(),
             Err(_) => self.write(false, |out| Ok(encode::unsigned(value, out))),
         }
-    }
-
-    fn real(&mut self, value: f64) {
-        self.put(Value::Real(value));
-    }
-
-    fn decimal(&mut self, digits: &str) {
-        self.put(Value::Decimal(digits.into()));
-    }
-
-    fn text(&mut self, text: &str) {
-        self.put(Value::Text(text.into()));
-    }
-
-    fn json(&mut self, text: &str) {
-        self.put(Value::Json(text.into()));
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.put(Value::Bytes(bytes.into()));
-    }
-
-    fn date(&mut self, year: i32, month: u8, day: u8) {
-        self.put(Value::Date { year, month, day });
-    }
-
-    fn time(&mut self, hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>) {
-        self.put(Value::Time { hour, minute, second, microsecond, offset_s });
-    }
-
-    fn moment(&mut self, microseconds: i64, offset_s: Option<i32>) {
-        self.put(Value::Moment { microseconds, offset_s });
-    }
-
-    fn interval(&mut self, months: i32, days: i32, microseconds: i64) {
-        self.put(Value::Interval { months, days, microseconds });
-    }
-
-    fn uuid(&mut self, bytes: [u8; 16]) {
-        self.put(Value::Uuid(bytes));
-    }
-
-    fn array(&mut self, length: usize) {
-        if length == 0 {
-            self.put(Value::Array(Vec::new()));
-        } else {
-            self.arrays.array(length);
-        }
-    }
-
-    fn infinite(&mut self, positive: bool) {
-        self.put(Value::Infinite { positive });
     }
 }

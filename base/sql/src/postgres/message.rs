@@ -9,10 +9,6 @@ use super::error::{PostgresError, ServerError};
 /// The largest message that PostgreSQL takes or sends, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = (1 << 30) - 1;
 
-/// Bytes that have come, and the messages in them.
-#[derive(Debug, Default)]
-pub(crate) struct Input(Received);
-
 /// A whole message in the buffer; its place, so that the buffer can be changed while it is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
@@ -21,37 +17,10 @@ pub(crate) struct Frame {
     end: usize,
 }
 
-impl Input {
-    /// Takes bytes that have come.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.push(bytes);
-    }
-
-    /// Room for at least `least` bytes, to be read into and then reported by [`Input::filled`].
-    pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
-        self.0.room(least)
-    }
-
-    /// That many bytes were read into the room.
-    pub(crate) fn filled(&mut self, count: usize) {
-        self.0.filled(count);
-    }
-
-    /// How many bytes have not been looked at.
-    pub(crate) fn len(&self) -> usize {
-        self.0.unread().len()
-    }
-
-    /// The next byte, outside of any message.
-    pub(crate) fn byte(&mut self) -> Option<u8> {
-        let byte = *self.0.unread().first()?;
-        self.0.take(0, 1);
-        Some(byte)
-    }
-
+impl Frame {
     /// The next whole message, if all of it is there.
-    pub(crate) fn frame(&mut self) -> Result<Option<Frame>, PostgresError> {
-        let bytes = self.0.unread();
+    pub(crate) fn next(input: &mut Received) -> Result<Option<Frame>, PostgresError> {
+        let bytes = input.unread();
         let Some((&[tag, a, b, c, d], _)) = bytes.split_first_chunk::<5>() else { return Ok(None) };
         let length = i32::from_be_bytes([a, b, c, d]);
         let length = usize::try_from(length).unwrap_or(0);
@@ -61,13 +30,13 @@ impl Input {
         if bytes.len() <= length {
             return Ok(None);
         }
-        let place = self.0.take(5, 1 + length);
+        let place = input.take(5, 1 + length);
         Ok(Some(Frame { tag, start: place.start, end: place.end }))
     }
 
-    /// What is in a message that [`Input::frame`] gave, as long as nothing was pushed since.
-    pub(crate) fn body(&self, frame: Frame) -> &[u8] {
-        self.0.at(frame.start..frame.end)
+    /// What is in the message, as long as nothing was pushed since.
+    pub(crate) fn body(self, input: &Received) -> &[u8] {
+        input.at(self.start..self.end)
     }
 }
 
@@ -75,13 +44,16 @@ impl Input {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
-/// A message ended before its fields did.
-const SHORT: PostgresError =
-    PostgresError::Protocol { what: "a message is shorter than what it should hold" };
+/// A message ended before its fields did. Kept out of line: else an error is made for every field.
+#[cold]
+#[inline(never)]
+fn short() -> PostgresError {
+    PostgresError::Protocol { what: "a message is shorter than what it should hold" }
+}
 
 impl<'a> Fields<'a> {
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], PostgresError> {
-        let (chunk, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
+        let (chunk, rest) = self.0.split_first_chunk::<N>().ok_or_else(short)?;
         self.0 = rest;
         Ok(*chunk)
     }
@@ -104,14 +76,14 @@ impl<'a> Fields<'a> {
 
     /// That many bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], PostgresError> {
-        let (bytes, rest) = self.0.split_at_checked(count).ok_or(SHORT)?;
+        let (bytes, rest) = self.0.split_at_checked(count).ok_or_else(short)?;
         self.0 = rest;
         Ok(bytes)
     }
 
     /// The bytes up to a zero byte, which is skipped.
     pub(crate) fn bytes_to_zero(&mut self) -> Result<&'a [u8], PostgresError> {
-        let end = self.0.iter().position(|&byte| byte == 0).ok_or(SHORT)?;
+        let end = self.0.iter().position(|&byte| byte == 0).ok_or_else(short)?;
         let text = &self.0[..end];
         self.0 = &self.0[end + 1..];
         Ok(text)

@@ -19,13 +19,13 @@ mod scram;
 mod statement;
 mod types;
 
-pub use crate::calendar::{day_of, days_of};
+pub use crate::connection::Step;
 pub use crate::secret::Secret;
 pub use crate::stream::{Encrypted, Keepalive, Socket, TlsMode, TlsProvider};
-pub use connection::{Canceller, Connection, Cursor, Notification, Step};
+pub use connection::{Canceller, Connection, Cursor};
 pub use copy::{CopyInto, quoted};
 pub use error::{PostgresError, ServerError};
 pub use options::{Address, ChannelBinding, Options};
-pub use protocol::{CancelKey, CopyTarget, Event, Protocol, Row};
+pub use protocol::{CancelKey, CopyTarget, Event, Notification, Own, Protocol};
 pub use row_writer::RowWriter;
 pub use statement::Statement;

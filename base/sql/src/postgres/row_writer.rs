@@ -1,9 +1,10 @@
 //! A row of values on its way to the server: parameters of a statement, or a row of a bulk load.
 //!
-//! It is a [`Sink`], so that values go from their owner into the message at once. What cannot be sent is remembered
-//! and told at the end of the row, since the calls of a sink cannot fail; of such a row nothing is sent.
+//! It is a [`Sink`], so that values go from their owner to where they are sent from at once.
 
-use crate::{Sink, Value, Values};
+use crate::row_values::{RowError, RowValues};
+use crate::sink_calls::calls_as_values;
+use crate::{Sink, Value};
 
 use super::encode;
 use super::types::Known;
@@ -27,71 +28,42 @@ pub struct RowWriter<'a> {
     out: &'a mut Vec<u8>,
     types: &'a [Known],
     layout: Layout,
-    count: usize,
-    arrays: Values,
-    wrong: Option<(usize, String)>,
+    values: RowValues,
     scratch: Vec<u8>,
-}
-
-/// Why a row cannot be sent.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RowError {
-    /// One value, and why.
-    Value(usize, String),
-    /// How many there were.
-    Count(usize),
 }
 
 impl<'a> RowWriter<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>, types: &'a [Known], layout: Layout) -> Self {
-        RowWriter {
-            out,
-            types,
-            layout,
-            count: 0,
-            arrays: Values::default(),
-            wrong: None,
-            scratch: Vec::new(),
-        }
+        RowWriter { out, types, layout, values: RowValues::new(types.len()), scratch: Vec::new() }
     }
 
     /// Ends the row; what was wrong with it.
     pub(crate) fn end(self) -> Result<(), RowError> {
-        if let Some((index, what)) = self.wrong {
-            return Err(RowError::Value(index, what));
-        }
-        if self.arrays.is_open() {
-            return Err(RowError::Value(self.count, "its array lacks elements".to_owned()));
-        }
-        if self.count == self.types.len() { Ok(()) } else { Err(RowError::Count(self.count)) }
+        self.values.end()
     }
 
-    fn put(&mut self, value: Value<'_>) {
-        if !self.arrays.is_open() {
-            return self.write(&value);
-        }
-        self.arrays.put(value.into_owned());
-        if !self.arrays.is_open() {
-            for array in self.arrays.take() {
-                self.write(&array);
-            }
+    fn begin_array(&mut self, length: usize) {
+        self.values.begin_array(length);
+    }
+
+    fn take_value(&mut self, value: Value<'_>) {
+        if !self.values.is_in_array() {
+            self.write(&value);
+        } else if let Some(array) = self.values.add_to_array(value) {
+            self.write(&array);
         }
     }
 
     fn write(&mut self, value: &Value<'_>) {
-        let index = self.count;
-        self.count += 1;
-        let Some(&known) = self.types.get(index) else { return };
-        if self.wrong.is_some() {
-            return;
-        }
+        let Some(index) = self.values.next() else { return };
+        let known = self.types[index];
         let written = match self.layout {
             Layout::Bind { formats } => self.parameter(known, value, formats + 2 * index),
             Layout::CopyBinary => self.binary_field(known, value),
-            Layout::CopyText => self.text_field(value),
+            Layout::CopyText => self.text_field(index, value),
         };
         if let Err(what) = written {
-            self.wrong = Some((index, what));
+            self.values.refuse(index, what);
         }
     }
 
@@ -131,8 +103,8 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    fn text_field(&mut self, value: &Value<'_>) -> Result<(), String> {
-        if self.count > 1 {
+    fn text_field(&mut self, index: usize, value: &Value<'_>) -> Result<(), String> {
+        if index > 0 {
             self.out.push(b'\t');
         }
         if *value == Value::Null {
@@ -176,67 +148,5 @@ fn kind_of(value: &Value<'_>) -> &'static str {
 }
 
 impl Sink for RowWriter<'_> {
-    fn null(&mut self) {
-        self.put(Value::Null);
-    }
-
-    fn boolean(&mut self, value: bool) {
-        self.put(Value::Boolean(value));
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.put(Value::Integer(value));
-    }
-
-    fn real(&mut self, value: f64) {
-        self.put(Value::Real(value));
-    }
-
-    fn decimal(&mut self, digits: &str) {
-        self.put(Value::Decimal(digits.into()));
-    }
-
-    fn text(&mut self, text: &str) {
-        self.put(Value::Text(text.into()));
-    }
-
-    fn json(&mut self, text: &str) {
-        self.put(Value::Json(text.into()));
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.put(Value::Bytes(bytes.into()));
-    }
-
-    fn date(&mut self, year: i32, month: u8, day: u8) {
-        self.put(Value::Date { year, month, day });
-    }
-
-    fn time(&mut self, hour: u8, minute: u8, second: u8, microsecond: u32, offset_s: Option<i32>) {
-        self.put(Value::Time { hour, minute, second, microsecond, offset_s });
-    }
-
-    fn moment(&mut self, microseconds: i64, offset_s: Option<i32>) {
-        self.put(Value::Moment { microseconds, offset_s });
-    }
-
-    fn interval(&mut self, months: i32, days: i32, microseconds: i64) {
-        self.put(Value::Interval { months, days, microseconds });
-    }
-
-    fn uuid(&mut self, bytes: [u8; 16]) {
-        self.put(Value::Uuid(bytes));
-    }
-
-    fn array(&mut self, length: usize) {
-        if length == 0 {
-            self.put(Value::Array(Vec::new()));
-        } else {
-            self.arrays.array(length);
-        }
-    }
-
-    fn infinite(&mut self, positive: bool) {
-        self.put(Value::Infinite { positive });
-    }
+    calls_as_values!();
 }

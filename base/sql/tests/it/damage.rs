@@ -1,7 +1,49 @@
 //! Bytes that are nearly right.
 
+use std::path::Path;
+
+/// A fuzz target: its name, which is its folder in the corpus, and what it runs.
+type Entry = (&'static str, fn(&[u8]));
+
+/// Runs what is in the corpus, and what comes near it.
+pub(crate) fn replay(entries: &[Entry]) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut random = Random::default();
+    for (name, entry) in entries {
+        let folder = corpus.join(name);
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
+            .expect("the corpus is there")
+            .map(|file| file.expect("it can be listed").path())
+            .collect();
+        files.sort();
+        assert!(files.len() > 3, "the corpus of {name} is there");
+        for file in files {
+            let whole = std::fs::read(&file).expect("it can be read");
+            entry(&whole);
+            for _ in 0..400 {
+                entry(&damaged(&whole, &mut random));
+            }
+        }
+    }
+}
+
+/// Runs random bytes.
+pub(crate) fn throw(entries: &[Entry]) {
+    let mut random = Random::default();
+    for round in 0..20_000 {
+        let size = 2 + random.next() % [8, 40, 400][round % 3];
+        // Small bytes make small lengths and counts, which get further than random ones.
+        let mask = [0xff, 0x0f, 0x03][round / 3 % 3];
+        let mut input: Vec<u8> = (0..size).map(|_| random.next() as u8 & mask).collect();
+        input[0] = random.next() as u8;
+        for (_, entry) in entries {
+            entry(&input);
+        }
+    }
+}
+
 /// The same numbers each time.
-pub(crate) struct Random(u64);
+struct Random(u64);
 
 impl Default for Random {
     fn default() -> Random {
@@ -10,7 +52,7 @@ impl Default for Random {
 }
 
 impl Random {
-    pub(crate) fn next(&mut self) -> usize {
+    fn next(&mut self) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -19,7 +61,7 @@ impl Random {
 }
 
 /// One to four bytes changed, a length made negative or huge, a piece cut out or doubled.
-pub(crate) fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
+fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = whole.to_vec();
     if bytes.is_empty() {
         return bytes;

@@ -1,5 +1,6 @@
 //! Tests of the drivers, against real databases.
 
+mod asking;
 mod damage;
 mod drivers;
 mod functions;

@@ -12,9 +12,10 @@ mod values;
 
 use std::path::Path;
 
-use naja_sql::mysql::{Address, Connection, MySqlError, Options, ServerError};
-use naja_sql::{Table, Value};
+use naja_sql::mysql::{Address, Connection, Options};
 use naja_testkit::MariaDbServer;
+
+use crate::asking::{refusal, rows, table, value};
 
 /// Where empty data are kept between runs.
 fn cache() -> &'static Path {
@@ -39,34 +40,4 @@ fn open(options: &Options) -> Connection {
 /// A connection to the server that the tests of this process share; none where there is no MariaDB.
 fn connect() -> Option<Connection> {
     MariaDbServer::shared(cache()).map(|server| open(&superuser(server)))
-}
-
-/// The rows of one statement.
-fn rows(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Vec<Vec<Value<'static>>> {
-    table(connection, sql, parameters).rows
-}
-
-fn table(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Table {
-    let mut table = Table::default();
-    connection
-        .execute(sql, parameters, &mut table)
-        .unwrap_or_else(|error| panic!("{sql}: {error}: {error:?}"));
-    table
-}
-
-/// The one value of the one row.
-fn value(connection: &mut Connection, sql: &str, parameters: &[Value<'_>]) -> Value<'static> {
-    let mut rows = rows(connection, sql, parameters);
-    match (rows.len(), rows.pop()) {
-        (1, Some(mut row)) if row.len() == 1 => row.remove(0),
-        _ => panic!("{sql} gives more or less than one value"),
-    }
-}
-
-/// What the server said when it refused.
-fn refusal<T: std::fmt::Debug>(result: Result<T, MySqlError>) -> ServerError {
-    match result {
-        Err(MySqlError::Server(error)) => *error,
-        other => panic!("not refused: {other:?}"),
-    }
 }

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use naja_sql::mysql::{Address, Event, MySqlError, Options, Protocol, Secret, Statement, TlsMode};
-use naja_sql::{Sink, Table, Transaction};
+use naja_sql::{Engine as _, Sink, Table, Transaction};
 use naja_testkit::MariaDbServer;
 
 use super::{cache, superuser};
@@ -52,8 +52,7 @@ impl Driven {
             told.push(match &event {
                 Event::Row => {
                     let mut table = Table::default();
-                    let row = self.protocol.row().expect("a row has come");
-                    row.write_into(&mut table).expect("it can be read");
+                    self.protocol.row(&mut table).expect("a row has come and can be read");
                     let _ = naja_sql::Rows::row(&mut table);
                     format!("row {:?}", table.rows[0])
                 }

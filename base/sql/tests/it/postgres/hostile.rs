@@ -2,48 +2,22 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
 
 use naja_sql::postgres::hostile::ENTRIES;
 use naja_sql::postgres::{Address, Connection, Options, PostgresError};
 use naja_sql::{NoRows, Value};
 
-use crate::damage::{Random, damaged};
+use crate::damage::{replay, throw};
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.
 #[test]
 fn the_corpus_and_what_comes_near_it_never_panic() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    let mut random = Random::default();
-    for (name, entry) in ENTRIES {
-        let folder = corpus.join(name);
-        let mut files: Vec<_> =
-            std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        assert!(files.len() > 3, "the corpus of {name} is there");
-        for file in files {
-            let whole = std::fs::read(&file).unwrap();
-            entry(&whole);
-            for _ in 0..400 {
-                entry(&damaged(&whole, &mut random));
-            }
-        }
-    }
+    replay(&ENTRIES);
 }
 
 #[test]
 fn random_bytes_never_panic() {
-    let mut random = Random::default();
-    for round in 0..20_000 {
-        let size = 2 + random.next() % [8, 40, 400][round % 3];
-        // Small bytes make small lengths and counts, which get further than random ones.
-        let mask = [0xff, 0x0f, 0x03][round / 3 % 3];
-        let mut input: Vec<u8> = (0..size).map(|_| random.next() as u8 & mask).collect();
-        input[0] = random.next() as u8;
-        for (_, entry) in ENTRIES {
-            entry(&input);
-        }
-    }
+    throw(&ENTRIES);
 }
 
 /// A server that answers each piece that comes with the next of `answers`, then closes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use naja_sql::postgres::{
     Address, ChannelBinding, Event, Options, PostgresError, Protocol, Secret, Statement, TlsMode,
 };
-use naja_sql::{Sink, Table, Transaction};
+use naja_sql::{Engine as _, Sink, Table, Transaction};
 use naja_testkit::PostgresServer;
 
 use super::{cache, superuser};
@@ -55,16 +55,16 @@ impl Driven {
             told.push(match &event {
                 Event::Row => {
                     let mut table = Table::default();
-                    self.protocol
-                        .row()
-                        .expect("a row has come")
-                        .write_into(&mut table)
-                        .expect("it can be read");
+                    self.protocol.row(&mut table).expect("a row has come and can be read");
                     let _ = naja_sql::Rows::row(&mut table);
                     format!("row {:?}", table.rows[0])
                 }
                 Event::Failed(error) => format!("failed {} at {:?}", error.sqlstate, error.row),
                 Event::Prepared(statement) => format!("prepared {}", statement.sql()),
+                Event::Complete { affected, row, .. } => {
+                    format!("Complete {{ affected: {affected:?}, row: {row} }}")
+                }
+                Event::Own(own) => format!("{own:?}"),
                 event => format!("{event:?}"),
             });
             if matches!(event, Event::Ready) {

@@ -301,17 +301,17 @@ fn a_cursor_lets_other_statements_in_between() {
         Err(PostgresError::Misuse { .. })
     ));
     connection.script("BEGIN").unwrap();
-    let cursor = connection.open_cursor(sql, &mut |sink| sink.integer(5)).unwrap();
-    let other = connection.open_cursor(sql, &mut |sink| sink.integer(2)).unwrap();
+    let mut cursor = connection.open_cursor(sql, &mut |sink| sink.integer(5)).unwrap();
+    let mut other = connection.open_cursor(sql, &mut |sink| sink.integer(2)).unwrap();
     let mut table = Table::default();
-    assert!(connection.fetch(&cursor, 2, &mut table).unwrap());
+    assert!(connection.fetch(&mut cursor, 2, &mut table).unwrap());
     assert_eq!(value(&mut connection, "SELECT 'between'", &[]), "between".into());
-    assert!(connection.fetch(&other, 1, &mut table).unwrap());
-    assert!(!connection.fetch(&cursor, 10, &mut table).unwrap());
+    assert!(connection.fetch(&mut other, 1, &mut table).unwrap());
+    assert!(!connection.fetch(&mut cursor, 10, &mut table).unwrap());
     assert_eq!(table.rows.concat(), [1, 2, 1, 3, 4, 5].map(Value::Integer));
     connection.close_cursor(cursor).unwrap();
     connection.script("COMMIT").unwrap();
-    assert_eq!(refusal(connection.fetch(&other, 1, &mut table)).sqlstate, "34000");
+    assert_eq!(refusal(connection.fetch(&mut other, 1, &mut table)).sqlstate, "34000");
 }
 
 #[test]

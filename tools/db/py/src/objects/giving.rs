@@ -1,7 +1,6 @@
 //! Python's objects as the values of a statement: what each is decides which call of the sink it becomes.
 
-use naja_sql::Sink;
-use naja_sql::postgres::days_of;
+use naja_sql::{Sink, days_of};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;

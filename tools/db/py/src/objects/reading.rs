@@ -1,7 +1,6 @@
 //! Values of a row as Python's objects: a sink that makes them.
 
-use naja_sql::Sink;
-use naja_sql::postgres::day_of;
+use naja_sql::{Sink, day_of};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use naja_sql::mysql::{
-    Address, Event, MySqlError, Options, Protocol, Secret, ServerError, Statement, TlsMode,
+    Address, Event, MySqlError, Options, Own, Protocol, Secret, ServerError, Statement, TlsMode,
 };
-use naja_sql::{Sink, Transaction};
+use naja_sql::{Engine as _, Sink, Transaction};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
@@ -234,7 +234,7 @@ impl Engine for MySql {
                     Happening::Prepared
                 }
                 // Nothing of this machine is given to a server that asks for it.
-                Event::FileWanted => {
+                Event::Own(Own::FileWanted) => {
                     self.protocol.file_done().map_err(wrong)?;
                     continue;
                 }
@@ -244,7 +244,7 @@ impl Engine for MySql {
     }
 
     fn row(&self, sink: &mut dyn Sink) -> Result<(), Wrong> {
-        self.protocol.row().and_then(|row| row.write_into(sink)).map_err(wrong)
+        self.protocol.row(sink).map_err(wrong)
     }
 
     fn columns(&mut self, py: Python<'_>) -> PyResult<Arc<Columns>> {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use naja_sql::postgres::{
-    Address, ChannelBinding, Event, Options, PostgresError, Protocol, Secret, ServerError, Statement, TlsMode,
+    Address, ChannelBinding, Event, Options, Own, PostgresError, Protocol, Secret, ServerError, Statement,
+    TlsMode,
 };
-use naja_sql::{Sink, Transaction};
+use naja_sql::{Engine as _, Sink, Transaction};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rustc_hash::FxHashMap;
@@ -269,10 +270,10 @@ impl Engine for Postgres {
                     self.keep(statement);
                     Happening::Prepared
                 }
-                Event::Notice(notice) => {
+                Event::Own(Own::Notice(notice)) => {
                     Happening::Notice(format!("{}: {}", notice.severity, notice.message))
                 }
-                Event::CopyIn => {
+                Event::Own(Own::CopyIn) => {
                     let reason = "data for COPY FROM STDIN cannot be sent by naja.databases";
                     self.protocol.copy_fail(reason).map_err(wrong)?;
                     continue;
@@ -284,7 +285,7 @@ impl Engine for Postgres {
     }
 
     fn row(&self, sink: &mut dyn Sink) -> Result<(), Wrong> {
-        self.protocol.row().and_then(|row| row.write_into(sink)).map_err(wrong)
+        self.protocol.row(sink).map_err(wrong)
     }
 
     fn columns(&mut self, py: Python<'_>) -> PyResult<Arc<Columns>> {

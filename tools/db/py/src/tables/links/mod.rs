@@ -1,11 +1,12 @@
 //! What tables need of a connection, whatever its engine: one file for each engine behind one interface.
 //!
 //! A link is used by one thread at a time, and never while that thread holds the interpreter. An engine that comes
-//! gets a file here that implements [`Link`], a line in [`Place`], and one in `python/naja/dataset/_url.py`. Start at
+//! gets a file here that implements [`Link`], or [`server::Server`] where it has a server, a line in [`Place`], and one in `python/naja/dataset/_url.py`. Start at
 //! [`Link`].
 
 mod mysql;
 mod postgres;
+mod server;
 mod sqlite;
 
 use std::fmt;
@@ -431,8 +432,8 @@ impl Fault {
     pub(crate) fn class(&self) -> &'static str {
         match self {
             Fault::Sqlite(error) => crate::sqlite::errors::class_of(error),
-            Fault::Postgres(error) => postgres::class_of(error),
-            Fault::Mysql(error) => mysql::class_of(error),
+            Fault::Postgres(error) => server::class_of(error),
+            Fault::Mysql(error) => server::class_of(error),
             Fault::Lost(_) => "OperationalError",
             Fault::Foreign => "InterfaceError",
             Fault::Inside => "ProgrammingError",
@@ -463,8 +464,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Sqlite(error) => f.write_str(&error.message),
-            Fault::Postgres(error) => f.write_str(&postgres::shown(error)),
-            Fault::Mysql(error) => f.write_str(&mysql::shown(error)),
+            Fault::Postgres(error) => f.write_str(&server::shown(error)),
+            Fault::Mysql(error) => f.write_str(&server::shown(error)),
             Fault::Lost(why) => f.write_str(why),
             Fault::Foreign => f.write_str(
                 "this result belongs to the process that asked for it, and this is a child of that; ask again here",
@@ -480,18 +481,6 @@ impl fmt::Display for Fault {
 impl From<naja_sql::sqlite::Error> for Fault {
     fn from(error: naja_sql::sqlite::Error) -> Fault {
         Fault::Sqlite(error)
-    }
-}
-
-impl From<PostgresError> for Fault {
-    fn from(error: PostgresError) -> Fault {
-        Fault::Postgres(error)
-    }
-}
-
-impl From<MySqlError> for Fault {
-    fn from(error: MySqlError) -> Fault {
-        Fault::Mysql(error)
     }
 }
 
