@@ -11,6 +11,7 @@ mod connection;
 mod driver;
 mod error;
 mod library;
+mod program;
 mod rows;
 mod value;
 
