@@ -52,3 +52,26 @@ def engine(request, tmp_path):
     made = engines.make(request, tmp_path, request.param)
     yield made
     made.close()
+
+
+@pytest.fixture(params=["worker", "inline"])
+def switched(request, monkeypatch):
+    """naja.databases on SQLite as it is, and with `inline`, where what reads is asked for twice: the first time is the worker's."""
+    if request.param == "worker":
+        return
+    from naja.databases.backends import sqlite
+    from naja.databases.interfaces import Text
+
+    class Backend(sqlite.SQLiteBackend):
+        def __init__(self, url, **options):
+            super().__init__(url, **({} if options.get("uri") else {"inline": True}), **options)
+
+    class Connection(sqlite.SQLiteConnection):
+        async def _result(self, query, want):
+            reads = str(query).lower().startswith("select") if type(query) is Text else getattr(query, "is_select", False)
+            if self._is_inline and reads:
+                await super()._result(query, want)
+            return await super()._result(query, want)
+
+    monkeypatch.setattr(sqlite, "SQLiteBackend", Backend)
+    monkeypatch.setattr(sqlite, "SQLiteConnection", Connection)

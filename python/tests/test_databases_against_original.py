@@ -10,6 +10,8 @@ from originals import importable
 
 ORIGINAL = ("databases==0.9.0", "sqlalchemy==2.1.9", "aiosqlite==0.20.0", "typing_extensions==4.15.0")
 
+pytestmark = pytest.mark.usefixtures("switched")
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):

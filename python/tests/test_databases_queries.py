@@ -16,6 +16,8 @@ from naja.databases import Database, DatabaseURL
 from naja.databases.backends.common.records import Record
 from naja.databases.interfaces import Record as RecordInterface
 
+pytestmark = pytest.mark.usefixtures("switched")
+
 
 def run(path, work, **options):
     """What `work` gives of a new database."""

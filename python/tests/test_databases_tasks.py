@@ -21,6 +21,8 @@ ENDLESS = "with recursive c(x) as (select 1 union all select x + 1 from c) selec
 ENDLESS_ROWS = "insert into rows with recursive c(x) as (select 100 union all select x + 1 from c) select x, 0 from c"
 ENDLESS_WRITE = "insert into rows with recursive c(x) as (select 100 union all select x + 1 from c) select x, 0 from c where x < 0"
 
+pytestmark = pytest.mark.usefixtures("switched")
+
 
 @pytest.fixture
 def path(tmp_path):

@@ -42,6 +42,7 @@ fn address(name: &CStr) -> *mut c_void {
         b"sqlite3_reset" => ffi::sqlite3_reset as *const () as *mut c_void,
         b"sqlite3_clear_bindings" => ffi::sqlite3_clear_bindings as *const () as *mut c_void,
         b"sqlite3_stmt_readonly" => ffi::sqlite3_stmt_readonly as *const () as *mut c_void,
+        b"sqlite3_stmt_status" => ffi::sqlite3_stmt_status as *const () as *mut c_void,
         b"sqlite3_bind_parameter_count" => ffi::sqlite3_bind_parameter_count as *const () as *mut c_void,
         b"sqlite3_bind_parameter_name" => ffi::sqlite3_bind_parameter_name as *const () as *mut c_void,
         b"sqlite3_bind_null" => ffi::sqlite3_bind_null as *const () as *mut c_void,

@@ -17,6 +17,7 @@ def hub_of(loop):
     hub = _HUBS.get(loop)
     if hub is None:
         hub = db.Hub(_errors.make)
+        os.set_blocking(hub.fileno(), False)
         loop.add_reader(hub.fileno(), hub.collect)
         _HUBS[loop] = hub
     return hub
@@ -37,6 +38,10 @@ class Near:
             self._pair = (loop, hub)
         return hub
 
+    def is_due(self):
+        """Whether the loop is to have a turn, after statements that it has run itself."""
+        return self._pair[1].is_due()
+
 
 async def done(near, worker, send, *words):
     """Gives a job to a worker and waits until it is done; a task that is cancelled takes its job with it."""
@@ -52,4 +57,5 @@ async def done(near, worker, send, *words):
 
 # Connections are closed while there is still an interpreter, and statements that run are interrupted.
 atexit.register(db.end_all)
+os.register_at_fork(after_in_child=db.forked)
 os.register_at_fork(after_in_child=_HUBS.clear)

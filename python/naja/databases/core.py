@@ -58,6 +58,7 @@ class Database:
         backend = import_from_string(self._get_backend())
         assert issubclass(backend, DatabaseBackend)
         self._backend = backend(self.url, **options)
+        self._at_once = self._backend.at_once()
         self._global_connection: typing.Optional[Connection] = None
         self._global_transaction: typing.Optional[Transaction] = None
 
@@ -125,16 +126,31 @@ class Database:
 
     async def fetch_all(self, query: _Query, values: _Values = None) -> typing.List[Record]:
         """Every row."""
+        if self._at_once is not None and self._is_free():
+            rows = self._at_once.fetch_all(query, values)
+            if rows is not NotImplemented:
+                if self._at_once.is_due():
+                    await asyncio.sleep(0)
+                return rows
         async with self.connection() as connection:
             return await connection.fetch_all(query, values)
 
     async def fetch_one(self, query: _Query, values: _Values = None) -> typing.Optional[Record]:
         """The first row, or None."""
+        if self._at_once is not None and self._is_free():
+            row = self._at_once.fetch_one(query, values)
+            if row is not NotImplemented:
+                if self._at_once.is_due():
+                    await asyncio.sleep(0)
+                return row
         async with self.connection() as connection:
             return await connection.fetch_one(query, values)
 
     async def fetch_val(self, query: _Query, values: _Values = None, column: typing.Any = 0) -> typing.Any:
         """A value of the first row, or None."""
+        if self._at_once is not None:
+            row = await self.fetch_one(query, values)
+            return None if row is None else row[column]
         async with self.connection() as connection:
             return await connection.fetch_val(query, values, column=column)
 
@@ -165,6 +181,10 @@ class Database:
             connection = self._connection_map[task] = Connection(self, self._backend)
             connection._owner = weakref.ref(task)
         return connection
+
+    def _is_free(self) -> bool:
+        """Whether a query of the current task would take a connection and give it back at once."""
+        return self._global_connection is None and self._current_task not in self._connection_map
 
     def _forget(self, connection: "Connection") -> None:
         # Whoever released it may be another task: the loop closes generators in tasks of its own.
@@ -199,10 +219,11 @@ class Connection:
     def __init__(self, database: Database, backend: DatabaseBackend) -> None:
         self._database = database
         self._backend = backend
-        self._connection_lock = asyncio.Lock()
+        # Made when somebody has to wait: most connections run one query.
+        self._connection_lock: typing.Optional[asyncio.Lock] = None
         self._connection = backend.connection()
         self._connection_counter = 0
-        self._transaction_lock = asyncio.Lock()
+        self._transaction_lock: typing.Optional[asyncio.Lock] = None
         self._transaction_stack: typing.List[Transaction] = []
         # What each of them has begun: whoever ends one may be a task that does not know it.
         self._begun: typing.List[TransactionBackend] = []
@@ -211,18 +232,16 @@ class Connection:
 
     async def __aenter__(self) -> "Connection":
         lock = self._connection_lock
-        if self._connection_counter and not lock.locked():
-            # It is acquired, and nobody is about to release it.
+        if lock is None or not lock.locked():
+            # Where it is acquired, nobody is about to release it.
+            if not self._connection_counter:
+                acquiring = self._connection.acquire()
+                if acquiring is not DONE:
+                    async with self._exclusively():
+                        await acquiring
+                        self._connection_counter = 1
+                    return self
             self._connection_counter += 1
-            return self
-        if not lock.locked():
-            acquiring = self._connection.acquire()
-            if acquiring is not DONE:
-                async with lock:
-                    await acquiring
-                    self._connection_counter = 1
-                return self
-            self._connection_counter = 1
             return self
         async with lock:
             if not self._connection_counter:
@@ -232,16 +251,15 @@ class Connection:
 
     async def __aexit__(self, exc_type=None, exc_value=None, traceback=None) -> None:
         lock = self._connection_lock
-        if self._connection_counter > 1 and not lock.locked():
+        if lock is None or not lock.locked():
             self._connection_counter -= 1
-            return
-        if not lock.locked():
-            self._connection_counter = 0
+            if self._connection_counter:
+                return
             releasing = self._connection.release()
             if releasing is DONE:
                 self._database._forget(self)
                 return
-            async with lock:
+            async with self._exclusively():
                 try:
                     await releasing
                 finally:
@@ -262,6 +280,12 @@ class Connection:
                     self._database._forget(self)
         finally:
             lock.release()
+
+    def _exclusively(self) -> asyncio.Lock:
+        """For who acquires or releases it and has to wait."""
+        if self._connection_lock is None:
+            self._connection_lock = asyncio.Lock()
+        return self._connection_lock
 
     async def fetch_all(self, query: _Query, values: _Values = None) -> typing.List[Record]:
         return await self._connection.fetch_all(self._build_query(query, values))
@@ -292,6 +316,12 @@ class Connection:
 
     def transaction(self, *, force_rollback: bool = False, **kwargs: typing.Any) -> "Transaction":
         return Transaction(lambda: self, force_rollback, **kwargs)
+
+    def _transactions(self) -> asyncio.Lock:
+        """For who begins or ends one."""
+        if self._transaction_lock is None:
+            self._transaction_lock = asyncio.Lock()
+        return self._transaction_lock
 
     @property
     def raw_connection(self) -> typing.Any:
@@ -366,7 +396,7 @@ class Transaction:
         transaction = connection._connection.transaction()
         self._transaction = transaction
         try:
-            async with connection._transaction_lock:
+            async with connection._transactions():
                 is_root = not connection._transaction_stack
                 await connection.__aenter__()
                 try:
@@ -389,7 +419,7 @@ class Transaction:
 
     async def _end(self, how: str) -> None:
         connection = self._connection
-        async with connection._transaction_lock:
+        async with connection._transactions():
             assert connection._transaction_stack[-1] is self, "a transaction within this one is not ended yet"
             connection._transaction_stack.pop()
             transaction = connection._begun.pop()

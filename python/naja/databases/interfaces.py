@@ -22,6 +22,24 @@ class DatabaseBackend:
     def connection(self) -> "ConnectionBackend":
         raise NotImplementedError()
 
+    def at_once(self) -> typing.Optional["AtOnce"]:
+        """What runs queries without waiting, for a kind of database that can."""
+        return None
+
+
+class AtOnce:
+    """Runs queries in text that a task gives without having a connection; `NotImplemented` where it has to wait."""
+
+    def fetch_all(self, query: typing.Any, values: typing.Any) -> typing.Any:
+        raise NotImplementedError()
+
+    def fetch_one(self, query: typing.Any, values: typing.Any) -> typing.Any:
+        raise NotImplementedError()
+
+    def is_due(self) -> bool:
+        """Whether the event loop has been kept from its turn for long; asked after each query."""
+        raise NotImplementedError()
+
 
 class _Done:
     def __await__(self):

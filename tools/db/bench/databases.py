@@ -1,12 +1,14 @@
-"""Measures naja.databases beside databases: on SQLite with aiosqlite, on PostgreSQL with asyncpg, and beside asyncpg alone.
+"""Measures naja.databases beside databases: on SQLite with aiosqlite, on PostgreSQL with asyncpg, on MariaDB with aiomysql
+and asyncmy, and beside asyncpg and asyncmy alone.
 
     databases.py [--short] [WORD…]     `cargo dev bench db databases` builds first and then starts this
 
 WORD chooses the cases whose names contain it; the others keep the results that they have. Both sides read and write
 files of their own on the same disk, with the same journal and durability. What they stored or read is compared before
 costs; the sides run in turn; a figure is the median, shown with the smallest and the largest. Costs are by the clock:
-an awaited statement waits for another thread, or for the server. That is started here, on the same machine, without
-fsync, and is spoken to by a Unix socket; where none is installed its cases are left out.
+an awaited statement waits for another thread, or for the server. Servers are started here, on the same machine, without
+waiting for their disk; PostgreSQL is spoken to by a Unix socket, MariaDB over TCP on 127.0.0.1. Where one is not installed, its
+cases are left out.
 """
 
 import asyncio
@@ -24,7 +26,15 @@ HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = HERE.parents[2] / ".cache" / "bench" / "db" / "databases"
 ORIGINAL = "databases==0.9.0"
 # What the original needs, as its own metadata allows it.
-NEEDED = ["sqlalchemy==2.1.9", "aiosqlite==0.20.0", "asyncpg==0.32.0", "typing_extensions==4.15.0"]
+NEEDED = [
+    "sqlalchemy==2.1.9",
+    "aiosqlite==0.20.0",
+    "asyncpg==0.32.0",
+    "aiomysql==0.3.2",
+    "pymysql==1.2.4",
+    "asyncmy==0.2.18",
+    "typing_extensions==4.15.0",
+]
 
 NAJA, PEER = "naja.databases", "databases"
 ROWS = 5000
@@ -105,6 +115,19 @@ CASES = [
     ("execute_many, 1,000 rows in a transaction", None, execute_many),
 ]
 
+# The same with naja's switch `inline` on; the original has none.
+INLINE_CASES = [
+    (f"inline: {name}", target, work)
+    for name, target, work in (
+        ("fetch_one", 40, fetch_one),
+        ("fetch_one, a connection held", None, fetch_one_held),
+        ("fetch_one of an expression, a connection held", None, fetch_one_expression),
+        ("fetch_one, 100 tasks at once", None, gathered),
+        ("fetch_all, each row a dictionary", None, fetch_all),
+        ("execute, in a transaction", None, execute),
+    )
+]
+
 
 # The same on PostgreSQL, with targets of its own.
 SERVER_CASES = [
@@ -133,6 +156,15 @@ async def bare_fetch_all(connection):
     return rows[:100], ROWS
 
 
+async def bare_execute(connection):
+    async with connection.transaction():
+        for number in range(300):
+            await connection.execute("insert into other (text, done) values ($1, $2)", f"n{number}", True)
+        count = await connection.fetchval("select count(*) from other")
+        await connection.execute("delete from other")
+    return count, 300
+
+
 async def bare_execute_many(connection):
     async with connection.transaction():
         rows = [(f"n{number}", True) for number in range(1000)]
@@ -142,11 +174,83 @@ async def bare_execute_many(connection):
     return count, 1000
 
 
+# On MariaDB the original has two drivers.
+MARIADB_CASES = [
+    (f"MariaDB: {name}", None, work)
+    for name, work in (
+        ("fetch_one", fetch_one),
+        ("fetch_one, a connection held", fetch_one_held),
+        ("fetch_one, 100 tasks at once", gathered),
+        ("fetch_all, each row a dictionary", fetch_all),
+        ("iterate", iterate),
+        ("execute, in a transaction", execute),
+        ("execute_many, 1,000 rows in a transaction", execute_many),
+    )
+]
+
+
 # Beside asyncpg itself: what both do, the second with a connection of asyncpg's.
 BARE_CASES = [
     ("PostgreSQL: fetch_one, a connection held", 1 / 1.1, fetch_one_held, bare_fetch_one),
     ("PostgreSQL: fetch_all, each row a dictionary", None, fetch_all, bare_fetch_all),
+    ("PostgreSQL: execute, in a transaction", None, execute, bare_execute),
     ("PostgreSQL: execute_many, 1,000 rows in a transaction", None, execute_many, bare_execute_many),
+]
+
+
+async def asyncmy_fetch_one(connection):
+    for number in range(300):
+        async with named(connection) as cursor:
+            await cursor.execute("select * from notes where id = %s", (number + 1,))
+            row = await cursor.fetchone()
+    return row, 300
+
+
+async def asyncmy_fetch_all(connection):
+    async with named(connection) as cursor:
+        await cursor.execute("select * from notes")
+        rows = await cursor.fetchall()
+    return rows[:100], ROWS
+
+
+async def asyncmy_execute(connection):
+    await connection.begin()
+    for number in range(300):
+        async with connection.cursor() as cursor:
+            await cursor.execute("insert into other (text, done) values (%s, %s)", (f"n{number}", True))
+    return await asyncmy_end(connection), 300
+
+
+async def asyncmy_execute_many(connection):
+    await connection.begin()
+    async with connection.cursor() as cursor:
+        rows = [(f"n{number}", True) for number in range(1000)]
+        await cursor.executemany("insert into other (text, done) values (%s, %s)", rows)
+    return await asyncmy_end(connection), 1000
+
+
+def named(connection):
+    """A cursor whose rows are dictionaries."""
+    from asyncmy.cursors import DictCursor
+
+    return connection.cursor(DictCursor)
+
+
+async def asyncmy_end(connection):
+    async with connection.cursor() as cursor:
+        await cursor.execute("select count(*) from other")
+        (count,) = await cursor.fetchone()
+        await cursor.execute("delete from other")
+    await connection.commit()
+    return count
+
+
+# Beside asyncmy itself.
+ASYNCMY_CASES = [
+    ("MariaDB: fetch_one, a connection held", None, fetch_one_held, asyncmy_fetch_one),
+    ("MariaDB: fetch_all, each row a dictionary", None, fetch_all, asyncmy_fetch_all),
+    ("MariaDB: execute, in a transaction", None, execute, asyncmy_execute),
+    ("MariaDB: execute_many, 1,000 rows in a transaction", None, execute_many, asyncmy_execute_many),
 ]
 
 
@@ -159,8 +263,8 @@ def fill(path):
     base.close()
 
 
-async def timed(module, url, case):
-    async with module.Database(url) as db:
+async def timed(module, url, case, options):
+    async with module.Database(url, **options) as db:
         # What a connection prepares once is no part of the case.
         await case(db)
         start = time.perf_counter()
@@ -168,32 +272,33 @@ async def timed(module, url, case):
         return answer, (time.perf_counter() - start) / count
 
 
-async def timed_bare(server, case):
-    import asyncpg
-
-    connection = await asyncpg.connect(host=server.socket, port=server.port, user="postgres", database="theirs")
+async def timed_bare(connect, case):
+    connection = await connect()
     try:
         await case(connection)
         start = time.perf_counter()
         answer, count = await case(connection)
         return answer, (time.perf_counter() - start) / count
     finally:
-        await connection.close()
+        closing = connection.close()
+        if closing is not None:
+            await closing
 
 
-def measure(case, urls, runs):
+def measure(case, urls, runs, beside=None, **ours):
+    """A case on both sides; `ours` are options of naja's."""
     name, target, work = case
     modules = importlib.import_module(NAJA), importlib.import_module(PEER)
-    sides = [lambda side=side: timed(modules[side], urls[side], work) for side in (0, 1)]
-    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target)
+    sides = [lambda side=side: timed(modules[side], urls[side], work, {} if side else ours) for side in (0, 1)]
+    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target, beside)
 
 
-def measure_bare(case, server, runs):
+def measure_bare(case, url, connect, runs, beside):
+    """A case of naja's, and what a driver alone does for it."""
     name, target, work, bare = case
     module = importlib.import_module(NAJA)
-    url = server.socket_url(database="ours")
-    sides = [lambda: timed(module, url, work), lambda: timed_bare(server, bare)]
-    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target, "asyncpg")
+    sides = [lambda: timed(module, url, work, {}), lambda: timed_bare(connect, bare)]
+    return stored.result(PEER, name, "s", *in_turn(name, sides, runs), target, beside)
 
 
 def in_turn(name, sides, runs):
@@ -210,9 +315,8 @@ def in_turn(name, sides, runs):
     return columns
 
 
-def on_server(options, runs):
+def on_postgres(options, runs):
     """The cases of PostgreSQL, on a server of their own; each side has a database."""
-    sys.path.append(str(HERE.parents[2] / "python" / "tests"))
     import servers
 
     cases = [case for case in SERVER_CASES if options.is_chosen(case[0])]
@@ -224,25 +328,64 @@ def on_server(options, runs):
     except servers.NotInstalled:
         print("not measured: PostgreSQL is not installed", file=sys.stderr)
         return []
+
+    def bare():
+        import asyncpg
+
+        return asyncpg.connect(host=server.socket, port=server.port, user="postgres", database="theirs")
+
     try:
-        asyncio.run(fill_server(server))
         urls = [server.socket_url(database=name) for name in ("ours", "theirs")]
-        return [measure(case, urls, runs) for case in cases] + [measure_bare(case, server, runs) for case in bare_cases]
+        asyncio.run(fill_server(server.socket_url(), urls, "serial primary key", "vacuum analyze"))
+        results = [measure(case, urls, runs) for case in cases]
+        return results + [measure_bare(case, urls[0], bare, runs, "asyncpg") for case in bare_cases]
     finally:
         server.close()
 
 
-async def fill_server(server):
+def on_mariadb(options, runs):
+    """The same on MariaDB."""
+    import servers
+
+    cases = [case for case in MARIADB_CASES if options.is_chosen(case[0])]
+    bare_cases = [case for case in ASYNCMY_CASES if options.is_chosen(case[0])]
+    if not cases and not bare_cases:
+        return []
+    try:
+        server = servers.Server("mariadb")
+    except servers.NotInstalled:
+        print("not measured: MariaDB is not installed", file=sys.stderr)
+        return []
+
+    def bare():
+        import asyncmy
+
+        return asyncmy.connect(host="127.0.0.1", port=server.port, user="root", db="theirs", autocommit=True)
+
+    try:
+        base = f"mysql://root@127.0.0.1:{server.port}"
+        urls = [f"{base}/{name}" for name in ("ours", "theirs")]
+        asyncio.run(fill_server(f"{base}/mysql", urls, "int primary key auto_increment", "analyze table notes"))
+        results = [measure(case, urls, runs) for case in cases]
+        of_asyncmy = [url.replace("mysql:", "mysql+asyncmy:") for url in urls]
+        results += [measure(case, of_asyncmy, runs, "databases with asyncmy") for case in cases]
+        return results + [measure_bare(case, urls[0], bare, runs, "asyncmy") for case in bare_cases]
+    finally:
+        server.close()
+
+
+async def fill_server(base, urls, key, count):
+    """Makes both sides' databases; `key` is how a column counts by itself, `count` has the server look at the tables."""
     databases = importlib.import_module(NAJA)
-    for name in ("ours", "theirs"):
-        async with databases.Database(server.socket_url()) as db:
-            await db.execute(f"create database {name}")
-        async with databases.Database(server.socket_url(database=name)) as db:
+    for url in urls:
+        async with databases.Database(base) as db:
+            await db.execute(f"create database {url.rpartition('/')[2].partition('?')[0]}")
+        async with databases.Database(url) as db:
             for table in ("notes", "other"):
-                await db.execute(f"create table {table} (id serial primary key, text varchar(100), done boolean)")
+                await db.execute(f"create table {table} (id {key}, text varchar(100), done boolean)")
             rows = [{"text": f"n{n}", "done": bool(n % 2)} for n in range(ROWS)]
             await db.execute_many("insert into notes (text, done) values (:text, :done)", rows)
-            await db.execute("vacuum analyze")
+            await db.execute(count)
 
 
 def imports(runs):
@@ -254,6 +397,7 @@ def imports(runs):
 def main():
     options = arguments(__doc__)
     install(FOLDER, "databases", [ORIGINAL, *NEEDED])
+    sys.path.append(str(HERE.parents[2] / "python" / "tests"))
     runs = 3 if options.short else 9
     results = []
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as folder:
@@ -262,7 +406,8 @@ def main():
             fill(path)
         urls = [f"sqlite:///{path}" for path in paths]
         results += [measure(case, urls, runs) for case in CASES if options.is_chosen(case[0])]
-        results += on_server(options, runs)
+        results += [measure(case, urls, runs, inline=True) for case in INLINE_CASES if options.is_chosen(case[0])]
+        results += on_postgres(options, runs) + on_mariadb(options, runs)
         if options.is_chosen("import"):
             results.append(imports(runs))
     for one in results:

@@ -22,10 +22,12 @@ def arguments(description):
 
 
 def install(folder, package, requirements):
-    """Puts the original into a folder, once, and lets this process import it."""
-    if not (folder / package).is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *requirements]
-        subprocess.run(command, check=True)
+    """Puts the original and what it needs into a folder, once, and lets this process import them."""
+    installed = folder / f"{package}.txt"
+    if not installed.is_file() or installed.read_text().split() != requirements:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder)]
+        subprocess.run([*command, *requirements], check=True)
+        installed.write_text("\n".join(requirements))
     # The script that measures has the original's name, and its folder comes first on the path.
     sys.path[:] = [str(folder), *(path for path in sys.path if pathlib.Path(path or ".").resolve() != HERE)]
 

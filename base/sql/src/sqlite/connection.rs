@@ -5,12 +5,14 @@ use std::cell::Cell as StdCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::library::{
-    BLOB, DONE, INTEGER, LIMIT_PARAMETERS, Library, MISUSE, NOMEM, OK, REAL, ROW, RawConnection,
-    RawStatement, STATIC, TEXT, TOO_BIG, TRANSIENT,
+    BLOB, DONE, INTEGER, LIMIT_LENGTH, LIMIT_PARAMETERS, Library, MISUSE, NOMEM, OK, REAL, ROW,
+    RawConnection, RawStatement, STATIC, STATUS_REPREPARE, TEXT, TOO_BIG, TRANSIENT,
 };
+use super::program::is_short;
 use super::{Cell, Definition, Error, Result, Rows, Value, functions};
 
 /// How many compiled statements are kept for their next use.
@@ -18,6 +20,12 @@ const KEPT_STATEMENTS: usize = 128;
 
 /// After so many of SQLite's instructions, some milliseconds, a long statement asks whether it is to go on.
 const ASK_EVERY: c_int = 50_000;
+
+/// The same for a statement that is in a hurry: some microseconds.
+const ASK_OFTEN: c_int = 100;
+
+/// No value or row of a statement that is in a hurry is longer: each is copied at once.
+const LENGTH_IN_A_HURRY: c_int = 64 << 10;
 
 /// How a file is opened; a name that begins with `file:` may say more when `as_uri` is set.
 #[derive(Debug, Clone, Copy)]
@@ -69,15 +77,31 @@ pub struct Connection {
 struct Statement {
     raw: NonNull<RawStatement>,
     text: Box<str>,
-    columns: c_int,
     last_use: u64,
     is_read_only: bool,
+    /// How often it had been compiled anew when the next two were found out.
+    reprepares: c_int,
+    names: Option<Arc<[String]>>,
+    is_short: Option<bool>,
 }
 
 struct Waiting {
     patience: Duration,
     is_to_end: Option<fn() -> bool>,
+    /// A statement in a hurry ends then, and waits for no lock.
+    until: StdCell<Option<Instant>>,
     since: StdCell<Option<Instant>>,
+}
+
+impl Statement {
+    /// What was found out counts no more when it has been compiled anew since.
+    fn forget_unless(&mut self, reprepares: c_int) {
+        if self.reprepares != reprepares {
+            self.reprepares = reprepares;
+            self.names = None;
+            self.is_short = None;
+        }
+    }
 }
 
 // SAFETY: SQLite's connections and statements belong to no thread (a library compiled for a single thread is refused).
@@ -93,39 +117,86 @@ impl Connection {
         let mut flags = if how.read_only { 0x1 } else { 0x2 };
         flags |= if how.create && !how.read_only { 0x4 } else { 0 };
         flags |= if how.as_uri { 0x40 } else { 0 };
-        // Two threads never use a connection at once, so that it needs no locks of its own.
-        flags |= 0x8000;
+        // Two threads never use a connection at once, so that it needs no locks of its own. Nor does it share pages with
+        // other connections unless the URI says so: they would wait for each other (SQLITE_OPEN_PRIVATECACHE).
+        flags |= 0x8000 | 0x40000;
         let path = CString::new(name)
             .map_err(|_| Error::new(MISUSE, "the name of the file holds a NUL character"))?;
         let mut raw = ptr::null_mut();
         // SAFETY: the name ends with NUL, the place for the answer is ours, and no other file layer is asked for.
         let code = unsafe { (library.functions.open_v2)(path.as_ptr(), &raw mut raw, flags, ptr::null()) };
         let Some(raw) = NonNull::new(raw) else { return Err(Error::new(NOMEM, "out of memory")) };
-        let waiting =
-            Box::new(Waiting { patience: how.patience, is_to_end: how.is_to_end, since: StdCell::new(None) });
+        let waiting = Waiting {
+            patience: how.patience,
+            is_to_end: how.is_to_end,
+            until: StdCell::new(None),
+            since: StdCell::new(None),
+        };
         let mut connection = Connection {
             library,
             raw,
             statements: Vec::new(),
             idle: HashMap::new(),
             uses: 0,
-            waiting,
+            waiting: Box::new(waiting),
             parameters_max: 0,
         };
         // A connection that failed to open is still one, to ask why and to close.
         connection.check(code)?;
-        let context = (&raw const *connection.waiting).cast_mut().cast::<c_void>();
+        let context = connection.context();
         // SAFETY: the connection is open. What the handlers are given lives in a box that is dropped after `close`
         // has been called, and is only read, by the thread that uses the connection.
         unsafe {
             (library.functions.busy_handler)(raw.as_ptr(), Some(wait_for_lock), context);
-            if how.is_to_end.is_some() {
-                (library.functions.progress_handler)(raw.as_ptr(), ASK_EVERY, Some(ask), context);
-            }
             connection.parameters_max =
                 usize::try_from((library.functions.limit)(raw.as_ptr(), LIMIT_PARAMETERS, -1)).unwrap_or(999);
         }
+        connection.ask_as_ever();
         Ok(connection)
+    }
+
+    /// Does something in a hurry, for a thread that must not be held up. A statement waits for no lock (code 5), ends
+    /// with code 9 when the time is over, and with code 18 at a value of more than 64 KiB.
+    ///
+    /// That holds for a statement of [`Connection::take_short`]. What nobody can bound is the disk: a page that is not in memory
+    /// is waited for, as is the undoing of a transaction whose process was killed.
+    pub fn in_a_hurry<T>(&mut self, time: Duration, work: impl FnOnce(&mut Connection) -> T) -> T {
+        /// Ends the hurry, whatever becomes of the work.
+        struct Hurry<'a>(&'a mut Connection, c_int);
+        impl Drop for Hurry<'_> {
+            fn drop(&mut self) {
+                self.0.waiting.until.set(None);
+                // SAFETY: the connection is open.
+                unsafe { (self.0.library.functions.limit)(self.0.raw.as_ptr(), LIMIT_LENGTH, self.1) };
+                self.0.ask_as_ever();
+            }
+        }
+        self.waiting.until.set(Some(Instant::now() + time));
+        let context = self.context();
+        // SAFETY: the connection is open; for the handler's context see `open`.
+        let length_max = unsafe {
+            (self.library.functions.progress_handler)(self.raw.as_ptr(), ASK_OFTEN, Some(ask), context);
+            (self.library.functions.limit)(self.raw.as_ptr(), LIMIT_LENGTH, LENGTH_IN_A_HURRY)
+        };
+        work(Hurry(self, length_max).0)
+    }
+
+    /// Lets SQLite ask now and then whether a statement is to go on.
+    fn ask_as_ever(&mut self) {
+        let context = self.context();
+        // SAFETY: the connection is open; for the handler's context see `open`.
+        unsafe {
+            if self.waiting.is_to_end.is_some() {
+                (self.library.functions.progress_handler)(self.raw.as_ptr(), ASK_EVERY, Some(ask), context);
+            } else {
+                (self.library.functions.progress_handler)(self.raw.as_ptr(), 0, None, ptr::null_mut());
+            }
+        }
+    }
+
+    /// What handlers are given.
+    fn context(&self) -> *mut c_void {
+        (&raw const *self.waiting).cast_mut().cast()
     }
 
     /// The library that it goes through.
@@ -216,9 +287,9 @@ impl Connection {
     pub fn read(&mut self, text: &str, values: &[Value<'_>], rows_max: usize, rows: &mut Rows) -> Result<()> {
         let id = self.prepare(text)?;
         let read = self.bind(id.0, values, STATIC).and_then(|()| {
-            rows.clear(self.columns(&id));
+            rows.clear(0);
             while rows.len() < rows_max && self.step(id.0)? {
-                self.keep_row(id.0, rows);
+                self.keep_row(&id, rows);
             }
             Ok(())
         });
@@ -254,6 +325,77 @@ impl Connection {
         }
     }
 
+    /// Takes a statement that is compiled, only reads, and is known to be made of short steps, see [`Connection::judge`].
+    pub fn take_short(&mut self, text: &str) -> Option<StatementId> {
+        let index = *self.idle.get(text)?;
+        let reprepares = self.reprepares(index);
+        let statement = self.statements[index].as_ref()?;
+        if statement.is_short != Some(true) || statement.reprepares != reprepares {
+            return None;
+        }
+        self.uses += 1;
+        self.idle.remove(text);
+        Some(StatementId(index))
+    }
+
+    /// Finds out whether a statement only reads and is made of short steps, so that it can be ended in time; remembered with it.
+    ///
+    /// Cost: the statement is compiled twice, once for each time that it is compiled at all
+    pub fn judge(&mut self, id: &StatementId) {
+        let reprepares = self.reprepares(id.0);
+        let Some(statement) = self.statements[id.0].as_mut() else { return };
+        statement.forget_unless(reprepares);
+        if statement.is_short.is_some() {
+            return;
+        }
+        let (text, is_read_only) = (statement.text.clone(), statement.is_read_only);
+        let is_short = is_read_only && self.has_short_steps(&text);
+        if let Some(statement) = self.statements[id.0].as_mut() {
+            statement.is_short = Some(is_short);
+        }
+    }
+
+    fn has_short_steps(&mut self, text: &str) -> bool {
+        let Ok((Some(raw), _)) = self.compile(&format!("EXPLAIN {text}")) else { return false };
+        let id = self.place(raw, "");
+        let mut rows = Rows::default();
+        let read = self.fetch_all(&id, &mut rows);
+        self.discard(id.0);
+        let text_of = |cell: Cell<'_>| match cell {
+            Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            _ => String::new(),
+        };
+        // Each is its address, its name, three numbers, `p4`, and more.
+        read.is_ok()
+            && rows.columns() > 5
+            && (0..rows.len()).all(|number| {
+                let cells: Vec<String> = rows.row(number).map(text_of).collect();
+                is_short(&cells[1], &cells[5])
+            })
+    }
+
+    /// How often a statement was compiled anew, since a table had changed.
+    fn reprepares(&self, index: usize) -> c_int {
+        // SAFETY: the statement is compiled; a zero leaves the counter as it is.
+        unsafe { (self.library.functions.stmt_status)(self.raw_statement(index), STATUS_REPREPARE, 0) }
+    }
+
+    /// The names of the columns of a statement that has begun; the same ones again as long as it is not compiled anew.
+    pub fn column_names(&mut self, id: &StatementId) -> Arc<[String]> {
+        let reprepares = self.reprepares(id.0);
+        if let Some(statement) = self.statements[id.0].as_mut() {
+            statement.forget_unless(reprepares);
+            if let Some(names) = &statement.names {
+                return names.clone();
+            }
+        }
+        let names: Arc<[String]> = (0..self.columns(id)).map(|column| self.column_name(id, column)).collect();
+        if let Some(statement) = self.statements[id.0].as_mut() {
+            statement.names = Some(names.clone());
+        }
+        names
+    }
+
     /// Gives the values to a statement whose rows are read by [`Connection::fetch`]; texts are copied.
     pub fn start(&mut self, id: &StatementId, values: &[Value<'_>]) -> Result<()> {
         self.bind(id.0, values, TRANSIENT)
@@ -261,21 +403,21 @@ impl Connection {
 
     /// Reads the next rows, `rows_max` at most and fewer when there is much text in them; whether there are more.
     pub fn fetch(&mut self, id: &StatementId, rows_max: usize, rows: &mut Rows) -> Result<bool> {
-        rows.clear(self.columns(id));
+        rows.clear(0);
         while rows.len() < rows_max && !rows.is_full() {
             if !self.step(id.0)? {
                 return Ok(false);
             }
-            self.keep_row(id.0, rows);
+            self.keep_row(id, rows);
         }
         Ok(true)
     }
 
     /// Reads all rows that are left, however much text is in them.
     pub fn fetch_all(&mut self, id: &StatementId, rows: &mut Rows) -> Result<()> {
-        rows.clear(self.columns(id));
+        rows.clear(0);
         while self.step(id.0)? {
-            self.keep_row(id.0, rows);
+            self.keep_row(id, rows);
         }
         Ok(())
     }
@@ -303,9 +445,12 @@ impl Connection {
         }
     }
 
-    /// How many columns a statement's rows have; none where it gives no rows.
+    /// How many columns a statement's rows have; none where it gives no rows. Its first row may tell otherwise: when a
+    /// table has changed, the statement is compiled anew by then.
     pub fn columns(&self, id: &StatementId) -> usize {
-        self.statements[id.0].as_ref().map_or(0, |statement| usize::try_from(statement.columns).unwrap_or(0))
+        // SAFETY: the statement is compiled.
+        let count = unsafe { (self.library.functions.column_count)(self.raw_statement(id.0)) };
+        usize::try_from(count).unwrap_or(0)
     }
 
     /// The name of a column of the result.
@@ -373,13 +518,16 @@ impl Connection {
     /// Gives a compiled statement its place.
     fn place(&mut self, raw: NonNull<RawStatement>, text: &str) -> StatementId {
         // SAFETY: it was compiled just now.
-        let (columns, is_read_only) = unsafe {
-            (
-                (self.library.functions.column_count)(raw.as_ptr()),
-                (self.library.functions.stmt_readonly)(raw.as_ptr()) != 0,
-            )
+        let is_read_only = unsafe { (self.library.functions.stmt_readonly)(raw.as_ptr()) != 0 };
+        let statement = Statement {
+            raw,
+            text: text.into(),
+            last_use: self.uses,
+            is_read_only,
+            reprepares: 0,
+            names: None,
+            is_short: None,
         };
-        let statement = Statement { raw, text: text.into(), columns, last_use: self.uses, is_read_only };
         match self.statements.iter().position(Option::is_none) {
             Some(index) => {
                 self.statements[index] = Some(statement);
@@ -475,9 +623,12 @@ impl Connection {
     }
 
     /// Copies the row on which a statement stands.
-    fn keep_row(&mut self, index: usize, rows: &mut Rows) {
+    fn keep_row(&mut self, id: &StatementId, rows: &mut Rows) {
+        if rows.is_empty() {
+            rows.clear(self.columns(id));
+        }
         let functions = &self.library.functions;
-        let statement = self.raw_statement(index);
+        let statement = self.raw_statement(id.0);
         let known = c_int::try_from(rows.columns()).unwrap_or(0);
         for column in 0..known {
             // SAFETY: the statement stands on a row. A text or bytes are as long as SQLite says, which is asked after
@@ -554,6 +705,9 @@ pub(super) unsafe fn bytes_at<'a>(start: *const u8, length: c_int) -> &'a [u8] {
 unsafe extern "C" fn wait_for_lock(context: *mut c_void, times: c_int) -> c_int {
     // SAFETY: the context is the connection's `waiting`, which outlives the connection.
     let waiting = unsafe { &*context.cast::<Waiting>() };
+    if waiting.until.get().is_some() {
+        return 0;
+    }
     if times == 0 {
         waiting.since.set(Some(Instant::now()));
     }
@@ -571,5 +725,8 @@ unsafe extern "C" fn wait_for_lock(context: *mut c_void, times: c_int) -> c_int 
 unsafe extern "C" fn ask(context: *mut c_void) -> c_int {
     // SAFETY: the context is the connection's `waiting`, which outlives the connection.
     let waiting = unsafe { &*context.cast::<Waiting>() };
-    c_int::from(waiting.is_to_end.is_some_and(|is_to_end| is_to_end()))
+    c_int::from(match waiting.until.get() {
+        Some(until) => Instant::now() >= until,
+        None => waiting.is_to_end.is_some_and(|is_to_end| is_to_end()),
+    })
 }

@@ -111,19 +111,17 @@ fn first_word(sql: &str) -> &str {
 
 /// Tells all rows of a statement that was started, and how many there were.
 fn tell_rows(connection: &mut Connection, id: &StatementId, rows: &mut dyn Rows) -> Result<u64> {
-    let columns: Vec<Column> = (0..connection.columns(id))
-        .map(|column| Column {
-            name: connection.column_name(id, column),
-            type_name: connection.column_type(id, column).unwrap_or_default(),
-        })
-        .collect();
-    if !columns.is_empty() {
-        rows.columns(&columns);
-    }
     let mut batch = super::Rows::default();
     let mut count = 0;
+    let mut is_first = true;
     loop {
         let more = connection.fetch(id, BATCH_ROWS, &mut batch)?;
+        if std::mem::take(&mut is_first) {
+            let columns = columns_of(connection, id);
+            if !columns.is_empty() {
+                rows.columns(&columns);
+            }
+        }
         for index in 0..batch.len() {
             for cell in batch.row(index) {
                 match cell {
@@ -205,6 +203,15 @@ fn moment(microseconds: i64, offset_s: Option<i32>) -> String {
     }
     text.push_str(calendar::era(day.0));
     text
+}
+
+/// The columns of a statement that has begun.
+fn columns_of(connection: &Connection, id: &StatementId) -> Vec<Column> {
+    let column = |number| Column {
+        name: connection.column_name(id, number),
+        type_name: connection.column_type(id, number).unwrap_or_default(),
+    };
+    (0..connection.columns(id)).map(column).collect()
 }
 
 #[cfg(test)]

@@ -22,8 +22,13 @@ pub(super) const REAL: c_int = 2;
 pub(super) const TEXT: c_int = 3;
 pub(super) const BLOB: c_int = 4;
 
-/// How many parameters a statement may have, as a number of `sqlite3_limit`.
+/// How long a value or a row may be, as a number of `sqlite3_limit`.
+pub(super) const LIMIT_LENGTH: c_int = 0;
+/// How many parameters a statement may have, as another.
 pub(super) const LIMIT_PARAMETERS: c_int = 9;
+
+/// How often a statement was compiled anew, as a number of `sqlite3_stmt_status`.
+pub(super) const STATUS_REPREPARE: c_int = 5;
 
 /// What SQLite is to do with a text that it is given: nothing, since it stays where it is.
 pub(super) const STATIC: isize = 0;
@@ -141,6 +146,7 @@ functions! {
     reset = c"sqlite3_reset" at 77: fn(*mut RawStatement) -> c_int;
     clear_bindings = c"sqlite3_clear_bindings" at 118: fn(*mut RawStatement) -> c_int;
     stmt_readonly = c"sqlite3_stmt_readonly" at 185: fn(*mut RawStatement) -> c_int;
+    stmt_status = c"sqlite3_stmt_status" at 170: fn(*mut RawStatement, c_int, c_int) -> c_int;
     bind_parameter_count = c"sqlite3_bind_parameter_count" at 7: fn(*mut RawStatement) -> c_int;
     bind_parameter_name = c"sqlite3_bind_parameter_name" at 9: fn(*mut RawStatement, c_int) -> *const c_char;
     bind_null = c"sqlite3_bind_null" at 6: fn(*mut RawStatement, c_int) -> c_int;

@@ -13,6 +13,7 @@ mod error;
 mod extension;
 mod functions;
 mod library;
+mod program;
 mod rows;
 mod value;
 

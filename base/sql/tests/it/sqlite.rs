@@ -175,14 +175,87 @@ fn a_statement_that_takes_long_can_be_ended() {
 }
 
 #[test]
-fn a_table_that_changes_under_a_statement_is_read_with_the_columns_it_had() {
+fn a_statement_in_a_hurry_ends_in_time_and_undoes_nothing() {
+    let Some(mut connection) = in_memory() else { return };
+    connection.run_script("CREATE TABLE t (a); INSERT INTO t VALUES (1); BEGIN").expect("a transaction");
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n";
+    let mut rows = Rows::default();
+    let mut hurried = |connection: &mut Connection, sql: &str| {
+        connection.in_a_hurry(Duration::from_micros(200), |connection| {
+            connection.read(sql, &[], usize::MAX, &mut rows)
+        })
+    };
+    assert_eq!(hurried(&mut connection, endless).expect_err("it is ended").primary(), 9);
+    assert!(connection.is_in_transaction());
+    hurried(&mut connection, "SELECT a FROM t").expect("it is short");
+    // A long value is not copied.
+    connection.run("UPDATE t SET a = zeroblob(100000)", &[]).expect("it is a row");
+    assert_eq!(hurried(&mut connection, "SELECT a FROM t").expect_err("it is long").primary(), 18);
+    assert!(connection.is_in_transaction());
+    assert_eq!(read(&mut connection, "SELECT length(a) FROM t", &[]), [["Integer(100000)"]]);
+}
+
+#[test]
+fn a_statement_in_a_hurry_waits_for_no_lock() {
+    let Some(library) = library() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = folder.path().join("t.db");
+    let how = How { patience: Duration::from_secs(600), ..How::default() };
+    let open = || Connection::open(library, name.to_str().expect("a plain name"), how).expect("a file");
+    let (mut first, mut second) = (open(), open());
+    first.run_script("CREATE TABLE t (a); BEGIN EXCLUSIVE").expect("a transaction");
+    let locked = second
+        .in_a_hurry(Duration::from_secs(600), |connection| connection.run("SELECT a FROM t", &[]))
+        .expect_err("it is locked");
+    assert!(locked.is_locked(), "{locked}");
+    first.run("COMMIT", &[]).expect("it is ours");
+    assert!(read(&mut second, "SELECT a FROM t", &[]).is_empty());
+}
+
+#[test]
+fn only_a_statement_that_was_judged_is_taken_as_short() {
+    let Some(mut connection) = in_memory() else { return };
+    connection.run_script("CREATE TABLE t (a, b)").expect("a table");
+    let mut check = |sql: &str, expected: bool| {
+        assert_eq!(connection.take_short(sql), None, "{sql}: not compiled yet");
+        let id = connection.prepare(sql).expect("it is a statement");
+        connection.judge(&id);
+        assert_eq!(connection.take_short(sql), None, "{sql}: in use");
+        connection.release(id);
+        let taken = connection.take_short(sql);
+        assert_eq!(taken.is_some(), expected, "{sql}");
+        taken.into_iter().for_each(|id| connection.release(id));
+    };
+    check("SELECT a, max(b) FROM t WHERE b > ?1 GROUP BY a ORDER BY 2 LIMIT 3", true);
+    check("SELECT count(*) FROM t", false);
+    check("SELECT a FROM t WHERE a LIKE 'x%'", false);
+    check("SELECT * FROM pragma_table_info('t')", false);
+    check("INSERT INTO t VALUES (1, 2)", false);
+    check("BEGIN", false);
+    check("EXPLAIN SELECT 1", false);
+    // A table that changed has the statement compiled anew, and what was found out of it no longer holds.
+    let sql = "SELECT a FROM t";
+    let id = connection.prepare(sql).expect("it is a statement");
+    connection.judge(&id);
+    connection.release(id);
+    connection
+        .run_script("DROP TABLE t; CREATE VIEW t AS SELECT count(*) AS a FROM sqlite_master")
+        .expect("a view");
+    let id = connection.take_short(sql).expect("nobody has run it since");
+    connection.fetch_all(&id, &mut Rows::default()).expect("it is compiled anew");
+    connection.release(id);
+    assert_eq!(connection.take_short(sql), None);
+}
+
+#[test]
+fn a_table_that_changes_under_a_statement_is_read_with_the_columns_it_has() {
     let Some(mut connection) = in_memory() else { return };
     connection.run_script("CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)").expect("a table");
     assert_eq!(read(&mut connection, "SELECT * FROM t", &[]), [["Integer(1)", "Integer(2)"]]);
     connection.run_script("ALTER TABLE t ADD COLUMN c DEFAULT 3").expect("a column");
-    assert_eq!(read(&mut connection, "SELECT * FROM t", &[]).len(), 1);
+    assert_eq!(read(&mut connection, "SELECT * FROM t", &[]), [["Integer(1)", "Integer(2)", "Integer(3)"]]);
     connection.run_script("DROP TABLE t; CREATE TABLE t (a); INSERT INTO t VALUES (4)").expect("a table");
-    assert_eq!(read(&mut connection, "SELECT * FROM t", &[])[0][0], "Integer(4)");
+    assert_eq!(read(&mut connection, "SELECT * FROM t", &[]), [["Integer(4)"]]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ from naja._native import db
 from .. import _errors
 from .._loop import Near, done
 from ..core import LOG_EXTRA, DatabaseURL
-from ..interfaces import DONE, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
+from ..interfaces import DONE, AtOnce, ConnectionBackend, DatabaseBackend, Prepared, Record, Text, TransactionBackend
 from .common import records  # noqa: F401: its rows are records
 
 logger = logging.getLogger("databases")
@@ -43,17 +43,24 @@ class SQLiteBackend(DatabaseBackend):
     def connection(self) -> "SQLiteConnection":
         return SQLiteConnection(self._pool)
 
+    def at_once(self) -> typing.Optional[AtOnce]:
+        return SQLiteAtOnce(self._pool) if self._pool._is_inline else None
+
 
 class SQLitePool:
     """The connections of a database that are open and not in use."""
 
     def __init__(self, url: DatabaseURL, **options: typing.Any) -> None:
         self._database = url.database
-        if url.options:
-            self._database += "?" + urlencode(url.options)
+        words = dict(url.options)
+        self._is_inline = _is_on(words.pop("inline", False)) or _is_on(options.get("inline", False))
+        if words:
+            self._database += "?" + urlencode(words)
         self._as_uri = bool(options.get("uri", False))
         self._patience_s = float(options.get("timeout", 5.0))
         self._refused = _refused(options)
+        if self._is_inline and (self._as_uri or words):
+            self._refused = "`inline` is for a file by its path: what a URI says may make threads wait for each other"
         self._is_in_a_file = self._database not in ("", ":memory:") and not self._as_uri
         self._keeps = False
         self._idle: typing.List[typing.Any] = []
@@ -92,7 +99,7 @@ class SQLitePool:
         if self._refused is not None:
             raise TypeError(self._refused)
         worker = db.Worker(self._database)
-        await done(self._near, worker, worker.open, self._as_uri, self._patience_s)
+        await done(self._near, worker, worker.open, self._as_uri, self._patience_s, self._is_inline)
         return worker
 
     async def release(self, worker: typing.Any) -> None:
@@ -110,10 +117,19 @@ class SQLitePool:
                 await done(self._near, worker, worker.end)
 
 
+def _is_on(word):
+    """A switch of a URL or of the program."""
+    if isinstance(word, str):
+        if word not in ("0", "1", "false", "true"):
+            raise ValueError(f"`inline` is 0 or 1, and not {word!r}")
+        return word in ("1", "true")
+    return bool(word)
+
+
 def _refused(options):
     """Why these options cannot be; None where they can."""
     for name, value in options.items():
-        if name in ("uri", "timeout", *_WITHOUT_MEANING):
+        if name in ("uri", "timeout", "inline", *_WITHOUT_MEANING):
             continue
         if name == "detect_types" and not value:
             continue
@@ -125,6 +141,35 @@ def _refused(options):
     return None
 
 
+class SQLiteAtOnce(AtOnce):
+    """A connection is taken, used and given back, and nobody comes in between."""
+
+    def __init__(self, pool: SQLitePool) -> None:
+        self._pool = pool
+        self._near = pool._near
+        self.is_due = pool._near.is_due  # type: ignore[method-assign]
+
+    def fetch_all(self, query: typing.Any, values: typing.Any) -> typing.Any:
+        return self._found(query, values, _ALL)
+
+    def fetch_one(self, query: typing.Any, values: typing.Any) -> typing.Any:
+        return self._found(query, values, _ONE)
+
+    def _found(self, query, values, want):
+        if type(query) is not str or logger.isEnabledFor(logging.DEBUG):
+            return NotImplemented
+        worker = self._pool.take()
+        if worker is None:
+            return NotImplemented
+        if not (values is None or isinstance(values, dict)):
+            values = dict(values)
+        try:
+            return worker.now(self._near.hub(asyncio.get_running_loop()), want, query, values)
+        finally:
+            # One that is not kept ends with the last that knows it.
+            self._pool.keep(worker)
+
+
 class SQLiteConnection(ConnectionBackend):
     # A statement sees the database as it was when it began. A savepoint would do harm: a generator that was left in the
     # middle is closed at some time later, and would undo what was written in the meantime.
@@ -133,6 +178,7 @@ class SQLiteConnection(ConnectionBackend):
     def __init__(self, pool: SQLitePool) -> None:
         self._pool = pool
         self._near = pool._near
+        self._is_inline = pool._is_inline
         self._connection: typing.Any = None
         self._raw: typing.Any = None
 
@@ -180,16 +226,25 @@ class SQLiteConnection(ConnectionBackend):
             _log(compiled.sql, tuple(compiled.values))
         return compiled
 
-    async def fetch_all(self, query: typing.Any) -> typing.List[Record]:
-        worker, words = self._job(query, _ALL)
-        return await done(self._near, worker, *words)
+    def fetch_all(self, query: typing.Any) -> typing.Awaitable[typing.List[Record]]:
+        return self._result(query, _ALL)
 
-    async def fetch_one(self, query: typing.Any) -> typing.Optional[Record]:
-        worker, words = self._job(query, _ONE)
-        return await done(self._near, worker, *words)
+    def fetch_one(self, query: typing.Any) -> typing.Awaitable[typing.Optional[Record]]:
+        return self._result(query, _ONE)
 
-    async def execute(self, query: typing.Any) -> typing.Any:
-        worker, words = self._job(query, _NUMBER)
+    def execute(self, query: typing.Any) -> typing.Awaitable[typing.Any]:
+        return self._result(query, _NUMBER)
+
+    async def _result(self, query, want):
+        worker, words = self._job(query, want)
+        if self._is_inline:
+            hub = self._near.hub(asyncio.get_running_loop())
+            found = worker.now(hub, *words[1:])
+            if found is not NotImplemented:
+                # Whoever asks for one short thing after the other does not keep the loop for itself.
+                if self._near.is_due():
+                    await asyncio.sleep(0)
+                return found
         return await done(self._near, worker, *words)
 
     async def execute_many(self, queries: typing.List[typing.Any]) -> None:

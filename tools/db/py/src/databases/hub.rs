@@ -1,9 +1,10 @@
-//! How an event loop hears from workers: a queue, and one byte in a socket when it was empty.
+//! How an event loop hears from workers: a queue, and one byte in a pipe when it was empty.
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use naja_sql::sqlite::Error;
 use pyo3::exceptions::PyRuntimeError;
@@ -12,10 +13,16 @@ use pyo3::prelude::*;
 
 use super::worker::Outcome;
 
+/// So long may statements that the loop runs itself follow each other before it has its turn.
+const TURN: Duration = Duration::from_micros(200);
+
+/// What the program does with the result of each, more or less.
+const AROUND: Duration = Duration::from_micros(5);
+
 /// The end that workers hold.
 pub(super) struct Mailbox {
     letters: Mutex<Vec<Letter>>,
-    bell: UnixStream,
+    bell: PipeWriter,
 }
 
 /// What became of a job, for the future that waits for it.
@@ -48,7 +55,7 @@ impl Reply {
         letters.push(Letter { future, outcome, cause });
         drop(letters);
         if rings {
-            // A socket that is full of bytes wakes the loop as well as one more byte would.
+            // There is a byte for each time that the queue was empty, which is far from filling a pipe.
             let _ = (&self.mailbox.bell).write(&[1]);
         }
     }
@@ -66,12 +73,41 @@ impl Drop for Reply {
 #[pyclass(frozen, weakref, module = "naja._native.db")]
 pub(super) struct Hub {
     mailbox: Arc<Mailbox>,
-    ear: UnixStream,
+    ear: PipeReader,
     /// Makes an exception of the name of its class, SQLite's words and its code.
     make_error: Py<PyAny>,
+    /// What statements that the loop ran itself have taken, in nanoseconds, since it was last given a turn.
+    spent_ns: AtomicU64,
 }
 
 impl Hub {
+    /// The loop has run a statement itself.
+    pub(super) fn spend(&self, time: Duration) {
+        let spent_ns = u64::try_from((time + AROUND).as_nanos()).unwrap_or(u64::MAX);
+        self.spent_ns.fetch_add(spent_ns, Ordering::Relaxed);
+    }
+
+    /// What a job has come to, as the object or the exception that its future has; `cause` is what a function of the
+    /// program's raised.
+    pub(super) fn object<'py>(
+        &self,
+        py: Python<'py>,
+        outcome: Result<Outcome, Error>,
+        cause: Option<PyErr>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match outcome {
+            Ok(outcome) => outcome.object(py),
+            Err(error) => {
+                let class = crate::sqlite::errors::class_of(&error);
+                let raised = self.error(py, class, &error.message, error.code);
+                if cause.is_some() {
+                    raised.set_cause(py, cause);
+                }
+                Err(raised)
+            }
+        }
+    }
+
     /// An exception of `sqlite3` or SQLAlchemy by the name of its class.
     pub(super) fn error(&self, py: Python<'_>, class: &str, message: &str, code: i32) -> PyErr {
         match self.make_error.bind(py).call1((class, message, code)) {
@@ -85,13 +121,22 @@ impl Hub {
 impl Hub {
     #[new]
     fn new(make_error: Py<PyAny>) -> PyResult<Hub> {
-        let (bell, ear) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        ear.set_nonblocking(true)?;
+        let (ear, bell) = pipe()?;
         let mailbox = Arc::new(Mailbox { letters: Mutex::new(Vec::new()), bell });
-        Ok(Hub { mailbox, ear, make_error })
+        Ok(Hub { mailbox, ear, make_error, spent_ns: AtomicU64::new(0) })
     }
 
+    /// Whether the loop has run statements itself for so long that it is to have a turn; asked once, it begins to
+    /// count anew.
+    fn is_due(&self) -> bool {
+        let is_due = self.spent_ns.load(Ordering::Relaxed) >= TURN.as_nanos() as u64;
+        if is_due {
+            self.spent_ns.store(0, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// The end of the pipe that is read; whoever listens to it sets it to not blocking.
     fn fileno(&self) -> i32 {
         self.ear.as_raw_fd()
     }
@@ -123,17 +168,7 @@ impl Hub {
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(());
         }
-        let made = match outcome {
-            Ok(outcome) => outcome.object(py),
-            Err(error) => {
-                let class = crate::sqlite::errors::class_of(&error);
-                let raised = self.error(py, class, &error.message, error.code);
-                if cause.is_some() {
-                    raised.set_cause(py, cause);
-                }
-                Err(raised)
-            }
-        };
+        let made = self.object(py, outcome, cause);
         let set_exception = intern!(py, "set_exception");
         let done = match made {
             Ok(object) => future.call_method1(intern!(py, "set_result"), (object,)),

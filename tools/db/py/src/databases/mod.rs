@@ -31,5 +31,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<record::RowMapping>()?;
     module.add_class::<worker::Worker>()?;
     wire::register(module)?;
+    module.add_function(wrap_pyfunction!(worker::forked, module)?)?;
     module.add_function(wrap_pyfunction!(worker::end_all, module)?)
 }

@@ -1,5 +1,6 @@
 //! A statement as it is run, and what its rows are called.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use naja_db::tables::Dialect;
@@ -15,6 +16,10 @@ use super::wire::traces;
 
 /// How many texts are remembered.
 const PLANS_MAX: usize = 512;
+
+/// After a run that took too long for the event loop, so many go to the worker at once: at first, and at most where
+/// it takes too long again and again.
+const RUNS_AWAY: (u32, u32) = (16, 1024);
 
 type Plans = Mutex<FxHashMap<Box<str>, Arc<Plan>>>;
 
@@ -33,6 +38,9 @@ pub(super) struct Plan {
     shape: Mutex<Option<Arc<Shape>>>,
     /// What makes objects of the rows in place of records.
     pub(super) maker: Option<Arc<dyn RowMaker>>,
+    /// How many runs are to be the worker's before the event loop tries again, and how many were the last time.
+    away: AtomicU32,
+    was_away: AtomicU32,
 }
 
 /// Makes an object of each row.
@@ -55,6 +63,8 @@ pub(super) struct Verb {
     pub(super) counts: bool,
     /// A connection is the same after it: it sets nothing, attaches nothing, makes nothing temporary.
     pub(super) is_clean: bool,
+    /// It may be a statement that only reads, and does not begin or set anything.
+    pub(super) may_read: bool,
 }
 
 struct Extra {
@@ -74,7 +84,7 @@ pub(super) struct Shape {
     pub(super) others: Option<Py<PyDict>>,
     /// What is made of the columns' values when they are asked for, by place.
     pub(super) lazy: Option<Py<PyTuple>>,
-    plain: Vec<String>,
+    plain: Arc<[String]>,
 }
 
 /// SQL that is ready, and what is made of its rows: made once for an expression.
@@ -152,7 +162,32 @@ impl Plan {
             extra,
             shape: Mutex::new(None),
             maker: None,
+            away: AtomicU32::new(0),
+            was_away: AtomicU32::new(0),
         }
+    }
+
+    /// The event loop has run it, and that took too long or not: then the next runs are the worker's, twice as many each
+    /// time.
+    pub(super) fn has_run(&self, is_too_long: bool) {
+        // Two threads that count at once lose a few of them.
+        let before = self.was_away.load(Ordering::Relaxed);
+        if is_too_long {
+            let away = (2 * before).clamp(RUNS_AWAY.0, RUNS_AWAY.1);
+            self.was_away.store(away, Ordering::Relaxed);
+            self.away.store(away, Ordering::Relaxed);
+        } else if before > 0 {
+            self.was_away.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this run is the worker's, since an earlier one took too long.
+    pub(super) fn is_away(&self) -> bool {
+        let left = self.away.load(Ordering::Relaxed);
+        if left > 0 {
+            self.away.store(left - 1, Ordering::Relaxed);
+        }
+        left > 0
     }
 
     /// The names of its places, as keys of a dictionary.
@@ -165,9 +200,9 @@ impl Plan {
     }
 
     /// The columns of a result with these names, as objects; made once.
-    pub(super) fn shape(&self, py: Python<'_>, names: &[String]) -> PyResult<Arc<Shape>> {
+    pub(super) fn shape(&self, py: Python<'_>, names: &Arc<[String]>) -> PyResult<Arc<Shape>> {
         if let Some(shape) = self.shape.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-            && shape.plain == names
+            && (Arc::ptr_eq(&shape.plain, names) || shape.plain == *names)
         {
             return Ok(shape.clone());
         }
@@ -199,7 +234,7 @@ fn by_place(processors: &Bound<'_, PyAny>, names: &[String]) -> PyResult<Py<PyTu
 impl Shape {
     fn new(
         py: Python<'_>,
-        names: &[String],
+        names: &Arc<[String]>,
         others: Option<Py<PyDict>>,
         lazy: Option<Py<PyTuple>>,
     ) -> PyResult<Shape> {
@@ -208,7 +243,7 @@ impl Shape {
         for (place, name) in objects.iter().enumerate() {
             by_name.set_item(name, place)?;
         }
-        Ok(Shape { names: objects.unbind(), by_name: by_name.unbind(), others, lazy, plain: names.to_vec() })
+        Ok(Shape { names: objects.unbind(), by_name: by_name.unbind(), others, lazy, plain: names.clone() })
     }
 
     /// The names, as a dictionary's keys where each is there once.
@@ -233,15 +268,14 @@ impl Verb {
             .map(|(_, word)| word);
         let first = words.next().unwrap_or("");
         let counts = is_one_of(first, &["INSERT", "UPDATE", "DELETE", "REPLACE"]);
+        let may_read = is_one_of(first, &["SELECT", "WITH", "VALUES"]);
         let is_clean = counts
-            || is_one_of(
-                first,
-                &["SELECT", "WITH", "VALUES", "DROP", "ALTER", "EXPLAIN", "ANALYZE", "REINDEX"],
-            )
+            || may_read
+            || is_one_of(first, &["DROP", "ALTER", "EXPLAIN", "ANALYZE", "REINDEX"])
             || is_one_of(first, &["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"])
             || is_one_of(first, &["CREATE"])
                 && !words.next().is_some_and(|word| is_one_of(word, &["TEMP", "TEMPORARY"]));
-        Verb { counts, is_clean }
+        Verb { counts, is_clean, may_read }
     }
 }
 

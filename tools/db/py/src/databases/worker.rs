@@ -3,15 +3,18 @@
 //! The thread never holds the interpreter, does one job after the other, and ends with the [`Worker`]. A job that
 //! nobody waits for any more is skipped or interrupted; whether the connection may serve somebody else afterwards is
 //! asked of [`Worker::is_reusable`].
+//!
+//! While it has no job, another thread may borrow the connection: [`Worker::now`], by which an event loop runs short statements
+//! itself.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +34,9 @@ use crate::sqlite::{functions, library};
 /// So many rows are read at a time for whoever iterates.
 const ROWS_A_STEP: usize = 256;
 
+/// How long an event loop may be held up by a statement that it runs itself.
+const BUDGET: Duration = Duration::from_micros(200);
+
 /// How long the end of the interpreter waits for statements that were interrupted.
 const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 
@@ -38,12 +44,13 @@ const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 #[pyclass(frozen, weakref, module = "naja._native.db")]
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    bench: Arc<Mutex<Bench>>,
     sent: AtomicU64,
 }
 
 /// What the thread and its owner both see.
 struct Shared {
-    /// The process whose thread it is.
+    /// In which process its thread is, as [`FORKS`] counts them.
     process: u32,
     sender: Mutex<Sender<Job>>,
     /// The last job that was done; jobs are done in the order of their numbers.
@@ -69,7 +76,7 @@ struct Job {
 }
 
 enum Work {
-    Open(How),
+    Open { how: How, judges: bool },
     Run { plan: Arc<Plan>, values: Vec<Owned>, want: Want },
     Many { plan: Arc<Plan>, rows: Vec<Vec<Owned>> },
     ReadOn(u64),
@@ -108,13 +115,16 @@ pub(super) enum Outcome {
 /// Rows and what they are called.
 pub(super) struct Read {
     plan: Arc<Plan>,
-    names: Vec<String>,
+    names: Arc<[String]>,
     rows: Rows,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How many forks are between this process and the one that has loaded this module.
+static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Every worker of this process, for its end.
 static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
@@ -131,7 +141,7 @@ fn is_to_end() -> bool {
 
 impl Shared {
     fn is_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.process == FORKS.load(Ordering::Relaxed)
     }
 
     fn is_cancelled(&self, number: u64) -> bool {
@@ -149,13 +159,20 @@ impl Shared {
     }
 }
 
-/// What the thread alone has.
+/// A statement that is read on, and what its rows are called.
+type Open = (StatementId, Arc<Plan>, Arc<[String]>);
+
+/// The connection and what is known of it: whoever runs something in it holds its lock.
 struct Bench {
     shared: Arc<Shared>,
     library: &'static Library,
     connection: Option<Connection>,
     /// Statements that are read on, by the number of the job that started them.
-    reading: HashMap<u64, (StatementId, Arc<Plan>, Vec<String>)>,
+    reading: HashMap<u64, Open>,
+    /// Statements are looked at for whether the event loop may run them.
+    judges: bool,
+    /// Something was written in the transaction that is open, if one is.
+    has_written: bool,
     /// The program has begun a transaction.
     has_begun: bool,
     /// SQLite has ended it by itself, after an error or an interrupt.
@@ -165,38 +182,41 @@ struct Bench {
     calls_python: bool,
 }
 
-impl Bench {
-    fn work(mut self, jobs: &Receiver<Job>) {
-        OWN.set(Some(self.shared.clone()));
-        while let Ok(Job { number, work, reply }) = jobs.recv() {
-            let is_end = matches!(work, Work::End);
-            RUNNING.set(number);
-            let is_skipped = self.shared.is_cancelled(number)
-                && !matches!(work, Work::End | Work::Forget(_) | Work::Rollback(_));
-            let outcome = if is_skipped {
-                Err(interrupted())
-            } else {
-                // A panic is a mistake of ours; whoever waits has to hear of it.
-                catch_unwind(AssertUnwindSafe(|| self.run_in_its_thread(number, work))).unwrap_or_else(|_| {
-                    self.is_clean = false;
-                    Err(Error { code: 2, message: "naja's worker failed; see the message above".to_owned() })
-                })
-            };
-            self.tell();
-            self.shared.has_done(number);
-            if let Some(reply) = reply {
-                let cause = functions::cause().filter(|_| outcome.is_err());
-                reply.send(outcome, cause);
-            }
-            if is_end {
-                break;
-            }
+/// Does the jobs, one after the other, until the last.
+fn work(shared: &Arc<Shared>, bench: &Mutex<Bench>, jobs: &Receiver<Job>) {
+    OWN.set(Some(shared.clone()));
+    while let Ok(Job { number, work, reply }) = jobs.recv() {
+        let is_end = matches!(work, Work::End);
+        RUNNING.set(number);
+        let is_skipped =
+            shared.is_cancelled(number) && !matches!(work, Work::End | Work::Forget(_) | Work::Rollback(_));
+        let mut bench = lock(bench);
+        let outcome = if is_skipped {
+            Err(interrupted())
+        } else {
+            // A panic is a mistake of ours; whoever waits has to hear of it.
+            catch_unwind(AssertUnwindSafe(|| bench.run_in_its_thread(number, work))).unwrap_or_else(|_| {
+                bench.is_clean = false;
+                Err(Error { code: 2, message: "naja's worker failed; see the message above".to_owned() })
+            })
+        };
+        bench.tell();
+        drop(bench);
+        shared.has_done(number);
+        if let Some(reply) = reply {
+            let cause = functions::cause().filter(|_| outcome.is_err());
+            reply.send(outcome, cause);
         }
-        drop(self.close());
-        *lock(&self.shared.has_ended) = true;
-        self.shared.end.notify_all();
+        if is_end {
+            break;
+        }
     }
+    drop(lock(bench).close());
+    *lock(&shared.has_ended) = true;
+    shared.end.notify_all();
+}
 
+impl Bench {
     /// What the owner may ask without waiting.
     fn tell(&self) {
         let is_pristine = self.is_clean
@@ -230,7 +250,7 @@ impl Bench {
 
     fn run(&mut self, number: u64, work: Work) -> Result<Outcome, Error> {
         match work {
-            Work::Open(how) => self.open(how),
+            Work::Open { how, judges } => self.open(how, judges),
             Work::End => {
                 drop(self.close());
                 Ok(Outcome::Nothing)
@@ -253,18 +273,15 @@ impl Bench {
             Work::Commit(savepoint) => self.commit(savepoint),
             Work::Rollback(savepoint) => self.rollback(savepoint),
             Work::Run { plan, values, want } => self.guarded(&plan.clone(), |bench, connection| {
-                bench.run_one(connection, number, plan, &values, want)
-            }),
-            Work::Many { plan, rows } => self.guarded(&plan, |bench, connection| {
-                for values in &rows {
-                    if bench.shared.is_cancelled(number) {
-                        return Err(interrupted());
-                    }
-                    let values: Vec<_> = values.iter().map(Owned::value).collect();
-                    connection.run(&plan.sql, &values)?;
+                let statement = connection.prepare(&plan.sql)?;
+                if bench.judges && plan.verb.may_read {
+                    connection.judge(&statement);
                 }
-                Ok(Outcome::Nothing)
+                bench.run_one(connection, number, plan, statement, &values, want)
             }),
+            Work::Many { plan, rows } => {
+                self.guarded(&plan, |bench, connection| bench.run_many(connection, number, &plan, &rows))
+            }
             Work::ReadOn(number) => {
                 let (Some(connection), Some((statement, plan, names))) =
                     (self.connection.as_mut(), self.reading.get(&number))
@@ -285,13 +302,33 @@ impl Bench {
         }
     }
 
-    fn open(&mut self, how: How) -> Result<Outcome, Error> {
+    /// Runs a statement once for each row of values, and stops at the first error.
+    fn run_many(
+        &mut self,
+        connection: &mut Connection,
+        number: u64,
+        plan: &Plan,
+        rows: &[Vec<Owned>],
+    ) -> Result<Outcome, Error> {
+        self.has_written = true;
+        for values in rows {
+            if self.shared.is_cancelled(number) {
+                return Err(interrupted());
+            }
+            let values: Vec<_> = values.iter().map(Owned::value).collect();
+            connection.run(&plan.sql, &values)?;
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    fn open(&mut self, how: How, judges: bool) -> Result<Outcome, Error> {
         let mut connection = Connection::open(self.library, &self.shared.name, how)?;
         // What was committed is on the disk, however this SQLite was compiled. FULL would do with a log, but leaves the
         // deletion of a journal to chance, which is what commits without one.
         connection.run("PRAGMA synchronous = EXTRA", &[])?;
         *lock(&self.shared.file) = identity(&self.shared.name);
         self.connection = Some(connection);
+        self.judges = judges;
         Ok(Outcome::Nothing)
     }
 
@@ -310,6 +347,7 @@ impl Bench {
             connection.forget_last_insert_rowid();
         }
         let was_open = connection.is_in_transaction();
+        self.has_written &= was_open;
         let done = work(self, &mut connection);
         self.is_lost = done.is_err() && self.has_begun && was_open && !connection.is_in_transaction();
         self.connection = Some(connection);
@@ -321,12 +359,13 @@ impl Bench {
         connection: &mut Connection,
         number: u64,
         plan: Arc<Plan>,
+        statement: StatementId,
         values: &[Owned],
         want: Want,
     ) -> Result<Outcome, Error> {
         let values: Vec<_> = values.iter().map(Owned::value).collect();
-        let statement = connection.prepare(&plan.sql)?;
         let is_read_only = connection.is_read_only(&statement);
+        self.has_written |= !is_read_only;
         let mut rows = Rows::default();
         let mut has_more = false;
         let read = connection.start(&statement, &values).and_then(|()| match want {
@@ -340,10 +379,8 @@ impl Bench {
             _ => connection.fetch_all(&statement, &mut rows),
         });
         let names = match want {
-            Want::Number => Vec::new(),
-            _ => (0..connection.columns(&statement))
-                .map(|column| connection.column_name(&statement, column))
-                .collect(),
+            Want::Number => Arc::from([]),
+            _ => connection.column_names(&statement),
         };
         if has_more && read.is_ok() {
             self.reading.insert(number, (statement, plan.clone(), names.clone()));
@@ -363,6 +400,29 @@ impl Bench {
         })
     }
 
+    /// Runs a statement for the event loop, which must not be held up: none where it is the worker's to do.
+    fn run_now(&mut self, plan: &Arc<Plan>, values: &[Owned], want: Want) -> Option<Result<Outcome, Error>> {
+        let connection = self.connection.as_mut()?;
+        // With pages that were written, reading another may write one of them out and wait for the disk.
+        if self.is_lost || self.has_written && connection.is_in_transaction() {
+            return None;
+        }
+        let statement = connection.take_short(&plan.sql)?;
+        let start = Instant::now();
+        let done = self.guarded(plan, |bench, connection| {
+            connection.in_a_hurry(BUDGET, |connection| {
+                // It reads no rows on, and needs no number.
+                bench.run_one(connection, 0, plan.clone(), statement, values, want)
+            })
+        });
+        self.tell();
+        // Locked, ended, changed or too large: the worker begins anew, and nothing was changed.
+        let is_over = done.as_ref().is_err_and(|error| matches!(error.primary(), 5 | 6 | 9 | 17 | 18));
+        let is_long = done.as_ref().is_err_and(|error| matches!(error.primary(), 9 | 18));
+        plan.has_run(is_long || start.elapsed() >= BUDGET);
+        (!is_over).then_some(done)
+    }
+
     fn begin(&mut self, savepoint: Option<String>) -> Result<Outcome, Error> {
         if self.is_lost {
             return Err(lost());
@@ -373,6 +433,7 @@ impl Bench {
             None => {
                 connection.run("BEGIN", &[])?;
                 self.has_begun = true;
+                self.has_written = false;
             }
         }
         Ok(Outcome::Nothing)
@@ -521,6 +582,38 @@ impl Worker {
         Ok(self.post(work, Some(Reply::new(hub, future))))
     }
 
+    /// See [`Worker::now`].
+    fn outcome_now(
+        &self,
+        hub: &Hub,
+        want: u8,
+        plan: &Arc<Plan>,
+        values: impl FnOnce() -> PyResult<Vec<Owned>>,
+    ) -> PyResult<Option<Result<Outcome, Error>>> {
+        let want = wanted(want)?;
+        // What is read on is the thread's, and so is what it has been given before.
+        let is_idle = || self.shared.done.load(Ordering::Acquire) == self.sent.load(Ordering::Relaxed);
+        if !self.shared.is_of_this_process() || !plan.verb.may_read || want == Want::Some || !is_idle() {
+            return Ok(None);
+        }
+        if plan.is_away() {
+            return Ok(None);
+        }
+        // This may call the program's own functions.
+        let values = values()?;
+        let bench = match self.bench.try_lock() {
+            Ok(bench) => Some(bench),
+            Err(TryLockError::Poisoned(bench)) => Some(bench.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // Nobody knows how long the program's own functions take.
+        let Some(mut bench) = bench.filter(|bench| is_idle() && !bench.calls_python) else { return Ok(None) };
+        let start = Instant::now();
+        let outcome = bench.run_now(plan, &values, want);
+        hub.spend(start.elapsed());
+        Ok(outcome)
+    }
+
     fn post(&self, work: Work, reply: Option<Reply>) -> u64 {
         let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         // Where the thread has ended, the job comes back, and its reply says so when it is dropped.
@@ -577,7 +670,7 @@ impl Worker {
         let library = library::own(py)?;
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
-            process: std::process::id(),
+            process: FORKS.load(Ordering::Relaxed),
             sender: Mutex::new(sender),
             done: AtomicU64::new(0),
             cancelled: Mutex::new(Vec::new()),
@@ -599,19 +692,55 @@ impl Worker {
             is_lost: false,
             is_clean: true,
             calls_python: false,
+            judges: false,
+            has_written: false,
         };
-        thread::Builder::new().name("naja-sqlite".to_owned()).spawn(move || bench.work(&receiver))?;
+        let bench = Arc::new(Mutex::new(bench));
+        let (own, at) = (shared.clone(), bench.clone());
+        thread::Builder::new().name("naja-sqlite".to_owned()).spawn(move || work(&own, &at, &receiver))?;
         let mut all = lock(&ALL);
         all.retain(|one| one.strong_count() > 0);
         all.push(Arc::downgrade(&shared));
-        Ok(Worker { shared, sent: AtomicU64::new(0) })
+        Ok(Worker { shared, bench, sent: AtomicU64::new(0) })
     }
 
-    /// Opens the connection; a statement waits `patience_s` for a lock.
-    fn open(&self, hub: &Hub, future: Py<PyAny>, as_uri: bool, patience_s: f64) -> PyResult<u64> {
+    /// Opens the connection; a statement waits `patience_s` for a lock. Where `judges`, statements may be given to `now`.
+    fn open(
+        &self,
+        hub: &Hub,
+        future: Py<PyAny>,
+        as_uri: bool,
+        patience_s: f64,
+        judges: bool,
+    ) -> PyResult<u64> {
         let patience = Duration::try_from_secs_f64(patience_s.max(0.0)).unwrap_or(Duration::MAX);
         let how = How { as_uri, patience, is_to_end: Some(is_to_end), ..How::default() };
-        self.send(hub, future, Work::Open(how))
+        self.send(hub, future, Work::Open { how, judges })
+    }
+
+    /// Runs a text (`str`) or a `Query` here and now, and gives what its future would have; `NotImplemented` where it is
+    /// a job for the thread: it is busy, the statement is new, writes, has instructions that take long, or has run
+    /// out of its time, or the file is locked.
+    fn now<'py>(
+        &self,
+        hub: &Hub,
+        want: u8,
+        what: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = what.py();
+        let found = match what.cast::<Query>() {
+            Ok(query) => self.outcome_now(hub, want, &query.get().plan, || in_order(hub, given))?,
+            Err(_) => {
+                let plan = Plan::of_text(Dialect::Sqlite, what.cast::<PyString>()?.to_str()?);
+                let given = if given.is_none() { None } else { Some(given.cast::<PyDict>()?) };
+                self.outcome_now(hub, want, &plan, || named(hub, &plan, given, py))?
+            }
+        };
+        match found {
+            Some(outcome) => hub.object(py, outcome, None),
+            None => Ok(py.NotImplemented().into_bound(py)),
+        }
     }
 
     /// Runs a text with named places. What is wanted of it: 0 a number, 1 the first row, 2 all rows, 3 the first rows
@@ -768,6 +897,12 @@ impl Drop for Worker {
             self.post(Work::End, None);
         }
     }
+}
+
+/// Called in the child of a fork, before anything else there.
+#[pyfunction]
+pub(super) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Interrupts every worker of this process and waits until they have closed their connections: for its end.

@@ -1,5 +1,7 @@
 //! The columns of a result: their names as objects, made once a statement, and what their types mean to Python.
 
+use std::sync::Arc;
+
 use naja_sql::Column;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -10,7 +12,7 @@ pub(crate) struct Columns {
     /// The names, interned.
     pub(crate) names: Py<PyTuple>,
     /// The names as they are compared.
-    pub(crate) plain: Vec<String>,
+    pub(crate) plain: Arc<[String]>,
     pub(super) natures: Box<[Nature]>,
 }
 

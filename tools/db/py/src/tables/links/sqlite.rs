@@ -167,16 +167,15 @@ impl Link for SqliteLink {
             return Ok(Started::default());
         };
         self.connection.start(statement, given.for_sqlite())?;
-        let names: Vec<String> = (0..self.connection.columns(statement))
-            .map(|column| self.connection.column_name(statement, column))
-            .collect();
         let is_read_only = self.connection.is_read_only(statement);
-        let has_more = if is_read_only && !names.is_empty() && wanted.step > 0 {
+        let has_rows = self.connection.columns(statement) > 0;
+        let has_more = if is_read_only && has_rows && wanted.step > 0 {
             self.connection.fetch(statement, wanted.step, rows)?
         } else {
             self.connection.fetch_all(statement, rows)?;
             false
         };
+        let names = self.connection.column_names(statement).to_vec();
         let changes = if is_read_only { -1 } else { self.connection.changes() };
         Ok(Started { names, has_more, changes, row_id: Some(self.connection.last_insert_rowid()) })
     }
