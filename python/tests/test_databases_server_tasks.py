@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import threading
+import time
 
 import engines
 import pytest
@@ -212,6 +213,30 @@ def test_one_connection_of_many_tasks_answers_each(engine):
                         assert result.sqlstate == "21000"
                     elif number != 4:
                         assert result == 1
+
+    asyncio.run(main())
+
+
+def test_many_rows_that_fail_are_answered_however_slow_the_loop_is(engine):
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def hold_up():
+            # Between what is sent and what is read the server has time to answer all of it.
+            time.sleep(0.01)
+            loop.call_soon(hold_up)
+
+        async with Database(engine.address, min_size=1, max_size=1) as db:
+            await db.execute("create table wide (id integer primary key, text varchar(1000))")
+            insert, row = "insert into wide values (:id, :text)", {"id": 1, "text": "x" * 1000}
+            await db.execute_many(insert, [row])
+            task = asyncio.create_task(db.execute_many(insert, [row] * 500))
+            # From then on it is sent piece by piece, and this comes after each of them.
+            await asyncio.sleep(0)
+            loop.call_soon(hold_up)
+            with pytest.raises(Exception, match="(?i)duplicate"):
+                await asyncio.wait_for(task, 60)
+            assert await db.fetch_val("select count(*) from wide") == 1
 
     asyncio.run(main())
 

@@ -262,6 +262,25 @@ def test_two_that_store_the_same_key_at_once_leave_one_row(db, other):
     assert len(db["rows"]) == 201
 
 
+# PostgreSQL undoes whoever notices it first, and that may be a program's own transaction.
+@only("mariadb")
+def test_what_the_server_undoes_so_that_another_goes_on_is_done_again(engine, db, other):
+    db["rows"].insert_many([{"a": 0} for _ in range(200)])
+    errors = []
+    with other:
+        # The larger of two is not the one that is undone.
+        other.query("UPDATE `rows` SET a = 1 WHERE id > 100")
+        other["rows"].update({"id": 1, "a": 1}, ["id"])
+        changes = [{"id": 2, "a": 7}, {"id": 1, "a": 7}]
+        waiting = threading.Thread(target=lambda: errors.extend(run_in_threads(lambda: db["rows"].update_many(changes, ["id"]))))
+        waiting.start()
+        engine.until_somebody_waits()
+        other["rows"].update({"id": 2, "a": 1}, ["id"])
+    waiting.join()
+    assert errors == []
+    assert [db["rows"].find_one(id=number)["a"] for number in (1, 2, 101)] == [7, 7, 1]
+
+
 def write_in_a_process(url, process):
     base = dataset.connect(url)
     for number in range(50):

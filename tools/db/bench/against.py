@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-SCRIPTS = ("dataset", "databases", "typesystem", "orm")
+SCRIPTS = ("dataset", "databases", "typesystem", "orm", "memory")
 
 chosen, words = (sys.argv[1:2], sys.argv[2:]) if sys.argv[1:2] and sys.argv[1] in SCRIPTS else (SCRIPTS, sys.argv[1:])
 for name in chosen:

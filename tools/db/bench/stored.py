@@ -30,15 +30,22 @@ def result(original, case, unit, ours, theirs, target, beside=None):
 def store(original, version, results):
     """Puts results into `results.json`, in place of older ones of the same cases, and writes the original's page."""
     file = HERE / "results.json"
-    cases = json.loads(file.read_text())["cases"] if file.is_file() else []
+    known = json.loads(file.read_text()) if file.is_file() else {"cases": []}
+    cases = known["cases"]
     new = {(one["original"], one["case"], one.get("beside")): one for one in results}
     kept = [new.pop((one["original"], one["case"], one.get("beside")), one) for one in cases]
     kept += new.values()
-    file.write_text(json.dumps({"cases": kept}, indent=1, ensure_ascii=False) + "\n")
+    file.write_text(json.dumps(known | {"cases": kept}, indent=1, ensure_ascii=False) + "\n")
     (HERE / f"{original}.md").write_text(page(original, version, [one for one in kept if one["original"] == original]))
+    write_index(kept)
+
+
+def write_index(cases):
+    """The list of all pages."""
+    pages = sorted({one["original"] for one in cases})
+    memory = "- [memory of reading a large table](memory.md)\n" if (HERE / "memory.md").is_file() else ""
     (HERE / "results.md").write_text(
-        "# Databases\n\nWhat was measured, by original:\n\n"
-        + "".join(f"- [{name}]({name}.md)\n" for name in sorted({one["original"] for one in kept}))
+        "# Databases\n\nWhat was measured, by original:\n\n" + "".join(f"- [{name}]({name}.md)\n" for name in pages) + memory
     )
 
 

@@ -132,7 +132,7 @@ impl Engine {
         py: Python<'_>,
         statement: Option<&str>,
         in_one: bool,
-        work: impl FnOnce(&mut dyn Link) -> Result<T, Fault> + Send,
+        work: impl FnMut(&mut dyn Link) -> Result<T, Fault> + Send,
     ) -> PyResult<T> {
         self.run(py, statement, |state| state.write(in_one, work))
     }

@@ -65,6 +65,9 @@ pub(super) struct State {
     has_begun: bool,
 }
 
+/// So often what the server has ended in favour of another is begun: each time one of those who wait for each other goes on.
+const TRIES: u32 = 30;
+
 /// Of a poisoned lock what is in it: a panic leaves connections as they are, and databases keep their own books.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -150,16 +153,26 @@ impl State {
     pub(super) fn write<T>(
         &mut self,
         in_one: bool,
-        work: impl FnOnce(&mut dyn Link) -> Result<T, Fault>,
+        mut work: impl FnMut(&mut dyn Link) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.begin_if_due()?;
         let is_open = self.is_in_transaction();
         let begins = in_one && !is_open;
-        let link = self.link()?;
-        if begins {
-            link.begin(Begin::Writing)?;
-        }
-        let done = work(link);
+        let mut tries = 1;
+        let done = loop {
+            let link = self.link()?;
+            if begins {
+                link.begin(Begin::Writing)?;
+            }
+            let done = work(link);
+            // Of two that wait for each other the server undoes one whole, which is all of it where nothing was open.
+            let ended = matches!(&done, Err(fault) if fault.is_deadlock());
+            if !ended || is_open || self.depth > 0 || tries == TRIES {
+                break done;
+            }
+            tries += 1;
+            self.undo();
+        };
         if self.depth > 0 || !self.is_in_transaction() {
             return done;
         }

@@ -710,8 +710,9 @@ impl Link {
         if let Err(wrong) = Self::stream(py, &mut state) {
             link.end(py, &mut state, &wrong);
         }
-        // What waits behind it follows at once.
-        link.pump(py, &mut state);
+        // Where nothing more was to be said everything may be answered already, so that no bytes come that would be looked
+        // at. What waits behind it follows at once.
+        link.digest(py, &mut state);
         let is_streaming = state.is_streaming;
         drop(state);
         stream_on_later(slf, is_streaming)

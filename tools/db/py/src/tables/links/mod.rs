@@ -445,6 +445,15 @@ impl Fault {
         matches!(self, Fault::Sqlite(error) if error.is_locked())
     }
 
+    /// Whether the server has undone a transaction so that another goes on.
+    pub(crate) fn is_deadlock(&self) -> bool {
+        match self {
+            Fault::Postgres(error) => error.sqlstate() == "40P01",
+            Fault::Mysql(MySqlError::Server(error)) => error.code == 1213,
+            _ => false,
+        }
+    }
+
     /// The code of a server, five characters.
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {

@@ -152,11 +152,11 @@ impl Server for Protocol {
         schema: Option<&str>,
         table: &str,
     ) -> Result<Option<Description>, Fault> {
-        let sql = format!(
-            "{DESCRIBE}, {} FROM {DESCRIBED}",
-            if link.connection.is_mariadb() { IS_JSON_OF_MARIADB } else { "0" }
-        );
-        let found = link.look_up(&sql, &place(schema, table))?;
+        let is_json = if link.connection.is_mariadb() { IS_JSON_OF_MARIADB } else { "0" };
+        let sql = format!("{DESCRIBE}, {is_json} FROM {DESCRIBED}");
+        let pairs = sql.matches('?').count() / 2;
+        let values: Vec<Value<'_>> = (0..pairs).flat_map(|_| place(schema, table)).collect();
+        let found = link.look_up(&sql, &values)?;
         let mut description = None;
         for cells in found {
             let [
@@ -220,15 +220,16 @@ impl Server for Protocol {
     }
 }
 
-/// Parameters are the schema, or NULL for the one that is used, and the table.
+/// Parameters are the schema, or NULL for the one that is used, and the table, once for each part that asks for them: what is
+/// told of the columns in another way has the server look into every table that there is.
 const DESCRIBE: &str = "\
 SELECT c.column_name, CAST(c.column_type AS CHAR), CAST(c.data_type AS CHAR), \
   CAST(c.is_nullable = 'NO' AND c.column_default IS NULL AND c.extra NOT LIKE '%auto_increment%' AS SIGNED), \
   CAST(c.extra LIKE '%auto_increment%' AS SIGNED), \
-  CAST(coalesce((SELECT s.seq_in_index FROM information_schema.statistics s WHERE s.table_schema = c.table_schema \
-    AND s.table_name = c.table_name AND s.index_name = 'PRIMARY' AND s.column_name = c.column_name), 0) AS SIGNED), \
-  EXISTS (SELECT 1 FROM information_schema.triggers t WHERE t.event_object_schema = c.table_schema \
-    AND t.event_object_table = c.table_name), \
+  CAST(coalesce((SELECT s.seq_in_index FROM information_schema.statistics s WHERE s.table_schema = coalesce(?, database()) \
+    AND s.table_name = ? AND s.index_name = 'PRIMARY' AND s.column_name = c.column_name), 0) AS SIGNED), \
+  EXISTS (SELECT 1 FROM information_schema.triggers t WHERE t.event_object_schema = coalesce(?, database()) \
+    AND t.event_object_table = ?), \
   CAST(c.character_maximum_length AS SIGNED)";
 
 const DESCRIBED: &str = "\
@@ -237,8 +238,8 @@ ORDER BY c.ordinal_position";
 
 /// JSON is a text there, whose name says no more than that, and a rule.
 const IS_JSON_OF_MARIADB: &str = "\
-EXISTS (SELECT 1 FROM information_schema.check_constraints k WHERE k.constraint_schema = c.table_schema \
-  AND k.table_name = c.table_name AND k.constraint_name = c.column_name AND k.check_clause LIKE 'json_valid(%')";
+EXISTS (SELECT 1 FROM information_schema.check_constraints k WHERE k.constraint_schema = coalesce(?, database()) \
+  AND k.table_name = ? AND k.constraint_name = c.column_name AND k.check_clause LIKE 'json_valid(%')";
 
 const INDEXES: &str = "\
 SELECT index_name, CAST(non_unique = 0 AND sub_part IS NULL AS SIGNED), column_name \
@@ -286,8 +287,8 @@ impl Said for ServerError {
     /// By its number.
     fn class(&self) -> &'static str {
         match self.code {
-            1048 | 1062 | 1215 | 1216 | 1217 | 1451 | 1452 | 1586 => "IntegrityError",
-            1007 | 1064 | 1102 | 1103 | 1110 | 1111 | 1112 | 1113 | 1146 | 1149 | 1179 => "ProgrammingError",
+            1048 | 1062 | 1215 | 1216 | 1217 | 1451 | 1452 => "IntegrityError",
+            1007 | 1064 | 1102 | 1103 | 1110..=1113 | 1146 | 1149 | 1166 | 1179 => "ProgrammingError",
             1171 | 1230 | 1263..=1265 | 1366 | 1367 | 1406 | 1441 => "DataError",
             1196 | 1235 | 1286 | 1289 => "NotSupportedError",
             0..=999 => "InternalError",
