@@ -17,7 +17,7 @@ from naja import dataset
 from naja.databases import Database
 
 # How often something is killed in a test; thousands of times have been tried by hand (`docs/design/databases.md`).
-KILLS = int(os.environ.get("NAJA_TEST_KILLS", 24))
+KILLS = int(os.environ.get("NAJA_TEST_KILLS", 16))
 
 _INDEX = ["run", "worker", "number"]
 _INSERT = "insert into facts (run, worker, number, part, whole) values (:run, :worker, :number, :part, :whole)"

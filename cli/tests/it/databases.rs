@@ -24,11 +24,12 @@ fn asked(url: &str, files: &Certificates, mode: &str, authority: Option<&Path>, 
 #[track_caller]
 fn check(url: &str, files: &Certificates, engine: &str, sql: &str, answers: [&str; 2]) {
     let done = |answer: &str| format!("exit code 0\n--- stdout\n{answer}--- stderr\n");
-    let refused = |why: &str| {
-        let place = url.rsplit_once('@').expect("a user comes first").1;
+    let refused = |url: &str, why: &str| {
         format!(
-            "exit code 2\n--- stdout\n--- stderr\nerror[database-tls]: cannot encrypt the connection to {engine}: {why}\n",
-        ).replace("[PLACE]", place)
+            "exit code 2\n--- stdout\n--- stderr\nerror[cannot-open-database]: cannot open the database `{url}`\n  \
+             caused by: cannot encrypt the connection to {engine}: {why}\n  \
+             hint: `sslmode=prefer` goes on without encryption, where that is acceptable\n"
+        )
     };
     let is = |mode, authority: Option<&Path>| asked(url, files, mode, authority, sql);
     assert_eq!(is("disable", None), done(answers[0]));
@@ -38,11 +39,11 @@ fn check(url: &str, files: &Certificates, engine: &str, sql: &str, answers: [&st
         assert_eq!(is(mode, Some(&root)), done(answers[1]), "{mode}");
         let why =
             "the server's certificate is signed by nobody trusted; `sslrootcert=FILE` names whom to trust";
-        assert_eq!(is(mode, Some(&other)), refused(why), "{mode}");
+        assert_eq!(is(mode, Some(&other)), refused(url, why), "{mode}");
     }
     let by_number = url.replace("localhost", "127.0.0.1");
     let refusal = asked(&by_number, files, "verify-full", Some(&root), sql);
-    assert_eq!(refusal, refused("the server's certificate is not for `127.0.0.1`"));
+    assert_eq!(refusal, refused(&by_number, "the server's certificate is not for `127.0.0.1`"));
 }
 
 #[test]
