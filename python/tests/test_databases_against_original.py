@@ -84,6 +84,8 @@ def test_writing_expressions(check):
     async def work(db, table, sa):
         yield await db.execute(table.insert().values(name="q", ok=None))
         yield await db.execute_many(table.insert(), [{"name": "a", "data": [1]}, {"name": "b", "data": None}])
+        # Rows of several shapes are statements of several texts.
+        yield await db.execute_many(table.insert(), [{"name": "c"}, {"name": "d", "ok": True}, {"level": 3}, {"level": 4}])
         yield await db.execute(table.update().where(table.c.id == 1).values(name=table.c.name + "!"))
         yield await db.execute(table.update().where(table.c.id > 2), {"name": "zz"})
         yield await db.execute(table.insert().returning(table.c.id), {"name": "ret"})

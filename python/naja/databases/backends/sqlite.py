@@ -4,6 +4,7 @@ import asyncio
 import logging
 import typing
 import uuid
+from itertools import groupby
 from urllib.parse import urlencode
 
 from naja._native import db
@@ -258,13 +259,10 @@ class SQLiteConnection(ConnectionBackend):
                     _log(query.text, tuple((query.values or {}).values()))
             await done(near, worker, worker.text_many, first.text, [query.values for query in queries])
             return
-        compiled = [self._compiled(query) for query in queries]
-        if all(one.query is compiled[0].query for one in compiled):
-            worker, near = self._held()
-            await done(near, worker, worker.run_many, compiled[0].query, [one.values for one in compiled])
-            return
-        for query in queries:
-            await self.execute(query)
+        worker, near = self._held()
+        compiled = map(self._compiled, queries)
+        runs = [(query, [one.values for one in same]) for query, same in groupby(compiled, lambda one: one.query)]
+        await done(near, worker, worker.run_many, runs)
 
     async def iterate(self, query: typing.Any) -> typing.AsyncGenerator[typing.Any, None]:
         worker, (send, *words) = self._job(query, _SOME)

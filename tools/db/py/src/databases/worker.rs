@@ -76,9 +76,17 @@ struct Job {
 }
 
 enum Work {
-    Open { how: How, judges: bool },
-    Run { plan: Arc<Plan>, values: Vec<Owned>, want: Want },
-    Many { plan: Arc<Plan>, rows: Vec<Vec<Owned>> },
+    Open {
+        how: How,
+        judges: bool,
+    },
+    Run {
+        plan: Arc<Plan>,
+        values: Vec<Owned>,
+        want: Want,
+    },
+    /// Statements, each with its rows of values.
+    Many(Vec<(Arc<Plan>, Vec<Vec<Owned>>)>),
     ReadOn(u64),
     Forget(u64),
     Define(Definition),
@@ -279,8 +287,11 @@ impl Bench {
                 }
                 bench.run_one(connection, number, plan, statement, &values, want)
             }),
-            Work::Many { plan, rows } => {
-                self.guarded(&plan, |bench, connection| bench.run_many(connection, number, &plan, &rows))
+            Work::Many(runs) => {
+                for (plan, rows) in &runs {
+                    self.guarded(plan, |bench, connection| bench.run_many(connection, number, plan, rows))?;
+                }
+                Ok(Outcome::Nothing)
             }
             Work::ReadOn(number) => {
                 let (Some(connection), Some((statement, plan, names))) =
@@ -624,7 +635,14 @@ impl Worker {
 
 /// The values of a text's names.
 fn named(hub: &Hub, plan: &Plan, given: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Vec<Owned>> {
-    if let Some(given) = given {
+    let found = match given {
+        Some(given) => plan.keys(py)?.iter().map(|key| given.get_item(key)).collect::<PyResult<Vec<_>>>()?,
+        None => vec![None; plan.names.len()],
+    };
+    // As many as there are places, all of them found, are no others.
+    if let Some(given) = given
+        && (given.len() != found.len() || found.iter().any(Option::is_none))
+    {
         for name in given.keys() {
             let name: &str = name.extract()?;
             if !plan.names.iter().any(|known| known == name) {
@@ -634,20 +652,14 @@ fn named(hub: &Hub, plan: &Plan, given: Option<&Bound<'_, PyDict>>, py: Python<'
             }
         }
     }
-    let value = |(place, name): (usize, &String)| {
-        let value = match given {
-            Some(given) => given.get_item(name)?,
-            None => None,
-        };
-        match value {
-            Some(value) => values::of_text(hub, &value, place + 1),
-            None => {
-                let message = format!("A value is required for bind parameter '{name}'");
-                Err(hub.error(py, "InvalidRequestError", &message, 0))
-            }
+    let value = |(place, value): (usize, Option<Bound<'_, PyAny>>)| match value {
+        Some(value) => values::of_text(hub, &value, place + 1),
+        None => {
+            let message = format!("A value is required for bind parameter '{}'", plan.names[place]);
+            Err(hub.error(py, "InvalidRequestError", &message, 0))
         }
     };
-    plan.names.iter().enumerate().map(value).collect()
+    found.into_iter().enumerate().map(value).collect()
 }
 
 fn in_order(hub: &Hub, given: &Bound<'_, PyAny>) -> PyResult<Vec<Owned>> {
@@ -771,7 +783,7 @@ impl Worker {
         let plan = Plan::of_text(Dialect::Sqlite, text);
         let rows =
             given.iter().map(|one| named(hub, &plan, one.as_ref(), py)).collect::<PyResult<Vec<_>>>()?;
-        self.send(hub, future, Work::Many { plan, rows })
+        self.send(hub, future, Work::Many(vec![(plan, rows)]))
     }
 
     /// Runs SQL that is ready with values in order; also 4: all that a driver knows.
@@ -787,16 +799,19 @@ impl Worker {
         self.send(hub, future, Work::Run { plan: query.plan.clone(), values, want: wanted(want)? })
     }
 
-    /// Runs SQL that is ready once for each set of values.
+    /// Runs SQL that is ready, each once for each of its sets of values.
     fn run_many(
         &self,
         hub: &Hub,
         future: Py<PyAny>,
-        query: &Query,
-        given: Vec<Bound<'_, PyAny>>,
+        given: Vec<(PyRef<'_, Query>, Vec<Bound<'_, PyAny>>)>,
     ) -> PyResult<u64> {
-        let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
-        self.send(hub, future, Work::Many { plan: query.plan.clone(), rows })
+        let mut runs = Vec::with_capacity(given.len());
+        for (query, sets) in &given {
+            let rows = sets.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
+            runs.push((query.plan.clone(), rows));
+        }
+        self.send(hub, future, Work::Many(runs))
     }
 
     /// As `run`, for SQL of which nothing is known.
@@ -821,7 +836,7 @@ impl Worker {
         given: Vec<Bound<'_, PyAny>>,
     ) -> PyResult<u64> {
         let rows = given.iter().map(|one| in_order(hub, one)).collect::<PyResult<Vec<_>>>()?;
-        self.send(hub, future, Work::Many { plan: Plan::of_sql(sql, None), rows })
+        self.send(hub, future, Work::Many(vec![(Plan::of_sql(sql, None), rows)]))
     }
 
     /// The next rows of the statement that a job has started.
