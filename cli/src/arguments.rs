@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use naja_dates::command::DatesArguments;
 use naja_db::command::DbArguments;
+use naja_memory::command::MemoryArguments;
 use naja_profile::command::dump::DumpArguments;
 use naja_profile::command::heat::HeatArguments;
 use naja_profile::command::top::TopArguments;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Sql(SqlArguments),
     Convert(ConvertArguments),
     Heat(HeatArguments),
+    Memory(MemoryArguments),
     Test(TestArguments),
     Swap(SwapArguments),
     Db(DbArguments),

@@ -6,6 +6,7 @@
 mod about;
 mod arguments;
 mod exit_code;
+mod memory;
 mod print;
 pub mod record;
 pub mod run;
@@ -67,6 +68,7 @@ fn parse_and_run(mut tree: clap::Command, split: Split, json: bool) -> Result<Ex
             naja_profile::command::heat::heat(&options, &mut std::io::stdout(), style)
                 .map(|()| ExitCode::Done)
         }
+        Ok(Arguments { command: Command::Memory(options) }) => memory::memory(&options),
         Ok(Arguments { command: Command::Test(options) }) => test::test(&options),
         Ok(Arguments { command: Command::Swap(options) }) => {
             swap::run(&options).map(|text| print::data(text.as_bytes()))

@@ -29,6 +29,9 @@ const SOURCES: [&str; 13] = [
     "python/naja",
 ];
 
+/// The library that the program loads into others, as cargo calls it.
+const AGENT: &str = "libnaja_memory_agent.so";
+
 /// `cargo dev build`: the wheel, installed into `.venv`.
 pub(crate) fn build(checkout: &Checkout, _: &[String]) -> Outcome<()> {
     let wheel = wheel(checkout)?;
@@ -93,6 +96,12 @@ fn carry_program(checkout: &Checkout) -> Outcome<()> {
     fs::create_dir_all(&scripts)
         .and_then(|()| fs::copy(&program, scripts.join("naja")))
         .map_err(|error| Problem::path("copy", &program, &error))?;
+    // Where the program looks for it: `lib/naja` beside the `bin` that it is installed in.
+    let agent = checkout.release.join(AGENT);
+    let library = data.join("data/lib/naja");
+    fs::create_dir_all(&library)
+        .and_then(|()| fs::copy(&agent, library.join(AGENT)))
+        .map_err(|error| Problem::path("copy", &agent, &error))?;
     let say = |words: &[&str]| step::run_quietly(checkout.command(&program).args(words));
     let mut shared = vec![
         ("bash-completion/completions/naja".to_owned(), say(&["completions", "bash"])?),

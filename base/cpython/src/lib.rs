@@ -16,5 +16,7 @@ pub mod native;
 pub mod objects;
 pub mod offsets;
 pub mod opcodes;
+pub mod own_code;
+pub mod own_stack;
 pub mod reader;
 pub mod values;

@@ -178,6 +178,35 @@ pub fn locate(pid: u32, memory: &dyn Memory) -> Result<Located, LocateError> {
     Locator::default().locate(pid, memory)
 }
 
+/// The interpreter of a version that is known otherwise (`PY_VERSION_HEX`), also where it has not started yet; `runtime` is
+/// the address of `_PyRuntime`, which says from 3.13 on where everything lies. `None` for a version that naja does not
+/// know. Nothing is checked on the process.
+pub fn of_version(
+    memory: &dyn Memory,
+    version_hex: u32,
+    free_threaded: bool,
+    runtime: u64,
+) -> Option<Located> {
+    let [major, minor, patch, _] = version_hex.to_be_bytes();
+    let version = Version { major, minor, patch };
+    let offsets = if minor <= 12 {
+        table(version)?
+    } else {
+        let mut bytes = vec![0; DEBUG_OFFSETS_SIZE_MAX];
+        memory.read(runtime, &mut bytes).ok()?;
+        let debug = DebugOffsets::new(bytes).filter(|debug| debug.known() && debug.version() == version)?;
+        debug.offsets().ok()?
+    };
+    Some(Located {
+        version,
+        runtime,
+        offsets,
+        free_threaded,
+        binary: PathBuf::new(),
+        found_by: FoundBy::Symbol,
+    })
+}
+
 /// Finds interpreters, and remembers what it has learnt of their files: a further process that runs the same
 /// ones costs a fraction.
 #[derive(Debug, Default)]

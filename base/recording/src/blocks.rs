@@ -21,6 +21,8 @@ pub const MAX_TICK: Tick = 1 << 39;
 
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
+/// In the block format of LZ4.
+const QUICK: u8 = 2;
 /// Form byte and checksum.
 const HEAD_LEN: usize = 5;
 /// Shorter contents do not shrink enough to be worth a second look.
@@ -307,6 +309,16 @@ pub fn pack(content: &[u8], small: bool) -> Vec<u8> {
     block
 }
 
+/// Wraps a content in a form that costs little time to make and to read; for what comes in large amounts.
+pub(crate) fn pack_quickly(content: &[u8]) -> Vec<u8> {
+    let mut block = Vec::with_capacity(HEAD_LEN + content.len() / 2);
+    block.push(QUICK);
+    block.extend_from_slice(&checksum(content).to_le_bytes());
+    put_varint(&mut block, content.len() as u64);
+    block.extend_from_slice(&lz4_flex::block::compress(content));
+    block
+}
+
 /// The content of a block that [`pack`] made, if it is at most `max` bytes long.
 pub fn unpack(block: &[u8], max: usize) -> Result<Vec<u8>, BlockError> {
     let (&form, rest) = block.split_first().ok_or(BlockError::Short)?;
@@ -330,6 +342,17 @@ pub fn unpack(block: &[u8], max: usize) -> Result<Vec<u8>, BlockError> {
                 return Err(BlockError::Deflate);
             }
             content
+        }
+        QUICK => {
+            let len = take_len(&mut rest)?;
+            if len > max {
+                return Err(BlockError::Large);
+            }
+            let mut content = vec![0; len];
+            match lz4_flex::block::decompress_into(rest, &mut content) {
+                Ok(found) if found == len => content,
+                _ => return Err(BlockError::Deflate),
+            }
         }
         _ => return Err(BlockError::Form),
     };
@@ -357,7 +380,7 @@ fn put_run(run: Run, previous: NodeId, states: &mut Vec<u8>, nodes: &mut Vec<u8>
     }
 }
 
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;
@@ -365,7 +388,7 @@ fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-fn take_varint(bytes: &mut &[u8]) -> Result<u64, BlockError> {
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> Result<u64, BlockError> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(BlockError::Short)?;
@@ -387,7 +410,7 @@ fn take_u32(bytes: &mut &[u8]) -> Result<u32, BlockError> {
 }
 
 /// A length: never more than what a block can hold.
-fn take_len(bytes: &mut &[u8]) -> Result<usize, BlockError> {
+pub(crate) fn take_len(bytes: &mut &[u8]) -> Result<usize, BlockError> {
     let len = usize::try_from(take_varint(bytes)?).map_err(|_| BlockError::Range)?;
     if len > MAX_CONTENT {
         return Err(BlockError::Range);
@@ -395,17 +418,17 @@ fn take_len(bytes: &mut &[u8]) -> Result<usize, BlockError> {
     Ok(len)
 }
 
-fn take_bytes<'b>(bytes: &mut &'b [u8], len: usize) -> Result<&'b [u8], BlockError> {
+pub(crate) fn take_bytes<'b>(bytes: &mut &'b [u8], len: usize) -> Result<&'b [u8], BlockError> {
     let (taken, rest) = bytes.split_at_checked(len).ok_or(BlockError::Short)?;
     *bytes = rest;
     Ok(taken)
 }
 
 /// Small numbers of either sign become small numbers without one.
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }

@@ -5,6 +5,7 @@
 //! Start at [`model`] for what a recording holds, then [`Writer::write`] and [`Reader::open`].
 //! SQLite and its crate stay inside of this crate.
 
+pub mod allocations;
 pub mod blocks;
 pub mod cache;
 mod error;

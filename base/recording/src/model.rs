@@ -13,6 +13,9 @@ pub type NodeId = u32;
 /// Ticks of [`Header::interval_ns`] since the start of the recording.
 pub type Tick = u64;
 
+/// A place of allocations: number from 1 on.
+pub type PlaceId = u32;
+
 /// Written once, when the recording is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -252,6 +255,93 @@ pub struct Metric {
     pub rss_bytes: u64,
 }
 
+/// Who has memory: a stack of a thread, and the function that it came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AllocationPlace {
+    /// Its number in this recording.
+    pub id: PlaceId,
+    /// The process.
+    pub process: ProcessId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// The stack; 0 outside of Python.
+    pub node: NodeId,
+    /// The function, by its number: see `docs/reference/recording-format.md`.
+    pub allocator: u8,
+}
+
+/// Blocks of memory, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// How many blocks.
+    pub blocks: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+}
+
+/// What a place has come to. Written again when it has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocationTally {
+    /// The place.
+    pub place: PlaceId,
+    /// What it was given, in all.
+    pub given: Amount,
+    /// What it has.
+    pub now: Amount,
+    /// What it had when the recording's processes together had most. While a recording is written: at peak number `peak`.
+    pub at_peak: Amount,
+    /// Peaks, each higher than the one before, are counted: the number of the one that `at_peak` is of. What has not changed
+    /// since an earlier peak than the last has `now` at the last.
+    pub peak: u64,
+    /// What was given and taken back before its thread was given anything else.
+    pub temporary: Amount,
+}
+
+/// Something that has happened to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocationEvent {
+    /// Memory was given.
+    Given {
+        /// The number that stands for it while it is in use.
+        slot: u32,
+        /// To whom.
+        place: PlaceId,
+        /// How many bytes.
+        size: u64,
+    },
+    /// Of memory that was taken this is left; it is not given anew.
+    Rest {
+        /// The number that stands for it while it is in use.
+        slot: u32,
+        /// Whose it is.
+        place: PlaceId,
+        /// How many bytes.
+        size: u64,
+    },
+    /// Memory was taken back.
+    Taken {
+        /// The number that stood for it.
+        slot: u32,
+    },
+}
+
+/// A stretch of events, packed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllocationStretch {
+    /// The tick at which it begins.
+    pub first_tick: Tick,
+    /// The tick at which it ends.
+    pub end_tick: Tick,
+    /// How many events it holds.
+    pub events: u64,
+    /// What is in use at its beginning.
+    pub at_start: Amount,
+    /// The most bytes that are in use at once within it.
+    pub peak_bytes: u64,
+    /// The events, as [`crate::allocations`] packs them.
+    pub data: Vec<u8>,
+}
+
 /// The text of a source file, kept so that the recording can be read elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -296,6 +386,14 @@ pub struct Batch {
     pub metrics: Vec<Metric>,
     /// Source files (at the end). One whose name is known already replaces it.
     pub sources: Vec<Source>,
+    /// New places of allocations.
+    pub allocation_places: Vec<AllocationPlace>,
+    /// What places have come to.
+    pub allocation_tallies: Vec<AllocationTally>,
+    /// How many peaks there were, where that has changed.
+    pub allocation_peaks: Option<u64>,
+    /// Stretches of events, in the order of their time.
+    pub allocation_stretches: Vec<AllocationStretch>,
     /// Tick up to which this batch is complete: every run ends at or before it.
     pub until_tick: Tick,
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 
-use crate::blocks;
+use crate::blocks::{self, BlockError};
 use crate::error::RecordingError;
 use crate::model::*;
 use crate::schema;
@@ -258,6 +258,106 @@ impl<'w> Reader<'w> {
                 rss_bytes: row.get(3)?,
             })
         })
+    }
+
+    /// Whether allocations were recorded.
+    pub fn has_allocations(&self) -> Result<bool, RecordingError> {
+        if !self.one::<bool, i64>(schema::HAS_ALLOCATIONS)?.0 {
+            return Ok(false);
+        }
+        Ok(self.one::<bool, i64>("SELECT count(*) > 0, 0 FROM allocation_places")?.0)
+    }
+
+    /// Every place of allocations, in order of number, without holes; each node is 0 or in [`Reader::nodes`].
+    pub fn allocation_places(&self) -> Result<Vec<AllocationPlace>, RecordingError> {
+        if !self.has_allocations()? {
+            return Ok(Vec::new());
+        }
+        let nodes = self.node_range()?;
+        let sql = "SELECT id, process, thread, node, allocator FROM allocation_places ORDER BY id";
+        let places = self.rows(sql, |row| {
+            Ok(AllocationPlace {
+                id: row.get(0)?,
+                process: row.get(1)?,
+                thread: row.get(2)?,
+                node: row.get(3)?,
+                allocator: row.get(4)?,
+            })
+        })?;
+        for (index, place) in places.iter().enumerate() {
+            if place.id as usize != index + 1 {
+                return Err(self.damaged("places of allocations are missing"));
+            }
+            if place.node != 0 && !(nodes.0..=nodes.1).contains(&i64::from(place.node)) {
+                return Err(self.damaged("the stack of an allocation is missing"));
+            }
+        }
+        Ok(places)
+    }
+
+    /// What places have come to, in order of number; each is in [`Reader::allocation_places`].
+    pub fn allocation_tallies(&self) -> Result<Vec<AllocationTally>, RecordingError> {
+        if !self.has_allocations()? {
+            return Ok(Vec::new());
+        }
+        let (_, last): (i64, i64) = self.one("SELECT 0, coalesce(max(id), 0) FROM allocation_places")?;
+        let peaks: u64 = self.meta("allocation_peaks").unwrap_or(0);
+        let sql =
+            "SELECT place, given_blocks, given_bytes, now_blocks, now_bytes, peak_blocks, peak_bytes, peak,
+                   temporary_blocks, temporary_bytes FROM allocation_tallies ORDER BY place";
+        let tallies = self.rows(sql, |row| {
+            let amount = |first| -> rusqlite::Result<Amount> {
+                Ok(Amount { blocks: row.get(first)?, bytes: row.get(first + 1)? })
+            };
+            let (now, peak): (Amount, u64) = (amount(3)?, row.get(7)?);
+            Ok(AllocationTally {
+                place: row.get(0)?,
+                given: amount(1)?,
+                now,
+                at_peak: if peak == peaks { amount(5)? } else { now },
+                peak: peaks,
+                temporary: amount(8)?,
+            })
+        })?;
+        match tallies.iter().all(|tally| tally.place != 0 && i64::from(tally.place) <= last) {
+            true => Ok(tallies),
+            false => Err(self.damaged("a place of allocations is missing")),
+        }
+    }
+
+    /// Gives every stretch of events, in the order of time.
+    ///
+    /// Cost: one stretch in memory at a time.
+    pub fn allocation_stretches(
+        &self,
+        each: &mut dyn FnMut(AllocationStretch) -> Result<(), BlockError>,
+    ) -> Result<(), RecordingError> {
+        if !self.has_allocations()? {
+            return Ok(());
+        }
+        let mut statement = self
+            .db()
+            .prepare(
+                "SELECT first_tick, end_tick, events, start_blocks, start_bytes, peak_bytes, data
+                 FROM allocation_stretches ORDER BY id",
+            )
+            .map_err(|error| self.failed(error))?;
+        let mut rows = statement.query([]).map_err(|error| self.failed(error))?;
+        while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
+            let read = || -> rusqlite::Result<AllocationStretch> {
+                Ok(AllocationStretch {
+                    first_tick: row.get(0)?,
+                    end_tick: row.get(1)?,
+                    events: row.get(2)?,
+                    at_start: Amount { blocks: row.get(3)?, bytes: row.get(4)? },
+                    peak_bytes: row.get(5)?,
+                    data: row.get(6)?,
+                })
+            };
+            let stretch = read().map_err(|error| self.failed(error))?;
+            each(stretch).map_err(|error| self.damaged(error))?;
+        }
+        Ok(())
     }
 
     /// Every source text, in order of file name.

@@ -17,7 +17,7 @@ use crate::schema;
 use crate::virtual_tables;
 
 /// The tables that can be asked, each with its columns: what `naja sql` shows when a name is wrong.
-pub const TABLES: [(&str, &str); 9] = [
+pub const TABLES: [(&str, &str); 10] = [
     (
         "samples",
         "tick, time_s, pid, process, thread, os_tid, thread_name, state, gil, gc, stack, function, file, line",
@@ -32,6 +32,11 @@ pub const TABLES: [(&str, &str); 9] = [
     ("threads", "id, process, pid, os_tid, name, interpreter"),
     ("functions", "id, name, qualified_name, file, first_line, kind"),
     ("metrics", "tick, time_s, process, pid, cpu_s, rss_bytes"),
+    (
+        "allocations",
+        "place, process, pid, thread, os_tid, allocator, stack, function, file, line, given_blocks, given_bytes, \
+         now_blocks, now_bytes, peak_blocks, peak_bytes, temporary_blocks, temporary_bytes",
+    ),
     ("meta", "key, value"),
     ("report", "json"),
 ];
@@ -49,6 +54,22 @@ CREATE TEMP VIEW metrics AS
     SELECT m.tick, m.tick * (SELECT value FROM main.meta WHERE key = 'interval_ns') / 1e9 AS time_s,
            m.process, p.pid, m.cpu_ns / 1e9 AS cpu_s, m.rss_bytes
     FROM main.metrics m LEFT JOIN main.processes p ON p.id = m.process;
+CREATE TEMP VIEW allocations AS
+    SELECT p.id AS place, p.process, o.pid, p.thread, h.os_tid,
+           CASE p.allocator WHEN 1 THEN 'malloc' WHEN 3 THEN 'calloc' WHEN 4 THEN 'realloc'
+               WHEN 5 THEN 'posix_memalign' WHEN 6 THEN 'aligned_alloc' WHEN 7 THEN 'memalign' WHEN 8 THEN 'valloc'
+               WHEN 9 THEN 'pvalloc' WHEN 10 THEN 'mmap' WHEN 12 THEN 'pymalloc_malloc'
+               WHEN 13 THEN 'pymalloc_calloc' WHEN 14 THEN 'pymalloc_realloc' ELSE p.allocator END AS allocator,
+           p.node AS stack, s.function, s.file, s.line, t.given_blocks, t.given_bytes, t.now_blocks, t.now_bytes,
+           CASE WHEN t.peak = g.peaks THEN t.peak_blocks ELSE t.now_blocks END AS peak_blocks,
+           CASE WHEN t.peak = g.peaks THEN t.peak_bytes ELSE t.now_bytes END AS peak_bytes,
+           t.temporary_blocks, t.temporary_bytes
+    FROM main.allocation_places p
+    JOIN main.allocation_tallies t ON t.place = p.id
+    CROSS JOIN (SELECT (SELECT value FROM main.meta WHERE key = 'allocation_peaks') AS peaks) g
+    LEFT JOIN main.processes o ON o.id = p.process
+    LEFT JOIN main.threads h ON h.id = p.thread
+    LEFT JOIN stacks s ON s.id = p.node;
 ";
 
 /// A value of an answer.

@@ -48,6 +48,7 @@ pub struct Writer {
     next_file: i64,
     next_function: FunctionId,
     next_row: i64,
+    next_stretch: i64,
     generation: u32,
     until_tick: Tick,
     dropped: Dropped,
@@ -66,6 +67,10 @@ struct Staged {
     run_blocks: Vec<RunRow>,
     metrics: Vec<Metric>,
     sources: Vec<Source>,
+    allocation_places: Vec<AllocationPlace>,
+    allocation_tallies: BTreeMap<PlaceId, AllocationTally>,
+    allocation_peaks: Option<u64>,
+    allocation_stretches: Vec<(i64, AllocationStretch)>,
 }
 
 struct NodeRow {
@@ -174,6 +179,7 @@ impl Writer {
             next_file: 1,
             next_function: 1,
             next_row: 1,
+            next_stretch: 1,
             generation: 0,
             until_tick: 0,
             dropped: Dropped::default(),
@@ -298,7 +304,20 @@ impl Writer {
         let sources = batch.sources.iter();
         let kept = sources.filter(|source| source.text.len() <= SOURCE_LEN_MAX);
         self.staged.sources.extend(kept.cloned());
+        self.stage_allocations(batch);
         Ok(())
+    }
+
+    fn stage_allocations(&mut self, batch: &Batch) {
+        self.staged.allocation_places.extend_from_slice(&batch.allocation_places);
+        self.staged
+            .allocation_tallies
+            .extend(batch.allocation_tallies.iter().map(|tally| (tally.place, *tally)));
+        self.staged.allocation_peaks = batch.allocation_peaks.or(self.staged.allocation_peaks);
+        for stretch in &batch.allocation_stretches {
+            self.staged.allocation_stretches.push((self.next_stretch, stretch.clone()));
+            self.next_stretch += 1;
+        }
     }
 
     /// From here on only new nodes and functions are used; see [`Batch::generation`].
@@ -481,6 +500,7 @@ impl Writer {
                 stored(metric.rss_bytes)
             ])?;
         }
+        self.store_allocations(db)?;
         set_meta(db, "until_tick", stored(self.until_tick))?;
         let dropped = self.forget_oldest(db)?;
         db.prepare_cached("COMMIT")?.execute([])?;
@@ -533,6 +553,55 @@ impl Writer {
         let mut insert = db.prepare_cached("INSERT OR REPLACE INTO sources (file, data) VALUES (?1, ?2)")?;
         for source in &self.staged.sources {
             insert.execute(params![source.file, blocks::pack(source.text.as_bytes(), true)])?;
+        }
+        Ok(())
+    }
+
+    fn store_allocations(&self, db: &Connection) -> rusqlite::Result<()> {
+        let mut insert = db.prepare_cached(
+            "INSERT OR REPLACE INTO allocation_places (id, process, thread, node, allocator)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for place in &self.staged.allocation_places {
+            insert.execute(params![place.id, place.process, place.thread, place.node, place.allocator])?;
+        }
+        let mut insert = db.prepare_cached(
+            "INSERT OR REPLACE INTO allocation_tallies (place, given_blocks, given_bytes, now_blocks, now_bytes,
+             peak_blocks, peak_bytes, peak, temporary_blocks, temporary_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        for tally in self.staged.allocation_tallies.values() {
+            insert.execute(params![
+                tally.place,
+                stored(tally.given.blocks),
+                stored(tally.given.bytes),
+                stored(tally.now.blocks),
+                stored(tally.now.bytes),
+                stored(tally.at_peak.blocks),
+                stored(tally.at_peak.bytes),
+                stored(tally.peak),
+                stored(tally.temporary.blocks),
+                stored(tally.temporary.bytes)
+            ])?;
+        }
+        if let Some(peaks) = self.staged.allocation_peaks {
+            set_meta(db, "allocation_peaks", stored(peaks))?;
+        }
+        let mut insert = db.prepare_cached(
+            "INSERT OR REPLACE INTO allocation_stretches (id, first_tick, end_tick, events, start_blocks,
+             start_bytes, peak_bytes, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        for (id, stretch) in &self.staged.allocation_stretches {
+            insert.execute(params![
+                id,
+                stored(stretch.first_tick),
+                stored(stretch.end_tick),
+                stored(stretch.events),
+                stored(stretch.at_start.blocks),
+                stored(stretch.at_start.bytes),
+                stored(stretch.peak_bytes),
+                stretch.data
+            ])?;
         }
         Ok(())
     }

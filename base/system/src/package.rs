@@ -24,6 +24,23 @@ pub fn python_package() -> Result<PathBuf> {
     package_of(&without_deleted_mark(&program))
 }
 
+/// A library that comes with this program: beside it, where it was built, or in `lib/naja` of the environment whose `bin`
+/// holds it.
+///
+/// Errors: `library-not-found` where the program was copied away from it.
+/// Cost: a few looks at files.
+pub fn shipped_library(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe().map(|program| without_deleted_mark(&program)).unwrap_or_default();
+    let program = fs::canonicalize(&program).unwrap_or(program);
+    let folder = program.parent().unwrap_or(Path::new(""));
+    let beside = folder.join(name);
+    let installed = folder.parent().map(|prefix| prefix.join("lib/naja").join(name));
+    [Some(beside), installed].into_iter().flatten().find(|path| path.is_file()).ok_or_else(|| {
+        Failure::new("library-not-found", format!("cannot find `{name}`, which belongs to `{}`", program.display()))
+            .hint("the program and its library come in one wheel: install it again with `pip install naja`, and link to the program instead of copying it")
+    })
+}
+
 /// A program that was upgraded while it runs is named "PATH (deleted)" by the kernel.
 fn without_deleted_mark(program: &Path) -> PathBuf {
     match program.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {

@@ -14,6 +14,7 @@ mod heat;
 mod identity;
 mod interpreters;
 mod layouts;
+mod memory;
 mod native;
 mod native_threads;
 mod project;

@@ -19,8 +19,9 @@ const ROLES: [(&str, &[&str]); 3] = [
     ("clap::Parser", &["command.rs", "options.rs"]),
 ];
 
-/// The parts that a tool may have beside them: `assets` holds files that the crate embeds.
-const OPTIONAL: [&str; 7] = ["src", "tests", "py", "conformance", "bench", "assets", "examples"];
+/// The parts that a tool may have beside them: `assets` holds files that the crate embeds, `agent` is a library that is
+/// loaded into other programs.
+const OPTIONAL: [&str; 8] = ["src", "tests", "py", "agent", "conformance", "bench", "assets", "examples"];
 
 /// Names that say nothing about what a file holds.
 const EMPTY_NAMES: [&str; 6] = ["utils.rs", "util.rs", "helpers.rs", "helper.rs", "common.rs", "misc.rs"];

@@ -1,0 +1,280 @@
+//! The functions that stand for the C library's.
+//!
+//! Each calls the real one, and tells of it: what is taken back is told before, what is given after, so that whoever
+//! gets the same memory next tells of it later. Under `errno` nothing changes: what is told makes no system calls but where
+//! naja has to be waited for.
+
+use std::ffi::{c_int, c_void};
+
+use crate::program::is_on;
+use crate::real;
+use crate::thread::{given, not_taken, taken, unmapped};
+use crate::wire::Allocator;
+
+const ENOMEM: c_int = 12;
+
+/// # Safety
+/// As the C library's `malloc`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    let Some(malloc) = real::malloc() else { return real::first(size, 16) };
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let block = unsafe { malloc(size) };
+    if is_on() {
+        given(Allocator::Malloc, block as usize, size);
+    }
+    block
+}
+
+/// # Safety
+/// As the C library's `free`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
+    if real::is_first(block) {
+        return;
+    }
+    if is_on() && !block.is_null() {
+        taken(Allocator::Free, block as usize, 0);
+    }
+    if let Some(free) = real::free() {
+        // SAFETY: the caller keeps to the contract of the function that it called.
+        unsafe { free(block) }
+    }
+}
+
+/// # Safety
+/// As the C library's `calloc`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    // The first piece is of zeroes, and nothing of it is given twice.
+    let Some(calloc) = real::calloc() else { return real::first(count.saturating_mul(size), 16) };
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let block = unsafe { calloc(count, size) };
+    if is_on() {
+        given(Allocator::Calloc, block as usize, count.saturating_mul(size));
+    }
+    block
+}
+
+/// # Safety
+/// As the C library's `realloc`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    if real::is_first(block) {
+        return real::moved(block, size);
+    }
+    let Some(realloc) = real::realloc() else { return real::first(size, 16) };
+    let was_on = is_on();
+    if was_on && !block.is_null() {
+        taken(Allocator::Free, block as usize, 0);
+    }
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let new = unsafe { realloc(block, size) };
+    if was_on {
+        if !new.is_null() {
+            given(Allocator::Realloc, new as usize, size);
+        } else if size != 0 && !block.is_null() {
+            not_taken();
+        }
+    }
+    new
+}
+
+/// # Safety
+/// As the C library's `posix_memalign`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn posix_memalign(
+    place: *mut *mut c_void,
+    alignment: usize,
+    size: usize,
+) -> c_int {
+    let Some(posix_memalign) = real::posix_memalign() else {
+        let block = real::first(size, alignment);
+        if block.is_null() {
+            return ENOMEM;
+        }
+        // SAFETY: the caller gives a place for the address.
+        unsafe { place.write(block) };
+        return 0;
+    };
+    // SAFETY: the caller keeps to the contract of the function that it called; after success the place holds the block.
+    unsafe {
+        let failed = posix_memalign(place, alignment, size);
+        if failed == 0 && is_on() {
+            given(Allocator::PosixMemalign, place.read() as usize, size);
+        }
+        failed
+    }
+}
+
+macro_rules! aligned {
+    ($($name:ident, $which:ident, $doc:literal;)*) => {$(
+        #[doc = concat!("# Safety\nAs the C library's `", $doc, "`.")]
+        #[unsafe(no_mangle)]
+        pub(crate) unsafe extern "C" fn $name(alignment: usize, size: usize) -> *mut c_void {
+            let Some(real) = real::$name() else { return real::first(size, alignment) };
+            // SAFETY: the caller keeps to the contract of the function that it called.
+            let block = unsafe { real(alignment, size) };
+            if is_on() {
+                given(Allocator::$which, block as usize, size);
+            }
+            block
+        }
+    )*};
+}
+
+aligned! {
+    aligned_alloc, AlignedAlloc, "aligned_alloc";
+    memalign, Memalign, "memalign";
+}
+
+macro_rules! by_pages {
+    ($($name:ident, $which:ident, $doc:literal;)*) => {$(
+        #[doc = concat!("# Safety\nAs the C library's `", $doc, "`.")]
+        #[unsafe(no_mangle)]
+        pub(crate) unsafe extern "C" fn $name(size: usize) -> *mut c_void {
+            let Some(real) = real::$name() else { return real::first(size, 4096) };
+            // SAFETY: the caller keeps to the contract of the function that it called.
+            let block = unsafe { real(size) };
+            if is_on() {
+                given(Allocator::$which, block as usize, size);
+            }
+            block
+        }
+    )*};
+}
+
+by_pages! {
+    valloc, Valloc, "valloc";
+    pvalloc, Pvalloc, "pvalloc";
+}
+
+/// # Safety
+/// As the C library's `mmap`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn mmap(
+    address: *mut c_void,
+    size: usize,
+    protection: c_int,
+    flags: c_int,
+    file: c_int,
+    offset: i64,
+) -> *mut c_void {
+    let Some(mmap) = real::mmap() else { return libc::MAP_FAILED };
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let block = unsafe { mmap(address, size, protection, flags, file, offset) };
+    if is_on() && block != libc::MAP_FAILED {
+        given(Allocator::Mmap, block as usize, size);
+    }
+    block
+}
+
+/// The same function under the name that programs of 32 and 64 bits share.
+///
+/// # Safety
+/// As the C library's `mmap64`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn mmap64(
+    address: *mut c_void,
+    size: usize,
+    protection: c_int,
+    flags: c_int,
+    file: c_int,
+    offset: i64,
+) -> *mut c_void {
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    unsafe { mmap(address, size, protection, flags, file, offset) }
+}
+
+/// # Safety
+/// As the C library's `munmap`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_int {
+    let Some(munmap) = real::munmap() else { return -1 };
+    if is_on() {
+        unmapped(address as usize);
+        taken(Allocator::Munmap, address as usize, size);
+    }
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let failed = unsafe { munmap(address, size) };
+    if failed != 0 && is_on() {
+        not_taken();
+    }
+    failed
+}
+
+/// What Python's own allocators are, as `PyMemAllocatorEx` has them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct PythonAllocator {
+    pub(crate) context: *mut c_void,
+    pub(crate) malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub(crate) calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    pub(crate) realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
+    pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+}
+
+impl PythonAllocator {
+    /// An allocator that tells what the one at `real` does.
+    pub(crate) fn told(real: *const PythonAllocator) -> PythonAllocator {
+        PythonAllocator {
+            context: real.cast_mut().cast(),
+            malloc: python_malloc,
+            calloc: python_calloc,
+            realloc: python_realloc,
+            free: python_free,
+        }
+    }
+}
+
+unsafe extern "C" fn python_malloc(context: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the context is the one of `PythonAllocator::told`, which lives as long as the process.
+    let real = unsafe { &*context.cast::<PythonAllocator>() };
+    // What it asks the C library for is what it gives: told once.
+    // SAFETY: it is called as the interpreter called this.
+    let block = crate::thread::quietly(|| unsafe { (real.malloc)(real.context, size) });
+    if is_on() {
+        given(Allocator::PymallocMalloc, block as usize, size);
+    }
+    block
+}
+
+unsafe extern "C" fn python_calloc(context: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    // SAFETY: as in `python_malloc`.
+    let real = unsafe { &*context.cast::<PythonAllocator>() };
+    // SAFETY: as in `python_malloc`.
+    let block = crate::thread::quietly(|| unsafe { (real.calloc)(real.context, count, size) });
+    if is_on() {
+        given(Allocator::PymallocCalloc, block as usize, count.saturating_mul(size));
+    }
+    block
+}
+
+unsafe extern "C" fn python_realloc(context: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: as in `python_malloc`.
+    let real = unsafe { &*context.cast::<PythonAllocator>() };
+    let was_on = is_on();
+    if was_on && !block.is_null() {
+        taken(Allocator::PymallocFree, block as usize, 0);
+    }
+    // SAFETY: as in `python_malloc`.
+    let new = crate::thread::quietly(|| unsafe { (real.realloc)(real.context, block, size) });
+    if was_on {
+        if !new.is_null() {
+            given(Allocator::PymallocRealloc, new as usize, size);
+        } else if !block.is_null() {
+            not_taken();
+        }
+    }
+    new
+}
+
+unsafe extern "C" fn python_free(context: *mut c_void, block: *mut c_void) {
+    // SAFETY: as in `python_malloc`.
+    let real = unsafe { &*context.cast::<PythonAllocator>() };
+    if is_on() && !block.is_null() {
+        taken(Allocator::PymallocFree, block as usize, 0);
+    }
+    // SAFETY: as in `python_malloc`.
+    crate::thread::quietly(|| unsafe { (real.free)(real.context, block) });
+}

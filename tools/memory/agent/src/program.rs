@@ -1,0 +1,90 @@
+//! What holds for the whole process: whether allocations are told, and how.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use naja_cpython::own_code::OwnCodeLayout;
+use naja_cpython::own_stack::OwnLayout;
+
+use crate::connection::{self, Answer};
+use crate::{python, thread, wire};
+
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Whether allocations are told.
+#[inline(always)]
+pub(crate) fn is_on() -> bool {
+    IS_ON.load(Ordering::Relaxed)
+}
+
+/// Tells nothing any more: naja is gone, or cannot be reached.
+pub(crate) fn turn_off() {
+    IS_ON.store(false, Ordering::Relaxed);
+}
+
+/// How the interpreter's stacks are walked.
+#[derive(Clone, Copy)]
+pub(crate) struct Interpreter {
+    pub(crate) thread_state: unsafe extern "C" fn() -> usize,
+    pub(crate) stack: OwnLayout,
+    pub(crate) code: OwnCodeLayout,
+}
+
+struct Place(UnsafeCell<Option<Interpreter>>);
+
+// SAFETY: it is written once, before anything is told, by the thread that loads the program.
+unsafe impl Sync for Place {}
+
+static INTERPRETER: Place = Place(UnsafeCell::new(None));
+
+/// The process's interpreter, if it has one that naja knows.
+#[inline(always)]
+pub(crate) fn interpreter() -> Option<&'static Interpreter> {
+    // SAFETY: nobody writes it any more once allocations are told, and nobody asks before.
+    unsafe { (*INTERPRETER.0.get()).as_ref() }
+}
+
+/// Runs before the program does.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn() = start;
+
+extern "C" fn start() {
+    if connection::is_wanted() && thread::prepare() {
+        begin();
+    }
+}
+
+/// Asks naja what to do, and does it.
+fn begin() {
+    let found = python::find();
+    let Some(answer) = connection::open(found.as_ref()) else { return };
+    let Answer { settings, layouts } = answer;
+    if let (Some(found), Some((stack, code))) = (&found, layouts) {
+        let interpreter = Interpreter { thread_state: found.thread_state, stack, code };
+        // SAFETY: nothing is told yet, so that nobody reads it; no other thread of the program runs naja's code.
+        unsafe { *INTERPRETER.0.get() = Some(interpreter) };
+        if settings & wire::settings::PYTHON_ALLOCATORS != 0 {
+            python::hook_allocators();
+        }
+    }
+    if settings & wire::settings::FOLLOW == 0 {
+        connection::hide_from_children();
+    }
+    thread::FOLLOWS.store(settings & wire::settings::FOLLOW != 0, Ordering::Relaxed);
+    IS_ON.store(true, Ordering::Release);
+}
+
+/// A child that was forked: its parent's connection and rings are not its own.
+pub(crate) fn forked() {
+    let was_on = is_on();
+    turn_off();
+    thread::forget();
+    connection::forget();
+    if was_on && thread::FOLLOWS.load(Ordering::Relaxed) {
+        let found = python::find();
+        if connection::open(found.as_ref()).is_some() {
+            IS_ON.store(true, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! What is known of a thread, and what it tells.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+use naja_cpython::own_stack::{Change, OwnFrame, OwnStack};
+
+use crate::program::{self, Interpreter, interpreter};
+use crate::ring::{self, Ring};
+use crate::wire::{Allocator, folded, tag};
+
+/// Frames of a stack that are seen; the memory is only there once it is used.
+const FRAMES_MAX: usize = 1 << 16;
+/// New frames that are told in one record.
+const FRAMES_A_RECORD: usize = 128;
+/// Code objects that a thread's table begins with.
+const CODES_FIRST: usize = 1 << 10;
+
+/// Whether children are followed.
+pub(crate) static FOLLOWS: AtomicBool = AtomicBool::new(false);
+/// The key whose destructor ends a thread's record.
+static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
+/// What threads tell that are over, and that cannot be told otherwise.
+static LATE: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
+static LATE_IS_BUSY: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static OWN: Cell<*mut Thread> = const { Cell::new(null_mut()) };
+}
+
+/// Stands for the record of a thread that is over.
+const OVER: usize = 8;
+/// Stands for one that is being made.
+const BEGINNING: usize = 16;
+
+fn standing_for(what: usize) -> *mut Thread {
+    std::ptr::without_provenance_mut(what)
+}
+
+struct Thread {
+    is_busy: bool,
+    ring: Ring,
+    stack: OwnStack<'static>,
+    codes: Codes,
+    last_address: usize,
+    last_time: u64,
+    last_code: u32,
+    /// How often its end has been put off.
+    ends: u8,
+}
+
+/// What is done once for a process; false where it cannot be.
+pub(crate) fn prepare() -> bool {
+    extern "C" fn in_child() {
+        program::forked();
+    }
+    let mut key = 0;
+    // SAFETY: the functions live as long as the process: the agent is never unloaded.
+    unsafe {
+        if libc::pthread_key_create(&mut key, Some(ends)) != 0 {
+            return false;
+        }
+        KEY.store(key, Ordering::Relaxed);
+        libc::pthread_atfork(None, None, Some(in_child)) == 0
+    }
+}
+
+/// A forked child has but the thread that forked, and nothing of what its parent tells.
+pub(crate) fn forget() {
+    OWN.set(null_mut());
+    LATE.store(null_mut(), Ordering::Relaxed);
+    LATE_IS_BUSY.store(false, Ordering::Relaxed);
+}
+
+/// The thread ends. Other destructors may still give memory back, so that it ends in the last round.
+unsafe extern "C" fn ends(own: *mut c_void) {
+    const ROUNDS: u8 = 3;
+    let own = own.cast::<Thread>();
+    if own != OWN.get() {
+        return;
+    }
+    // SAFETY: it is this thread's own record, which nobody else uses.
+    let thread = unsafe { &mut *own };
+    thread.ends += 1;
+    if thread.ends < ROUNDS {
+        // SAFETY: the key is there. If it cannot be set again, the ring stays open.
+        unsafe { libc::pthread_setspecific(KEY.load(Ordering::Relaxed), own.cast()) };
+        return;
+    }
+    OWN.set(standing_for(OVER));
+    thread.ring.close();
+    // The record itself, some pages, stays: a process's threads are not so many, and a signal may be in it.
+}
+
+#[cold]
+#[inline(never)]
+fn new_thread(number: u64) -> *mut Thread {
+    let frames = ring::map(FRAMES_MAX * size_of::<OwnFrame>()).cast::<OwnFrame>();
+    let place = ring::map(size_of::<Thread>()).cast::<Thread>();
+    if frames.is_null() || place.is_null() {
+        program::turn_off();
+        return null_mut();
+    }
+    let (Some(ring), Some(codes)) = (Ring::new(number), Codes::new(CODES_FIRST)) else {
+        program::turn_off();
+        return null_mut();
+    };
+    // SAFETY: the mapping is new, as long as that, of zeroes, which are frames, and lives as long as the process.
+    let frames = unsafe { std::slice::from_raw_parts_mut(frames, FRAMES_MAX) };
+    let thread = Thread {
+        is_busy: false,
+        ring,
+        stack: OwnStack::new(frames),
+        codes,
+        last_address: 0,
+        last_time: 0,
+        last_code: 0,
+        ends: 0,
+    };
+    // SAFETY: the mapping is new and large enough.
+    unsafe { place.write(thread) };
+    place
+}
+
+#[cold]
+#[inline(never)]
+fn begin() -> *mut Thread {
+    // Whoever asks for memory meanwhile is this function.
+    OWN.set(standing_for(BEGINNING));
+    // SAFETY: a plain system call.
+    let number = unsafe { libc::syscall(libc::SYS_gettid) } as u64;
+    let thread = new_thread(number);
+    OWN.set(thread);
+    if !thread.is_null() {
+        // SAFETY: the key is there. If it cannot be set, the ring stays open at the thread's end.
+        unsafe { libc::pthread_setspecific(KEY.load(Ordering::Relaxed), thread.cast()) };
+    }
+    thread
+}
+
+/// The use of a thread's record, until it is dropped.
+struct Use {
+    thread: *mut Thread,
+    is_late: bool,
+}
+
+impl Drop for Use {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the record lives as long as the process, and is this use's alone.
+        unsafe { (*self.thread).is_busy = false };
+        if self.is_late {
+            LATE_IS_BUSY.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// The thread's record, unless it is in use further out, by what has asked for this memory.
+#[inline(always)]
+fn enter() -> Option<Use> {
+    let mut thread = OWN.get();
+    if (thread as usize) <= BEGINNING {
+        thread = match thread as usize {
+            OVER => return enter_late(),
+            BEGINNING => return None,
+            _ => begin(),
+        };
+        if thread.is_null() {
+            return None;
+        }
+    }
+    // SAFETY: a record that is not null lives as long as the process, and is used by this thread alone.
+    unsafe {
+        if (*thread).is_busy {
+            return None;
+        }
+        (*thread).is_busy = true;
+    }
+    Some(Use { thread, is_late: false })
+}
+
+/// The record of those that have none any more.
+#[cold]
+#[inline(never)]
+fn enter_late() -> Option<Use> {
+    while LATE_IS_BUSY.swap(true, Ordering::Acquire) {
+        std::hint::spin_loop();
+    }
+    let mut thread = LATE.load(Ordering::Relaxed);
+    if thread.is_null() {
+        thread = new_thread(0);
+        LATE.store(thread, Ordering::Relaxed);
+    }
+    if thread.is_null() {
+        LATE_IS_BUSY.store(false, Ordering::Release);
+        return None;
+    }
+    Some(Use { thread, is_late: true })
+}
+
+/// A clock that counts the same on every processor.
+#[inline(always)]
+fn now() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it reads a register.
+    unsafe {
+        std::arch::x86_64::_rdtsc()
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: it reads a register that every program may read.
+    unsafe {
+        let ticks: u64;
+        std::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack));
+        ticks
+    }
+}
+
+/// Tells that memory was given.
+#[inline(always)]
+pub(crate) fn given(allocator: Allocator, address: usize, size: usize) {
+    if address == 0 {
+        return;
+    }
+    let Some(entered) = enter() else { return };
+    // SAFETY: the use is this function's alone.
+    let thread = unsafe { &mut *entered.thread };
+    if !thread.ring.has_room() {
+        return;
+    }
+    if let (Some(interpreter), false) = (interpreter(), entered.is_late) {
+        thread.look(interpreter);
+    }
+    thread.tell(tag::GIVEN | (allocator as u8) << 3, address, Some(size));
+}
+
+/// Tells that memory is taken back; `size` matters for mappings.
+#[inline(always)]
+pub(crate) fn taken(allocator: Allocator, address: usize, size: usize) {
+    let Some(entered) = enter() else { return };
+    // SAFETY: the use is this function's alone.
+    let thread = unsafe { &mut *entered.thread };
+    if !thread.ring.has_room() {
+        return;
+    }
+    thread.tell(
+        tag::TAKEN | (allocator as u8) << 3,
+        address,
+        (allocator == Allocator::Munmap).then_some(size),
+    );
+}
+
+/// Tells that the last memory was not taken back after all.
+#[cold]
+pub(crate) fn not_taken() {
+    let Some(entered) = enter() else { return };
+    // SAFETY: the use is this function's alone.
+    let thread = unsafe { &mut *entered.thread };
+    if thread.ring.has_room() {
+        let mut record = thread.ring.record();
+        record.byte(tag::NOT_TAKEN);
+        record.finish();
+    }
+}
+
+/// To be told before memory goes back to the system.
+#[inline(always)]
+pub(crate) fn unmapped(address: usize) {
+    let own = OWN.get();
+    if (own as usize) > BEGINNING {
+        // SAFETY: this thread's own record; what it is busy with further out reads the stack before or after.
+        unsafe { (*own).stack.unmapped(address) };
+    }
+}
+
+/// Does something of which nothing is told.
+#[inline(always)]
+pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> R {
+    // A thread that is over has nothing to be quiet with: what is asked for within is told too.
+    let _entered = if program::is_on() && OWN.get() as usize != OVER { enter() } else { None };
+    work()
+}
+
+impl Thread {
+    #[inline(always)]
+    fn tell(&mut self, tag: u8, address: usize, size: Option<usize>) {
+        let time = now();
+        let mut record = self.ring.record();
+        record.byte(tag);
+        record.number(folded((address as i64 >> 3).wrapping_sub(self.last_address as i64 >> 3)));
+        if let Some(size) = size {
+            record.number(size as u64);
+        }
+        record.number(time.wrapping_sub(self.last_time));
+        record.finish();
+        (self.last_address, self.last_time) = (address, time);
+    }
+
+    /// Tells how the stack has changed, if it has.
+    #[inline(always)]
+    fn look(&mut self, interpreter: &Interpreter) {
+        // SAFETY: it is the public function of that name, which may be called by any thread at any time.
+        let state = unsafe { (interpreter.thread_state)() };
+        let change = if state != 0 {
+            // SAFETY: the state is the calling thread's, and the layout its interpreter's.
+            unsafe { self.stack.refresh(&interpreter.stack, state) }
+        } else {
+            let gone = self.stack.frames().len();
+            self.stack.clear();
+            (gone > 0).then_some(Change { kept: 0, gone })
+        };
+        if let Some(change) = change {
+            self.tell_stack(interpreter, change);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_stack(&mut self, interpreter: &Interpreter, change: Change) {
+        let depth = self.stack.frames().len();
+        for index in change.kept..depth {
+            let code = self.stack.frames().get(index).map_or(0, |frame| frame.code);
+            if code != 0 {
+                // SAFETY: a frame holds its code object.
+                unsafe { self.codes.know(&mut self.ring, interpreter, code) };
+            }
+        }
+        let mut first = change.kept;
+        let mut gone = Some(change.gone);
+        loop {
+            if !self.ring.has_room() {
+                return;
+            }
+            let new = self.stack.frames().get(first..).unwrap_or_default();
+            let new = new.get(..FRAMES_A_RECORD).unwrap_or(new);
+            let mut record = self.ring.record();
+            match gone.take() {
+                Some(gone) => {
+                    record.byte(tag::STACK);
+                    record.number(gone as u64);
+                }
+                None => record.byte(tag::STACK_GOES_ON),
+            }
+            record.number(new.len() as u64);
+            for frame in new {
+                let number = self.codes.number(frame.code);
+                record.number(folded(i64::from(number) - i64::from(self.last_code)));
+                self.last_code = number;
+                // From 3.11 on it points into the code object.
+                record.number(folded(frame.instruction.wrapping_sub(frame.code) as i64));
+            }
+            record.finish();
+            first += FRAMES_A_RECORD;
+            if first >= depth {
+                return;
+            }
+        }
+    }
+}
+
+/// The code objects that a thread has told of, by their addresses.
+struct Codes {
+    slots: &'static mut [Code],
+    count: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Code {
+    address: usize,
+    identity: [usize; 3],
+    number: u32,
+}
+
+impl Codes {
+    fn new(slots: usize) -> Option<Codes> {
+        let place = ring::map(slots * size_of::<Code>()).cast::<Code>();
+        // SAFETY: the mapping is new, as long as that, of zeroes, which are empty slots, and lives as long as the process.
+        (!place.is_null())
+            .then(|| Codes { slots: unsafe { std::slice::from_raw_parts_mut(place, slots) }, count: 0 })
+    }
+
+    /// Its slot, or the empty one where it belongs.
+    fn place(&self, address: usize) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut place = (address >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20 & mask;
+        while self.slots.get(place).is_some_and(|slot| slot.address != 0 && slot.address != address) {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn number(&self, address: usize) -> u32 {
+        self.slots.get(self.place(address)).map_or(0, |slot| if slot.address == 0 { 0 } else { slot.number })
+    }
+
+    /// Tells of a code object, unless it is known.
+    ///
+    /// # Safety
+    /// It is one, and is not freed meanwhile.
+    unsafe fn know(&mut self, ring: &mut Ring, interpreter: &Interpreter, address: usize) {
+        // SAFETY: the caller promises the object.
+        let identity = unsafe { interpreter.code.identity(address) };
+        let place = self.place(address);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if slot.address == address && slot.identity == identity {
+            return;
+        }
+        let is_new = slot.address == 0;
+        self.count += 1;
+        *slot = Code { address, identity, number: self.count };
+        let number = self.count;
+        if is_new && self.count as usize * 2 > self.slots.len() {
+            self.grow();
+        }
+        // SAFETY: the caller promises the object.
+        unsafe { tell_code(ring, interpreter, address, number) };
+    }
+
+    fn grow(&mut self) {
+        let Some(mut larger) = Codes::new(self.slots.len() * 2) else {
+            program::turn_off();
+            return;
+        };
+        for slot in self.slots.iter().filter(|slot| slot.address != 0) {
+            let place = larger.place(slot.address);
+            if let Some(to) = larger.slots.get_mut(place) {
+                *to = *slot;
+            }
+        }
+        larger.count = self.count;
+        // SAFETY: the old table is a mapping of our own that nobody uses any more.
+        unsafe { libc::syscall(libc::SYS_munmap, self.slots.as_ptr(), size_of_val(self.slots)) };
+        *self = larger;
+    }
+}
+
+/// # Safety
+/// `address` is that of a code object, which is not freed meanwhile.
+unsafe fn tell_code(ring: &mut Ring, interpreter: &Interpreter, address: usize, number: u32) {
+    // SAFETY: the caller promises the object.
+    let pieces = unsafe { interpreter.code.pieces(address) };
+    if !ring.has_room() {
+        return;
+    }
+    let mut record = ring.record();
+    record.byte(tag::CODE);
+    record.number(u64::from(number));
+    record.number(address as u64);
+    record.number(pieces.len() as u64);
+    record.finish();
+    for piece in pieces {
+        if !ring.has_room() {
+            return;
+        }
+        let mut record = ring.record();
+        record.number(piece.address);
+        record.number(piece.len as u64);
+        record.finish();
+        // SAFETY: the pieces are the object's own, and those of the objects that it holds.
+        ring.write(unsafe { std::slice::from_raw_parts(piece.address as *const u8, piece.len) });
+    }
+}

@@ -1,0 +1,3 @@
+//! What allocations come to, held against the plainest way to count them.
+
+mod tallies;
