@@ -407,6 +407,27 @@ def test_raw_connections_are_the_drivers(run):
     run(aiopg, "postgresql+aiopg")
 
 
+def test_a_password_that_nobody_says_comes_from_the_file_of_libpq(postgres, tmp_path, monkeypatch):
+    file = tmp_path / "passwords"
+    file.write_text("127.0.0.1:1:*:scram_user:wrong\n*:*:*:scram_user:right\n")
+    file.chmod(0o600)
+
+    async def main():
+        admin = Database(postgres.url)
+        await admin.connect()
+        await admin.execute("drop role if exists scram_user")
+        await admin.execute("create role scram_user login password 'right'")
+        async with Database(postgres.at(user="scram_user"), passfile=file) as db:
+            assert await db.fetch_val("select current_user") == "scram_user"
+        monkeypatch.setenv("PGPASSFILE", str(file))
+        async with Database(postgres.at(user="scram_user")) as db:
+            assert await db.fetch_val("select current_user") == "scram_user"
+        await admin.execute("drop role scram_user")
+        await admin.disconnect()
+
+    asyncio.run(main())
+
+
 def test_nothing_answers_or_the_login_is_wrong(postgres):
     async def main():
         secret = "5ecr3t-w0rd"

@@ -383,11 +383,30 @@ def test_names_are_names_and_values_are_values(db, name):
     assert db.tables == ["people"] and len(db["people"]) == 1
 
 
-def test_no_password_is_ever_told(postgres):
+def make_scram_user(postgres):
     admin = dataset.connect(postgres.url)
     if not list(admin.query("SELECT 1 FROM pg_roles WHERE rolname = 'scram_user'")):
         admin.query("SET password_encryption = 'scram-sha-256'; CREATE ROLE scram_user LOGIN PASSWORD 'right-secret'")
     admin.close()
+
+
+def test_a_password_that_nobody_says_comes_from_the_file_of_libpq(postgres, tmp_path, monkeypatch):
+    make_scram_user(postgres)
+    file = tmp_path / "passwords"
+    file.write_text(f"127.0.0.1:{postgres.port}:*:scram_user:right-secret\n")
+    file.chmod(0o600)
+    url = f"postgresql://scram_user@127.0.0.1:{postgres.port}/postgres"
+    db = dataset.connect(f"{url}?passfile={file}")
+    assert db.query("SELECT 1 AS one").next() == {"one": 1}
+    db.close()
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    db = dataset.connect(url)
+    assert db.query("SELECT 1 AS one").next() == {"one": 1}
+    db.close()
+
+
+def test_no_password_is_ever_told(postgres):
+    make_scram_user(postgres)
     url = f"postgresql://scram_user:right-secret@127.0.0.1:{postgres.port}/postgres"
     db = dataset.connect(url)
     assert db.query("SELECT 1 AS one").next() == {"one": 1}

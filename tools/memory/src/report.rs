@@ -251,11 +251,7 @@ impl Allocations {
         let mut tree: Tree = Vec::new();
         // Open calls, the next at the end; and the places of those that lie around the next one.
         let mut open: Vec<(usize, &StackNode)> = Vec::new();
-        let push = |open: &mut Vec<(usize, &StackNode)>, depth: usize, parent: u32| {
-            let side_by_side = callees.get(&parent).into_iter().flatten().rev();
-            open.extend(side_by_side.map(|node| (depth, *node)));
-        };
-        push(&mut open, 0, 0);
+        open_calls(&callees, &mut open, 0, 0);
         let mut around: Vec<usize> = Vec::new();
         while let Some((depth, node)) = open.pop() {
             close(&mut tree, around.drain(depth..));
@@ -263,7 +259,7 @@ impl Allocations {
             let (function, file) = self.names(node);
             let (function, file) = (function.to_owned(), file.to_owned());
             tree.push(Branch { depth, function, file, line: node.line, total: total(node), within: 0 });
-            push(&mut open, depth + 1, node.id);
+            open_calls(&callees, &mut open, depth + 1, node.id);
         }
         close(&mut tree, around.drain(..));
         if outside.blocks > 0 {
@@ -309,6 +305,17 @@ impl Allocations {
             most_frequent,
         })
     }
+}
+
+/// Opens what a call has called, so that the largest comes next.
+fn open_calls<'n>(
+    callees: &FxHashMap<u32, Vec<&'n StackNode>>,
+    open: &mut Vec<(usize, &'n StackNode)>,
+    depth: usize,
+    caller: u32,
+) {
+    let side_by_side = callees.get(&caller).into_iter().flatten().rev();
+    open.extend(side_by_side.map(|node| (depth, *node)));
 }
 
 /// What lies within these branches is complete.

@@ -13,6 +13,7 @@ pub mod hostile;
 mod login;
 mod message;
 mod options;
+mod password_file;
 mod protocol;
 mod row_writer;
 mod scram;

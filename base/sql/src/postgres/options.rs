@@ -11,6 +11,7 @@ use crate::stream::{Care, Keepalive, TLS_MODES, TlsMode};
 use crate::url;
 
 use super::error::PostgresError;
+use super::password_file;
 
 /// The port that servers listen on where nothing else is said.
 const PORT: u16 = 5432;
@@ -151,9 +152,10 @@ impl Options {
     /// `postgres://` and `postgresql+driver://` mean the same. A host that begins with `/` is the folder of a Unix
     /// socket; it is written `?host=/run/postgresql`, or percent-encoded in its place. What the URL does not say comes
     /// from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGAPPNAME`, `PGOPTIONS`, `PGSSLMODE`,
-    /// `PGCHANNELBINDING` and `PGCONNECT_TIMEOUT`, which `variable` looks up, then from defaults.
+    /// `PGCHANNELBINDING` and `PGCONNECT_TIMEOUT`, which `variable` looks up, then from defaults; a password that nobody
+    /// says comes from the file that `passfile` or `PGPASSFILE` names, else from `.pgpass` in `HOME`.
     ///
-    /// Options are libpq's (`host`, `port`, `user`, `password`, `dbname`, `application_name`, `options`,
+    /// Options are libpq's (`host`, `port`, `user`, `password`, `passfile`, `dbname`, `application_name`, `options`,
     /// `connect_timeout` in seconds, `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `sslcrl`, `channel_binding`,
     /// `keepalives`, `keepalives_idle`, `keepalives_interval`, `keepalives_count`, `tcp_user_timeout` in ms), and beside
     /// them `statement_timeout` and `answer_timeout` in ms and `statement_cache`.
@@ -176,6 +178,23 @@ impl Options {
         parts.read_variables(variable)?;
         parts.read_url(url)?;
         parts.options(variable)
+    }
+
+    /// Where no password is said, looks for one in the file that users of libpq keep: `file`, else `PGPASSFILE`, else
+    /// `.pgpass` in `HOME`. [`Options::from_url`] has done so; this is for whoever has changed the address or the user since.
+    ///
+    /// A file that others than its owner may read is not used, as in libpq.
+    pub fn find_password(&mut self, file: Option<String>, variable: &dyn Fn(&str) -> Option<String>) {
+        if self.password.as_ref().is_some_and(|password| !password.reveal().is_empty()) {
+            return;
+        }
+        let named = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let file = file.or_else(|| named("PGPASSFILE")).map(PathBuf::from);
+        if let Some(file) = file.or_else(|| Some(PathBuf::from(named("HOME")?).join(".pgpass")))
+            && let Some(found) = password_file::find(&file, &self.address, &self.database, &self.user)
+        {
+            self.password = Some(found);
+        }
     }
 
     /// How long to wait for an answer at all.
@@ -230,6 +249,7 @@ struct Parts {
     port: Option<u16>,
     user: Option<String>,
     password: Option<Secret>,
+    password_file: Option<String>,
     database: Option<String>,
     application_name: Option<String>,
     command_line: Option<String>,
@@ -260,11 +280,12 @@ const VARIABLES: [(&str, &str); 10] = [
 ];
 
 /// All options of a URL, for the hint at a misspelled one.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "host",
     "port",
     "user",
     "password",
+    "passfile",
     "dbname",
     "application_name",
     "options",
@@ -316,6 +337,7 @@ impl Parts {
             "port" => self.port = Some(url::port(&value, from)?),
             "user" => self.user = Some(value),
             "password" => self.password = Some(Secret::new(value)),
+            "passfile" => self.password_file = Some(value),
             "dbname" => self.database = Some(value),
             "application_name" | "fallback_application_name" => self.application_name = Some(value),
             "options" => self.command_line = Some(value),
@@ -388,13 +410,14 @@ impl Parts {
             Some(timeout_s) => options.connect_timeout = Some(Duration::from_secs(timeout_s)),
             None => {}
         }
+        options.find_password(self.password_file, variable);
         Ok(options)
     }
 }
 
 /// Where a server of this machine listens: the folders of Debian and of PostgreSQL itself, else the network.
 fn local_address(port: u16) -> Address {
-    for folder in ["/var/run/postgresql", "/tmp"] {
+    for folder in password_file::SOCKET_FOLDERS {
         let folder = PathBuf::from(folder);
         if folder.join(format!(".s.PGSQL.{port}")).exists() {
             return Address::Unix { folder, port };

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import typing
 
 from naja._native import db
@@ -34,7 +35,6 @@ _WITHOUT_MEANING = (
     "max_cacheable_statement_size",
     "connection_class",
     "record_class",
-    "passfile",
     "direct_tls",
     "target_session_attrs",
 )
@@ -126,6 +126,8 @@ class PostgresBackend(DatabaseBackend):
             raise ValueError("naja.databases connects to one host")
         named["statement_cache"] = words.pop("statement_cache_size", None)
         named["application_name"] = words.pop("application_name", url_options.get("application_name"))
+        passfile = words.pop("passfile", url_options.get("passfile"))
+        named["passfile"] = None if passfile is None else os.fspath(passfile)
         named["channel_binding"] = words.pop("channel_binding", url_options.get("channel_binding"))
         if words:
             raise TypeError(f"connect() got an unexpected keyword argument {next(iter(words))!r}")

@@ -40,6 +40,42 @@ fn refused(options: &Options) -> PostgresError {
 }
 
 #[test]
+fn a_password_that_nobody_says_comes_from_the_file_of_libpq() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(server) = server_with_users() else { return };
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join(".pgpass");
+    let lines = format!("127.0.0.1:1:*:*:wr0ng\n127.0.0.1:{}:postgres:scram_user:s3cret\n", server.port());
+    std::fs::write(&file, lines).expect("it can be written");
+    let readable_to = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("it is ours");
+    };
+    let place = format!("127.0.0.1:{}/postgres", server.port());
+    let read = |url: &str, variable: &str, value: &std::path::Path| {
+        let value = value.display().to_string();
+        let look_up = |name: &str| (name == variable).then(|| value.clone());
+        Options::from_url(url, &look_up).expect("the URL is right")
+    };
+    let url = format!("postgresql://scram_user@{place}");
+    readable_to(0o600);
+    for options in [
+        read(&url, "PGPASSFILE", &file),
+        read(&url, "HOME", folder.path()),
+        read(&format!("{url}?passfile={}", file.display()), "", folder.path()),
+    ] {
+        assert_eq!(value(&mut open(&options), "SELECT user::text", &[]), "scram_user".into());
+    }
+    // What is said counts more, and the file is about nobody else.
+    let said = format!("postgresql://scram_user:wr0ng@{place}");
+    assert_eq!(refused(&read(&said, "PGPASSFILE", &file)).sqlstate(), "28P01");
+    assert!(read(&url.replace("scram", "md5"), "PGPASSFILE", &file).password.is_none());
+    // As in libpq: others must not be able to read it.
+    readable_to(0o640);
+    assert!(read(&url, "PGPASSFILE", &file).password.is_none());
+}
+
+#[test]
 fn every_method_lets_the_right_password_in_and_no_other() {
     let Some(server) = server_with_users() else { return };
     assert_eq!(value(&mut open(&over_tcp(server, "trusted")), "SELECT user::text", &[]), "trusted".into());

@@ -30,7 +30,7 @@ impl PostgresOptions {
     /// What is not said comes from the variables of the environment that libpq reads, then from its defaults.
     /// `is_strict` takes values only of the types that asyncpg takes.
     #[new]
-    #[pyo3(signature = (*, host=None, port=None, user=None, password=None, database=None, tls="prefer", settings=Vec::new(), statement_cache=None, application_name=None, channel_binding=None, is_strict=true))]
+    #[pyo3(signature = (*, host=None, port=None, user=None, password=None, database=None, tls="prefer", settings=Vec::new(), statement_cache=None, application_name=None, channel_binding=None, passfile=None, is_strict=true))]
     #[allow(clippy::too_many_arguments)] // a call from Python, by name
     fn new(
         host: Option<String>,
@@ -43,6 +43,7 @@ impl PostgresOptions {
         statement_cache: Option<usize>,
         application_name: Option<String>,
         channel_binding: Option<&str>,
+        passfile: Option<String>,
         is_strict: bool,
     ) -> PyResult<PostgresOptions> {
         let variable = |name: &str| match name {
@@ -50,6 +51,8 @@ impl PostgresOptions {
             "PGUSER" if user.is_some() => user.clone(),
             // How to encrypt is said by the caller, who has looked at the environment.
             "PGSSLMODE" | "PGCONNECT_TIMEOUT" => None,
+            // The file of passwords is looked into once it is known for what.
+            "PGPASSFILE" | "HOME" => None,
             _ => std::env::var(name).ok(),
         };
         let wrong = |error: PostgresError| PyValueError::new_err(error.to_string());
@@ -84,6 +87,7 @@ impl PostgresOptions {
             options.statement_cache = count;
         }
         options.settings = settings;
+        options.find_password(passfile, &|name| std::env::var(name).ok());
         Ok(PostgresOptions { options, is_strict })
     }
 
