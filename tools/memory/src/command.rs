@@ -29,9 +29,13 @@ pub struct MemoryArguments {
 /// The commands of `naja memory`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
+    /// Run a program and record its allocations
     Run(RunMemoryArguments),
+    /// Show the lines with most memory
     Summary(SummaryArguments),
+    /// Show the callers of what was given memory, as a tree
     Tree(TreeArguments),
+    /// Show the figures of a recording: sums, functions, sizes
     Stats(StatsArguments),
 }
 

@@ -405,17 +405,17 @@ fn command_of(pid: u32) -> Vec<String> {
 }
 
 enum Next {
-    Message([u8; MESSAGE_BYTES], Option<OwnedFd>),
+    Message(Box<[u8; MESSAGE_BYTES]>, Option<OwnedFd>),
     Nothing,
     Over,
 }
 
 fn next_message(socket: impl AsFd) -> Next {
-    let mut bytes = [0; MESSAGE_BYTES];
+    let mut bytes = Box::new([0; MESSAGE_BYTES]);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let got = recvmsg(socket, &mut [io::IoSliceMut::new(&mut bytes)], &mut ancillary, flags);
+    let got = recvmsg(socket, &mut [io::IoSliceMut::new(&mut *bytes)], &mut ancillary, flags);
     match got {
         Ok(got) if got.bytes == MESSAGE_BYTES => {
             let file = ancillary.drain().find_map(|message| match message {

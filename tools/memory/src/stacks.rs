@@ -74,7 +74,7 @@ struct Code {
 
 /// The stack of a thread, as it is told.
 #[derive(Debug, Default)]
-pub struct ThreadStack {
+pub(crate) struct ThreadStack {
     codes: FxHashMap<u32, Code>,
     /// For each frame, the outermost first, the node up to it; of a frame that is not shown, its caller's.
     nodes: Vec<NodeId>,
@@ -82,12 +82,12 @@ pub struct ThreadStack {
 
 impl ThreadStack {
     /// The whole stack.
-    pub fn node(&self) -> NodeId {
+    pub(crate) fn node(&self) -> NodeId {
         self.nodes.last().copied().unwrap_or(0)
     }
 
     /// Takes note of a code object.
-    pub fn learn(
+    pub(crate) fn learn(
         &mut self,
         stacks: &mut Stacks,
         located: &Located,
@@ -102,7 +102,7 @@ impl ThreadStack {
     }
 
     /// Takes away frames at the end and adds new ones.
-    pub fn change(&mut self, stacks: &mut Stacks, gone: usize, new: &[(u32, i64)]) {
+    pub(crate) fn change(&mut self, stacks: &mut Stacks, gone: usize, new: &[(u32, i64)]) {
         self.nodes.truncate(self.nodes.len().saturating_sub(gone));
         for (number, place) in new {
             let parent = self.node();

@@ -375,9 +375,12 @@ struct Code {
 impl Codes {
     fn new(slots: usize) -> Option<Codes> {
         let place = ring::map(slots * size_of::<Code>()).cast::<Code>();
+        if place.is_null() {
+            return None;
+        }
         // SAFETY: the mapping is new, as long as that, of zeroes, which are empty slots, and lives as long as the process.
-        (!place.is_null())
-            .then(|| Codes { slots: unsafe { std::slice::from_raw_parts_mut(place, slots) }, count: 0 })
+        let slots = unsafe { std::slice::from_raw_parts_mut(place, slots) };
+        Some(Codes { slots, count: 0 })
     }
 
     /// Its slot, or the empty one where it belongs.
