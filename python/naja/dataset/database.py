@@ -139,7 +139,14 @@ class Database:
             table._forget()
 
     def __enter__(self):
-        self.begin()
+        was_in_transaction = self._engine.in_transaction
+        try:
+            self.begin()
+        except BaseException:
+            # Ctrl-C may come when it has begun and before anybody would end it.
+            if not was_in_transaction and self._engine.in_transaction:
+                self.rollback()
+            raise
         return self
 
     def __exit__(self, kind, error, traceback):
