@@ -30,6 +30,8 @@ use crate::swap::SwapArguments;
     about = "The all-in-one toolkit for Python",
     long_about = "The all-in-one toolkit for Python, for the CPython that you already have.\n\n    \
         naja run app.py        run a program and see where its time goes",
+    // Without the empty line after the first, so that all commands fit on one screen.
+    help_template = "{before-help}{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}",
     max_term_width = 100,
     subcommand_required = true,
     arg_required_else_help = true,

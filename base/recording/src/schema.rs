@@ -61,22 +61,26 @@ CREATE INDEX run_blocks_by_thread ON run_blocks (thread, first_tick, end_tick, g
 CREATE TABLE metrics (
     tick INTEGER NOT NULL, process INTEGER NOT NULL, cpu_ns INTEGER NOT NULL, rss_bytes INTEGER NOT NULL,
     PRIMARY KEY (tick, process)) STRICT, WITHOUT ROWID;
-CREATE TABLE allocation_places (
-    id INTEGER PRIMARY KEY, process INTEGER NOT NULL, thread INTEGER NOT NULL, node INTEGER NOT NULL,
-    allocator INTEGER NOT NULL) STRICT;
-CREATE TABLE allocation_tallies (
-    place INTEGER PRIMARY KEY, given_blocks INTEGER NOT NULL, given_bytes INTEGER NOT NULL,
-    now_blocks INTEGER NOT NULL, now_bytes INTEGER NOT NULL, peak_blocks INTEGER NOT NULL,
-    peak_bytes INTEGER NOT NULL, peak INTEGER NOT NULL, temporary_blocks INTEGER NOT NULL, temporary_bytes INTEGER NOT NULL) STRICT;
-CREATE TABLE allocation_stretches (
-    id INTEGER PRIMARY KEY, first_tick INTEGER NOT NULL, end_tick INTEGER NOT NULL, events INTEGER NOT NULL,
-    start_blocks INTEGER NOT NULL, start_bytes INTEGER NOT NULL, peak_bytes INTEGER NOT NULL,
-    data BLOB NOT NULL) STRICT;
 CREATE TABLE sources (file TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE report (json TEXT NOT NULL) STRICT;
 ";
 
-/// Whether allocations are kept: from version 1.2 on.
+/// The tables of allocations, which a recording without any does not have.
+pub(crate) const ALLOCATION_TABLES: &str = "
+CREATE TABLE IF NOT EXISTS allocation_places (
+    id INTEGER PRIMARY KEY, process INTEGER NOT NULL, thread INTEGER NOT NULL, node INTEGER NOT NULL,
+    allocator INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS allocation_tallies (
+    place INTEGER PRIMARY KEY, given_blocks INTEGER NOT NULL, given_bytes INTEGER NOT NULL,
+    now_blocks INTEGER NOT NULL, now_bytes INTEGER NOT NULL, peak_blocks INTEGER NOT NULL,
+    peak_bytes INTEGER NOT NULL, peak INTEGER NOT NULL, temporary_blocks INTEGER NOT NULL, temporary_bytes INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS allocation_stretches (
+    id INTEGER PRIMARY KEY, first_tick INTEGER NOT NULL, end_tick INTEGER NOT NULL, events INTEGER NOT NULL,
+    start_blocks INTEGER NOT NULL, start_bytes INTEGER NOT NULL, peak_bytes INTEGER NOT NULL,
+    data BLOB NOT NULL) STRICT;
+";
+
+/// Whether allocations are kept; they may be from version 1.2 on.
 pub(crate) const HAS_ALLOCATIONS: &str =
     "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'allocation_places'";
 

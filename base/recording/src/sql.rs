@@ -54,6 +54,10 @@ CREATE TEMP VIEW metrics AS
     SELECT m.tick, m.tick * (SELECT value FROM main.meta WHERE key = 'interval_ns') / 1e9 AS time_s,
            m.process, p.pid, m.cpu_ns / 1e9 AS cpu_s, m.rss_bytes
     FROM main.metrics m LEFT JOIN main.processes p ON p.id = m.process;
+";
+
+/// The same of allocations, where there are any.
+const ALLOCATIONS: &str = "
 CREATE TEMP VIEW allocations AS
     SELECT p.id AS place, p.process, o.pid, p.thread, h.os_tid,
            CASE p.allocator WHEN 1 THEN 'malloc' WHEN 3 THEN 'calloc' WHEN 4 THEN 'realloc'
@@ -70,6 +74,15 @@ CREATE TEMP VIEW allocations AS
     LEFT JOIN main.processes o ON o.id = p.process
     LEFT JOIN main.threads h ON h.id = p.thread
     LEFT JOIN stacks s ON s.id = p.node;
+";
+
+/// Else there is nothing in it.
+const NO_ALLOCATIONS: &str = "
+CREATE TEMP VIEW allocations AS
+    SELECT NULL AS place, NULL AS process, NULL AS pid, NULL AS thread, NULL AS os_tid, NULL AS allocator, NULL AS stack,
+           NULL AS function, NULL AS file, NULL AS line, NULL AS given_blocks, NULL AS given_bytes, NULL AS now_blocks,
+           NULL AS now_bytes, NULL AS peak_blocks, NULL AS peak_bytes, NULL AS temporary_blocks, NULL AS temporary_bytes
+    WHERE 0;
 ";
 
 /// A value of an answer.
@@ -118,6 +131,8 @@ impl Database {
             virtual_tables::register(&connection, opened.again)?;
             let has_kind = connection.query_row(schema::FUNCTIONS_HAVE_A_KIND, [], |row| row.get(0))?;
             connection.execute_batch(&VIEWS.replace("{kind}", if has_kind { "f.kind" } else { "0" }))?;
+            let has_allocations = connection.query_row(schema::HAS_ALLOCATIONS, [], |row| row.get(0))?;
+            connection.execute_batch(if has_allocations { ALLOCATIONS } else { NO_ALLOCATIONS })?;
             connection.authorizer(Some(authorize))
         })();
         set_up.map_err(|error| RecordingError::sqlite("read", path, error))?;

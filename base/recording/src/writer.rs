@@ -558,11 +558,16 @@ impl Writer {
     }
 
     fn store_allocations(&self, db: &Connection) -> rusqlite::Result<()> {
+        let Staged { allocation_places, allocation_tallies, allocation_stretches, .. } = &self.staged;
+        if allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty() {
+            return Ok(());
+        }
+        db.execute_batch(schema::ALLOCATION_TABLES)?;
         let mut insert = db.prepare_cached(
             "INSERT OR REPLACE INTO allocation_places (id, process, thread, node, allocator)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
-        for place in &self.staged.allocation_places {
+        for place in allocation_places {
             insert.execute(params![place.id, place.process, place.thread, place.node, place.allocator])?;
         }
         let mut insert = db.prepare_cached(
@@ -570,7 +575,7 @@ impl Writer {
              peak_blocks, peak_bytes, peak, temporary_blocks, temporary_bytes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
-        for tally in self.staged.allocation_tallies.values() {
+        for tally in allocation_tallies.values() {
             insert.execute(params![
                 tally.place,
                 stored(tally.given.blocks),
@@ -591,7 +596,7 @@ impl Writer {
             "INSERT OR REPLACE INTO allocation_stretches (id, first_tick, end_tick, events, start_blocks,
              start_bytes, peak_bytes, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
-        for (id, stretch) in &self.staged.allocation_stretches {
+        for (id, stretch) in allocation_stretches {
             insert.execute(params![
                 id,
                 stored(stretch.first_tick),

@@ -52,7 +52,7 @@ fn postgresql_is_spoken_to_encrypted_and_only_if_it_is_trusted() {
     let Some(server) = PostgresServer::start_with(cache, ENCRYPTED) else { return };
     let url = format!("postgresql://postgres@localhost:{}/postgres", server.port());
     let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
-    check(&url, &server.certificates(), "PostgreSQL", sql, ["ssl\nfalse\n", "ssl\ntrue\n"]);
+    check(&url, &server.certificates(), "PostgreSQL", sql, ["ssl\r\nfalse\r\n", "ssl\r\ntrue\r\n"]);
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn mariadb_is_spoken_to_encrypted_and_only_if_it_is_trusted() {
     let Some(server) = MariaDbServer::start_with(cache, ENCRYPTED) else { return };
     let url = format!("mysql://root@localhost:{}/test", server.port());
     let sql = "select variable_value <> '' as it_is from information_schema.session_status where variable_name = 'Ssl_cipher'";
-    check(&url, &server.certificates(), "MySQL", sql, ["it_is\n0\n", "it_is\n1\n"]);
+    check(&url, &server.certificates(), "MySQL", sql, ["it_is\r\n0\r\n", "it_is\r\n1\r\n"]);
 }

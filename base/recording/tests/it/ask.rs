@@ -56,11 +56,46 @@ fn recording(path: &std::path::Path) -> Writer {
         }
         batch.metrics =
             vec![Metric { tick: first_tick, process: 1, cpu_ns: step * 250_000_000, rss_bytes: 4096 }];
+        if step == 7 {
+            batch.allocation_places = vec![
+                AllocationPlace { id: 1, process: 1, thread: 2, node: 100, allocator: 1 },
+                AllocationPlace { id: 2, process: 1, thread: 1, node: 0, allocator: 10 },
+            ];
+            batch.allocation_tallies = vec![tally(1, 3, 4), tally(2, 5, 2)];
+            batch.allocation_peaks = Some(4);
+        }
         batch.until_tick = first_tick + 250;
         writer.write(&batch).unwrap();
         batch = Batch::default();
     }
     writer
+}
+
+/// A place with so many blocks of 10 bytes, of which it had one less at this peak.
+fn tally(place: u32, blocks: u64, peak: u64) -> AllocationTally {
+    let amount = |blocks| Amount { blocks, bytes: blocks * 10 };
+    let (now, at_peak) = (amount(blocks), amount(blocks - 1));
+    AllocationTally { place, given: amount(blocks + 2), now, at_peak, peak, temporary: amount(1) }
+}
+
+#[test]
+fn allocations_have_their_place_and_what_they_were_at_the_last_peak() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.naja");
+    recording(&path).finish().unwrap();
+    let database = Database::open(&path).unwrap();
+    // What has not changed since an earlier peak was at the last one what it is.
+    check(
+        &database,
+        "select * from allocations order by place",
+        "1 1 4211 2 4212 malloc 100 Class.f1 /srv/file1.py 100 5 50 3 30 2 20 1 10\n\
+         2 1 4211 1 4211 mmap 0 - - - 7 70 5 50 5 50 1 10",
+    );
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.allocation_places().unwrap().len(), 2);
+    let peaks: Vec<u64> =
+        reader.allocation_tallies().unwrap().iter().map(|tally| tally.at_peak.bytes).collect();
+    assert_eq!(peaks, [20, 50]);
 }
 
 #[test]

@@ -80,7 +80,9 @@ fn what_lies_about_its_size_or_its_parents_is_refused() {
     let many = [0xff, 0xff, 0xff, 0xff, 0x0f];
     assert_eq!(read_runs(&[]), Err(BlockError::Short));
     assert_eq!(read_runs(&[0, 0, 0, 0]), Err(BlockError::Short));
-    assert_eq!(read_runs(&[2, 0, 0, 0, 0]), Err(BlockError::Form));
+    assert_eq!(read_runs(&[3, 0, 0, 0, 0]), Err(BlockError::Form));
+    assert_eq!(read_runs(&[2, 0, 0, 0, 0]), Err(BlockError::Short));
+    assert_eq!(read_runs(&[2, 0, 0, 0, 0, 9, 0xf0]), Err(BlockError::Deflate));
     assert_eq!(read_runs(&[0, 1, 2, 3, 4, 5]), Err(BlockError::Checksum));
     assert_eq!(read_runs(&content(&[0xff; 11])), Err(BlockError::Range));
     assert_eq!(read_runs(&content(&[&[1, 0][..], &many, &[1]].concat())), Err(BlockError::Range));

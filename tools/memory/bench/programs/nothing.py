@@ -1,0 +1,5 @@
+"""Starts and ends."""
+
+import time
+
+print(time.process_time())
