@@ -29,7 +29,7 @@ use crate::swap::SwapArguments;
     version,
     about = "The all-in-one toolkit for Python",
     long_about = "The all-in-one toolkit for Python, for the CPython that you already have.\n\n    \
-        naja run app.py        run a program and see where its time goes",
+        naja run app.py        run a program and see where its time goes\n",
     // Without the empty line after the first, so that all commands fit on one screen.
     help_template = "{before-help}{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}",
     max_term_width = 100,
