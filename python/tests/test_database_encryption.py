@@ -1,7 +1,6 @@
 """`naja.dataset` and `naja.databases` over TLS, by the interpreter's own `ssl`, on servers that encrypt."""
 
 import asyncio
-import os
 import ssl
 
 import pytest
@@ -158,10 +157,3 @@ def test_much_goes_both_ways(encrypted):
             assert sum([len(row["text"]) async for row in db.iterate("select text from much")]) == 80_000_000
 
     asyncio.run(main())
-
-
-def test_hashes_of_certificates_are_told_by_their_signature():
-    from naja import _tls
-
-    for bad in (None, b"", b"\x30", b"\x30\x82", os.urandom(100), b"\x30\x80" * 20, b"\x30\x84\xff\xff\xff\xff"):
-        assert _tls.end_point(bad) is None

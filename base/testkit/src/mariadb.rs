@@ -176,6 +176,17 @@ impl MariaDbServer {
         let process = process.trim();
         let killed = Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", process]).status();
         assert!(killed.is_ok_and(|status| status.success()), "process {process} can be ended");
+        // What still listens would take a connection that nobody answers; and it does until the last thread is over, though the
+        // first may be a zombie already.
+        let folder = PathBuf::from(format!("/proc/{process}"));
+        let lives = || {
+            let threads = fs::read_dir(folder.join("task")).map_or(0, Iterator::count);
+            let stat = fs::read_to_string(folder.join("stat"));
+            threads > 1 || stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        while lives() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Starts it again on its data, after it was ended; it is ended first if it runs.

@@ -165,7 +165,8 @@ impl State {
                 link.begin(Begin::Writing)?;
             }
             let done = work(link);
-            // Of two that wait for each other the server undoes one whole, which is all of it where nothing was open.
+            // Of two that wait for each other the server undoes one whole, which is all of it where nothing was open. SQLite
+            // refuses at once what has read before another wrote, and nothing of it is done.
             let ended = matches!(&done, Err(fault) if fault.is_deadlock());
             if !ended || is_open || self.depth > 0 || tries == TRIES {
                 break done;

@@ -445,9 +445,11 @@ impl Fault {
         matches!(self, Fault::Sqlite(error) if error.is_locked())
     }
 
-    /// Whether the server has undone a transaction so that another goes on.
+    /// Whether the database has undone or refused it so that another goes on, and it may be done at once if it is tried again.
     pub(crate) fn is_deadlock(&self) -> bool {
         match self {
+            // Another has written since what it began with was read: SQLITE_BUSY_SNAPSHOT.
+            Fault::Sqlite(error) => error.code == 517,
             Fault::Postgres(error) => error.sqlstate() == "40P01",
             Fault::Mysql(MySqlError::Server(error)) => error.code == 1213,
             _ => false,
