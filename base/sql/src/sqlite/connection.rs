@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::library::{
-    BLOB, DONE, INTEGER, LIMIT_LENGTH, LIMIT_PARAMETERS, Library, MISUSE, NOMEM, OK, REAL, ROW,
+    BLOB, BUSY, DONE, INTEGER, LIMIT_LENGTH, LIMIT_PARAMETERS, Library, MISUSE, NOMEM, OK, REAL, ROW,
     RawConnection, RawStatement, STATIC, STATUS_REPREPARE, TEXT, TOO_BIG, TRANSIENT,
 };
 use super::program::is_short;
@@ -246,6 +246,9 @@ impl Connection {
 
     /// Runs every statement of a text that needs no values, and drops their rows.
     ///
+    /// SQLite refuses some at once and asks nobody whether to wait: `PRAGMA journal_mode = WAL` while another opens the
+    /// file. Outside of a transaction nothing of these is done, so that they are tried again for as long as locks are waited for.
+    ///
     /// Errors: of the first that fails; those before it have been done
     pub fn run_script(&mut self, text: &str) -> Result<()> {
         let mut rest = text;
@@ -254,7 +257,7 @@ impl Connection {
             let done = rest.len() - after;
             if let Some(raw) = raw {
                 let id = self.place(raw, &rest[..done]);
-                let run = self.step_to_end(id.0);
+                let run = self.step_patiently(id.0);
                 self.discard(id.0);
                 run?;
             }
@@ -262,6 +265,23 @@ impl Connection {
                 return Ok(());
             }
             rest = &rest[done..];
+        }
+    }
+
+    fn step_patiently(&mut self, index: usize) -> Result<()> {
+        let started = Instant::now();
+        let mut times = 0;
+        loop {
+            let run = self.step_to_end(index);
+            let is_refused = matches!(&run, Err(error) if error.primary() == BUSY);
+            if !is_refused || self.is_in_transaction() || started.elapsed() >= self.waiting.patience {
+                return run;
+            }
+            // SAFETY: the context is this connection's own.
+            if unsafe { wait_for_lock(self.context(), times) } == 0 {
+                return run;
+            }
+            times += 1;
         }
     }
 

@@ -165,6 +165,31 @@ fn a_lock_is_waited_for_as_long_as_is_said() {
 }
 
 #[test]
+fn what_sqlite_refuses_at_once_is_tried_again() {
+    let Some(library) = library() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    // Whoever opens a new file turns its log on, and reads and writes it.
+    for round in 0..20 {
+        let name = folder.path().join(format!("{round}.db"));
+        let name = name.to_str().expect("a plain name");
+        let start = std::sync::Barrier::new(16);
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let start = &start;
+                scope.spawn(move || {
+                    start.wait();
+                    let how = How { patience: Duration::from_secs(600), ..How::default() };
+                    let mut connection = Connection::open(library, name, how).expect("a file");
+                    connection.run_script("PRAGMA journal_mode = WAL").expect("it is tried again");
+                    let script = format!("CREATE TABLE t{number} (a); INSERT INTO t{number} VALUES (1)");
+                    connection.run_script(&script).expect("it is waited for");
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn a_statement_that_takes_long_can_be_ended() {
     let Some(library) = library() else { return };
     let how = How { is_to_end: Some(|| true), ..How::default() };

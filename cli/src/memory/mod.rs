@@ -1,0 +1,27 @@
+//! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
+
+mod recording;
+mod run;
+
+use std::io;
+
+use naja_memory::command::{Action, MemoryArguments};
+use naja_report::text::Style;
+use naja_system::Result;
+
+use crate::ExitCode;
+
+/// Runs `naja memory`. Does not return when a program was started: it ends as the program ended.
+///
+/// Errors: those of starting a program, of recordings, and of [`naja_memory::command::show`]
+pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
+    match &arguments.action {
+        Action::Run(arguments) => run::run(arguments),
+        action => {
+            let columns =
+                terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+            naja_memory::command::show(action, &mut io::stdout(), Style::of_stdout(columns))
+                .map(|()| ExitCode::Done)
+        }
+    }
+}

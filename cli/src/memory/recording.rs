@@ -1,0 +1,108 @@
+//! Writes what a program's agent tells into a recording, and says at the end what it holds.
+//!
+//! Where the file cannot be written, the rest is kept in memory and the program lives on. Start at [`record`].
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use naja_memory::report::Allocations;
+use naja_memory::{Detail, Receiver, Recorder, report_text};
+use naja_recording::Writer;
+use naja_report::text::Style;
+use naja_system::{Failure, Result};
+
+use crate::print;
+use crate::run::observer::Open;
+use crate::run::terminal_columns;
+
+/// Ticks of a recording of memory alone.
+pub(super) const INTERVAL_NS: u64 = 1_000_000;
+/// How often what was heard is written.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+
+/// What came of a recording.
+pub(super) struct Recorded {
+    pub(super) writer: Writer,
+    pub(super) warnings: Vec<String>,
+    /// How many processes were heard of.
+    pub(super) heard: usize,
+}
+
+/// Hears and writes until `ended`.
+pub(super) fn record(mut receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
+    let (mut writer, failure) = open();
+    // A recording of memory is asked for as a whole: it has no oldest part that could go.
+    writer.set_size_limit(u64::MAX);
+    let mut warnings: Vec<String> = failure.iter().map(Failure::one_line).collect();
+    let mut recorder = Recorder::begin(detail, INTERVAL_NS);
+    let mut written = Instant::now();
+    while !ended.load(Ordering::Acquire) {
+        receiver.hear(&mut |event| recorder.take(event));
+        if written.elapsed() >= WRITE_EVERY {
+            let result = recorder.write(&receiver, &mut writer);
+            go_on(result, &mut writer, &mut warnings);
+            written = Instant::now();
+        }
+    }
+    receiver.finish(&mut |event| recorder.take(event));
+    let result = recorder.finish(&receiver, &mut writer);
+    go_on(result, &mut writer, &mut warnings);
+    Recorded { writer, warnings, heard: receiver.processes().count() }
+}
+
+/// Where the file cannot be written any more, the rest is kept in memory.
+fn go_on(
+    result: std::result::Result<(), naja_recording::RecordingError>,
+    writer: &mut Writer,
+    warnings: &mut Vec<String>,
+) {
+    let Err(error) = result else { return };
+    warnings
+        .push(Failure::from(error).context("the recording ends where it could not be written").one_line());
+    if let Err(error) = writer.go_on_in_memory() {
+        warnings.push(Failure::from(error).one_line());
+    }
+}
+
+/// Completes the recording, and says what it holds.
+pub(super) fn tell(recorded: Option<Recorded>, as_json: bool, is_quiet: bool) {
+    let Some(Recorded { mut writer, mut warnings, heard }) = recorded else {
+        return print::line("warning: the recorder failed; the program ran unobserved");
+    };
+    let path = Some(writer.path().to_owned()).filter(|path| path.is_file());
+    if heard == 0 {
+        warnings.push(
+            "the program never answered: it is linked statically, or dropped its environment, so that its memory was not seen"
+                .to_owned(),
+        );
+    }
+    if let Err(error) = writer.complete() {
+        warnings.push(Failure::from(error).context("the recording is incomplete").one_line());
+    }
+    let shown = if heard == 0 { Ok(None) } else { describe(&writer, as_json).map(Some) };
+    if is_quiet {
+        return warnings.iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+    }
+    match shown {
+        Ok(text) => {
+            let _ = io::stderr().write_all(text.unwrap_or_default().as_bytes());
+        }
+        Err(failure) => warnings.push(failure.one_line()),
+    }
+    warnings.iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+    if let (Some(path), false) = (path, as_json) {
+        let path = path.display();
+        print::line(&format!("recorded in {path}; `naja memory tree {path}` shows who called"));
+    }
+}
+
+fn describe(writer: &Writer, as_json: bool) -> Result<String> {
+    let reader = writer.reader()?;
+    let allocations = Allocations::read(&reader, 1)?;
+    if as_json {
+        let figures = allocations.statistics(&reader, 10)?;
+        return Ok(serde_json::to_string(&figures).expect("figures are plain data") + "\n");
+    }
+    Ok(report_text::short(&allocations, Style::of_stderr(terminal_columns())))
+}

@@ -1,0 +1,115 @@
+//! `naja memory run`: starts a program with the agent in it, and records what the agent tells.
+//!
+//! The invariant is that of `naja run`: what naja fails at changes neither what the program sees nor how it ends.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use naja_memory::command::RunMemoryArguments;
+use naja_memory::{Detail, Receiver, Settings, wire};
+use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
+
+use super::recording::{INTERVAL_NS, Recorded, record, tell};
+use crate::ExitCode;
+use crate::run::observer::Open;
+use crate::run::settings::RunSettings;
+use crate::run::target::{Target, Words};
+use crate::run::{cannot_start, interpreter, report};
+
+/// The agent's file.
+pub(super) const AGENT: &str = "libnaja_memory_agent.so";
+/// The variable that names libraries which are loaded before all others.
+const PRELOAD: &str = "LD_PRELOAD";
+
+/// Starts a program with the agent in it. Does not return when it was started: it ends as the program ended.
+///
+/// Errors: those of starting a program, and `cannot-listen`
+pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
+    let settings = RunSettings::read()?;
+    let agent = shipped_library(AGENT)?;
+    let interpreter = interpreter::find(settings.python().as_deref());
+    let mut words = Words { module: None, code: None, rest: arguments.program.clone() };
+    let target = Target::resolve(&mut words, interpreter.as_ref().ok(), false)?;
+    let program_name = target.name();
+    let mut launch = target.launch(interpreter, Vec::new(), words.rest)?;
+    let command: Vec<String> =
+        launch.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+
+    let folder = tempfile::Builder::new().prefix("naja-").tempdir();
+    let folder = folder.map_err(|error| cannot_listen(&error))?;
+    let place = folder.path().join("agent");
+    let wanted = Settings { python_allocators: arguments.python_allocators, follow: !arguments.no_follow };
+    let receiver = Receiver::open(place.clone(), wanted).map_err(|error| cannot_listen(&error))?;
+    launch.environment = vec![
+        (PRELOAD.into(), preloaded(agent, std::env::var_os(PRELOAD).as_deref())),
+        (wire::PLACE.into(), place.into_os_string()),
+    ];
+
+    let header = report::header(&command, INTERVAL_NS);
+    let open =
+        report::opener(arguments.output.as_deref(), settings.recordings.as_deref(), &program_name, header);
+    let detail = if arguments.aggregate { Detail::Aggregated } else { Detail::Exact };
+    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
+    let mut observer = MemoryObserver::new(receiver, open, detail);
+    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
+    drop(folder);
+    tell(observer.recorded, arguments.json, arguments.quiet);
+    ended.end_alike();
+}
+
+/// The agent before what the user has set.
+fn preloaded(agent: PathBuf, own: Option<&OsStr>) -> OsString {
+    let mut all = agent.into_os_string();
+    if let Some(own) = own.filter(|own| !own.is_empty()) {
+        all.push(":");
+        all.push(own);
+    }
+    all
+}
+
+pub(super) fn cannot_listen(error: &io::Error) -> Failure {
+    Failure::new("cannot-listen", "cannot make a place where the program's agent finds naja")
+        .caused_by(error)
+        .hint("`TMPDIR` names the folder for it")
+}
+
+/// Records for as long as the program lives.
+struct MemoryObserver {
+    start: Option<(Receiver, Open, Detail)>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Recorded>>,
+    recorded: Option<Recorded>,
+}
+
+impl MemoryObserver {
+    fn new(receiver: Receiver, open: Open, detail: Detail) -> MemoryObserver {
+        MemoryObserver {
+            start: Some((receiver, open, detail)),
+            ended: Arc::default(),
+            thread: None,
+            recorded: None,
+        }
+    }
+}
+
+impl Observer for MemoryObserver {
+    fn started(&mut self, _: &Child) {
+        let Some((receiver, open, detail)) = self.start.take() else { return };
+        let ended = Arc::clone(&self.ended);
+        let thread = std::thread::Builder::new().name("recorder".to_owned());
+        self.thread = thread.spawn(move || record(receiver, open, detail, &ended)).ok();
+    }
+
+    fn stopped(&mut self) {}
+
+    fn continued(&mut self) {}
+
+    fn ended(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        self.recorded = self.thread.take().and_then(|thread| thread.join().ok());
+    }
+}
