@@ -4,7 +4,8 @@
 //! interpreter or is called by it. A stack is compared with what the same thread's was before; frames that cannot
 //! have changed are not looked at. Start at [`OwnStack::refresh`].
 
-use crate::offsets::{ABSENT, Offsets};
+use crate::locate::Located;
+use crate::offsets::ABSENT;
 
 /// Owners that are the interpreter's own entry records, not frames of Python functions.
 const OWNERS_ENTRY: std::ops::RangeInclusive<u8> = 3..=4;
@@ -24,12 +25,14 @@ pub struct OwnLayout {
     /// Frames are objects of their own, and say with an `int` where they stand (up to 3.10).
     frames_are_objects: bool,
     chunk_data: usize,
+    /// Whether the loop was entered for a frame, in 3.11; [`NONE`] where all are, or the interpreter's own records tell.
+    entered: usize,
 }
 
 const NONE: usize = usize::MAX;
 
 /// How many numbers an [`OwnLayout`] is.
-pub const LAYOUT_WORDS: usize = 9;
+pub const LAYOUT_WORDS: usize = 10;
 
 impl OwnLayout {
     /// As numbers, for another process.
@@ -44,6 +47,7 @@ impl OwnLayout {
             self.owner,
             usize::from(self.frames_are_objects),
             self.chunk_data,
+            self.entered,
         ]
         .map(|word| word as u64)
     }
@@ -61,6 +65,7 @@ impl OwnLayout {
             owner,
             are_objects,
             chunk_data,
+            entered,
         ] = words;
         let frames_are_objects = are_objects != 0;
         OwnLayout {
@@ -73,12 +78,17 @@ impl OwnLayout {
             owner,
             frames_are_objects,
             chunk_data,
+            entered,
         }
     }
 
-    /// Of an interpreter's offsets. `pieces_are_unmapped` says that a piece of the data stack that is left goes back to the
-    /// system at once, and that [`OwnStack::unmapped`] hears of it.
-    pub fn of(offsets: &Offsets, pieces_are_unmapped: bool) -> OwnLayout {
+    /// Of an interpreter.
+    pub fn of(located: &Located) -> OwnLayout {
+        let offsets = &located.offsets;
+        let minor = located.version.minor;
+        // A piece of the data stack that is left goes back to the system at once, and `OwnStack::unmapped` hears of it. Later
+        // versions may keep it for its next use.
+        let pieces_are_unmapped = minor <= 13 && !located.free_threaded;
         let place = |offset: u32| if offset == ABSENT { NONE } else { offset as usize };
         let has_record = offsets.thread.cframe != ABSENT;
         OwnLayout {
@@ -91,6 +101,8 @@ impl OwnLayout {
             owner: place(offsets.frame.owner),
             frames_are_objects: offsets.frame.owner == ABSENT,
             chunk_data: place(offsets.chunk.data),
+            // It stands right before the owner.
+            entered: if minor == 11 { place(offsets.frame.owner).wrapping_sub(1) } else { NONE },
         }
     }
 }
@@ -104,6 +116,9 @@ pub struct OwnFrame {
     pub code: usize,
     /// Its instruction field, as it is stored; up to 3.10 an `int`.
     pub instruction: usize,
+    /// Whether the interpreter's loop was entered for it. From 3.12 on the frame outside of it tells, where that is one of
+    /// the interpreter's own records.
+    pub entered: bool,
 }
 
 /// How a stack differs from what it was: its frames, the outermost first, are the first `kept` of the old ones and the new
@@ -308,7 +323,8 @@ impl OwnLayout {
         unsafe {
             if self.frames_are_objects {
                 let code = word(address + self.code);
-                return OwnFrame { address, code, instruction: integer(address + self.instruction) };
+                let instruction = integer(address + self.instruction);
+                return OwnFrame { address, code, instruction, entered: true };
             }
             let is_entry = OWNERS_ENTRY.contains(&((address + self.owner) as *const u8).read());
             OwnFrame {
@@ -316,6 +332,7 @@ impl OwnLayout {
                 // The lowest bits of a pointer may be a mark.
                 code: if is_entry { 0 } else { word(address + self.code) & !7 },
                 instruction: word(address + self.instruction),
+                entered: self.entered != NONE && ((address + self.entered) as *const u8).read() != 0,
             }
         }
     }

@@ -6,14 +6,20 @@
 #![allow(unsafe_code)] // ptrace, waitid, process_vm_readv, and mapped files; each block gives its reason
 
 mod elf;
+mod glue;
 #[doc(hidden)]
 pub mod hostile;
+pub mod loops;
 mod mapped;
 pub mod maps;
+pub mod merge;
 pub mod modules;
 mod moved;
+pub mod naming;
+pub mod own_stack;
 pub mod pause;
 pub mod perf_map;
+pub mod place;
 pub mod stack;
 pub mod symbols;
 pub mod unwind;

@@ -87,6 +87,11 @@ impl Unwinder {
         &self.modules
     }
 
+    /// To be told of an address that lies in no known module.
+    pub fn expect_unknown(&mut self) {
+        self.met_unknown = true;
+    }
+
     /// Looks again at what is mapped if code was met that is not known, but not all the time: code that a program
     /// makes while it runs stays unknown. Returns whether the modules have changed.
     pub fn refresh_where_due(&mut self, files: &mut ModuleFiles) -> bool {
@@ -106,6 +111,10 @@ impl Unwinder {
 
     fn read_modules(&mut self, files: &mut ModuleFiles) -> io::Result<()> {
         let modules = Modules::read(self.pid, files)?;
+        if modules.list().is_empty() && !self.modules.list().is_empty() {
+            // It has ended, and what it had mapped is still to be named.
+            return Ok(());
+        }
         let is_same = |a: &Module, b: &Module| {
             a.start == b.start && a.end == b.end && a.bias == b.bias && Arc::ptr_eq(&a.file, &b.file)
         };

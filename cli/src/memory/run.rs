@@ -42,7 +42,12 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("naja-").tempdir();
     let folder = folder.map_err(|error| cannot_listen(&error))?;
     let place = folder.path().join("agent");
-    let wanted = Settings { python_allocators: arguments.python_allocators, follow: !arguments.no_follow };
+    let wanted = Settings {
+        python_allocators: arguments.python_allocators,
+        follow: !arguments.no_follow,
+        native: arguments.native,
+        sample_bytes: None,
+    };
     let receiver = Receiver::open(place.clone(), wanted).map_err(|error| cannot_listen(&error))?;
     launch.environment = vec![
         (PRELOAD.into(), preloaded(agent, std::env::var_os(PRELOAD).as_deref())),

@@ -38,9 +38,15 @@ pub(crate) enum Record {
     Stack {
         /// How many of its last frames are gone.
         gone: usize,
-        /// Those that are new, the outermost first: the number of the code, and where the frame stands relative to its
-        /// object (3.11 and later) or in it.
-        new: Vec<(u32, i64)>,
+        /// Those that are new, the outermost first.
+        new: Vec<NewFrame>,
+    },
+    /// The native stack has changed.
+    Native {
+        /// How many of its last return addresses are gone.
+        gone: usize,
+        /// Those that are new, the outermost first.
+        new: Vec<u64>,
     },
     /// A code object.
     Code {
@@ -51,6 +57,17 @@ pub(crate) enum Record {
         /// Copies of what it is.
         memory: CopiedMemory,
     },
+}
+
+/// A frame that is new on a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewFrame {
+    /// The number of its code; 0 for the interpreter's own records.
+    pub(crate) code: u32,
+    /// Where it stands: relative to its object (3.11 and later) or in it.
+    pub(crate) place: i64,
+    /// Whether the interpreter's loop was entered for it, as far as the frame itself tells.
+    pub(crate) entered: bool,
 }
 
 /// What cannot be a record.
@@ -70,6 +87,7 @@ pub(crate) struct Decoder {
     last_address: i64,
     last_time: u64,
     last_code: i64,
+    last_return: i64,
 }
 
 /// A place in the bytes; nothing where they end.
@@ -150,18 +168,34 @@ impl Decoder {
                     let (Some(code), Some(place)) = (cursor.number(), cursor.number()) else {
                         return Ok(None);
                     };
-                    last = last.wrapping_add(unfolded(code));
-                    new.push((u32::try_from(last).map_err(|_| Nonsense)?, unfolded(place)));
+                    last = last.wrapping_add(unfolded(code >> 1));
+                    let number = u32::try_from(last).map_err(|_| Nonsense)?;
+                    new.push(NewFrame { code: number, place: unfolded(place), entered: code & 1 != 0 });
                 }
-                self.at = cursor.at;
                 self.last_code = last;
-                return Ok(Some(Record::Stack { gone: usize::try_from(gone).unwrap_or(usize::MAX), new }));
+                Record::Stack { gone: usize::try_from(gone).unwrap_or(usize::MAX), new }
             }
-            tag::CODE => match code(&mut cursor)? {
+            tag::NATIVE | tag::NATIVE_GOES_ON => {
+                let gone = if tag & 7 == tag::NATIVE { cursor.number() } else { Some(0) };
+                let (Some(gone), Some(count)) = (gone, cursor.number()) else { return Ok(None) };
+                if count > RECORD_BYTES_MAX as u64 {
+                    return Err(Nonsense);
+                }
+                let mut new = Vec::with_capacity(count as usize);
+                let mut last = self.last_return;
+                for _ in 0..count {
+                    let Some(address) = cursor.number() else { return Ok(None) };
+                    last = last.wrapping_add(unfolded(address));
+                    new.push(last as u64);
+                }
+                self.last_return = last;
+                Record::Native { gone: usize::try_from(gone).unwrap_or(usize::MAX), new }
+            }
+            // What is left is `CODE`: a tag has three bits, and each stands for something.
+            _ => match code(&mut cursor)? {
                 Some(record) => record,
                 None => return Ok(None),
             },
-            _ => return Err(Nonsense),
         };
         self.at = cursor.at;
         Ok(Some(record))
@@ -221,7 +255,15 @@ mod tests {
         }
         bytes.extend_from_slice(b"abc");
         bytes.push(tag::STACK);
-        for one in [0, 2, folded(1), folded(12), folded(0), folded(-2)] {
+        for one in [0, 2, folded(1) << 1 | 1, folded(12), folded(0) << 1, folded(-2)] {
+            number(&mut bytes, one);
+        }
+        bytes.push(tag::NATIVE);
+        for one in [1, 2, folded(0x5000), folded(-0x10)] {
+            number(&mut bytes, one);
+        }
+        bytes.push(tag::NATIVE_GOES_ON);
+        for one in [1, folded(0x100)] {
             number(&mut bytes, one);
         }
         bytes.push(tag::GIVEN | (Allocator::Malloc as u8) << 3);
@@ -250,7 +292,11 @@ mod tests {
                         format!("{} {address:#x} {size} {time}", allocator.word())
                     }
                     Record::NotTaken => "not taken".to_owned(),
-                    Record::Stack { gone, new } => format!("-{gone} {new:?}"),
+                    Record::Stack { gone, new } => {
+                        let new = new.iter().map(|frame| (frame.code, frame.place, frame.entered));
+                        format!("-{gone} {:?}", new.collect::<Vec<_>>())
+                    }
+                    Record::Native { gone, new } => format!("native -{gone} {new:x?}"),
                     Record::Code { number, address, .. } => format!("code {number} {address:#x}"),
                 });
             }
@@ -263,7 +309,9 @@ mod tests {
         let bytes = records();
         let expected = [
             "code 1 0x7000",
-            "-0 [(1, 12), (1, -2)]",
+            "-0 [(1, 12, true), (1, -2, false)]",
+            "native -1 [5000, 4ff0]",
+            "native -0 [50f0]",
             "malloc 0x8000 100 5",
             "munmap 0x4000 4096 12",
             "not taken",

@@ -6,6 +6,7 @@
 mod addresses;
 pub mod command;
 mod decode;
+mod native;
 mod receive;
 mod recorder;
 pub mod report;

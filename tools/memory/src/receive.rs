@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -27,6 +28,7 @@ use rustix::net::{
 };
 
 use crate::decode::{Decoder, Record};
+use crate::native::{NativePosition, NativeProcess, NativeShared};
 use crate::stacks::{Stacks, ThreadStack};
 use crate::wire::{self, Allocator, HEAD_BYTES, MESSAGE_BYTES, Message, RING_BYTES};
 
@@ -42,6 +44,10 @@ pub struct Settings {
     pub python_allocators: bool,
     /// Children too.
     pub follow: bool,
+    /// The functions of machine code between Python's too.
+    pub native: bool,
+    /// Takes samples: one after so many bytes in the mean. None takes each allocation.
+    pub sample_bytes: Option<NonZeroU64>,
 }
 
 /// Something that has happened to memory.
@@ -101,6 +107,8 @@ struct Process {
     heard: Heard,
     located: Option<Located>,
     socket: Option<OwnedFd>,
+    /// None where native stacks are not asked for.
+    native: Option<NativeProcess>,
 }
 
 struct Thread {
@@ -111,6 +119,7 @@ struct Thread {
     read: u64,
     decoder: Decoder,
     stack: ThreadStack,
+    position: NativePosition,
     /// Decoded, and to be told.
     waiting: VecDeque<Event>,
     last_time: u64,
@@ -129,6 +138,7 @@ pub struct Receiver {
     /// Of every thread that was seen, its process and its number in the system.
     seen: Vec<(u32, u32)>,
     stacks: Stacks,
+    native: NativeShared,
 }
 
 impl Receiver {
@@ -149,6 +159,7 @@ impl Receiver {
             threads: Vec::new(),
             seen: Vec::new(),
             stacks: Stacks::default(),
+            native: NativeShared::default(),
         })
     }
 
@@ -254,20 +265,24 @@ impl Receiver {
         let pid = word(2) as u32;
         let memory = LiveProcess::new(pid);
         let located = of_version(&memory, word(4) as u32, word(5) != 0, word(6));
-        let settings = u64::from(self.settings.python_allocators) * wire::settings::PYTHON_ALLOCATORS
-            + u64::from(self.settings.follow) * wire::settings::FOLLOW;
-        let mut numbers = vec![u64::from(wire::VERSION), settings, u64::from(located.is_some())];
+        let Settings { python_allocators, follow, native, sample_bytes } = self.settings;
+        let settings = u64::from(python_allocators) * wire::settings::PYTHON_ALLOCATORS
+            + u64::from(follow) * wire::settings::FOLLOW
+            + u64::from(native) * wire::settings::NATIVE
+            + u64::from(sample_bytes.is_some()) * wire::settings::SAMPLED;
+        let sample_bytes = sample_bytes.map_or(0, NonZeroU64::get);
+        let mut numbers =
+            vec![u64::from(wire::VERSION), settings, sample_bytes, u64::from(located.is_some())];
         if let Some(located) = &located {
-            // Later versions keep a piece that is left for its next use.
-            let are_unmapped = located.version.minor <= 13 && !located.free_threaded;
-            numbers.extend(OwnLayout::of(&located.offsets, are_unmapped).to_words());
+            numbers.extend(OwnLayout::of(located).to_words());
             numbers.extend(OwnCodeLayout::of(&located.offsets).to_words());
         }
         let answer = wire::message(Message::Settings, &numbers);
         if send(&socket, &answer, SendFlags::NOSIGNAL).is_ok() {
             let interpreter = located.as_ref().map(|located| located.version.to_string());
             let heard = Heard { pid, parent: word(3) as u32, command: command_of(pid), interpreter };
-            self.processes.push(Process { heard, located, socket: Some(socket) });
+            let native = native.then(|| NativeProcess::new(pid, &mut self.native));
+            self.processes.push(Process { heard, located, socket: Some(socket), native });
         }
     }
 
@@ -281,6 +296,7 @@ impl Receiver {
                 read: 0,
                 decoder: Decoder::default(),
                 stack: ThreadStack::default(),
+                position: NativePosition::default(),
                 waiting: VecDeque::new(),
                 last_time: 0,
                 is_over: false,
@@ -292,10 +308,11 @@ impl Receiver {
     fn drain(&mut self, tell: &mut dyn FnMut(Event)) -> bool {
         let until = clock::ticks();
         let mut has_read = false;
-        let Receiver { processes, threads, stacks, .. } = self;
+        let Receiver { processes, threads, stacks, native, .. } = self;
         for thread in threads.iter_mut() {
-            let located = processes.get(thread.process).and_then(|process| process.located.as_ref());
-            has_read |= thread.read_ring(located, stacks);
+            if let Some(process) = processes.get_mut(thread.process) {
+                has_read |= thread.read_ring(process, stacks, native);
+            }
         }
         self.merge(until, tell);
         self.threads.retain(|thread| !(thread.is_over && thread.waiting.is_empty()));
@@ -344,7 +361,7 @@ impl Thread {
     }
 
     /// Reads what is there and makes events of it; whether there was anything.
-    fn read_ring(&mut self, located: Option<&Located>, stacks: &mut Stacks) -> bool {
+    fn read_ring(&mut self, process: &mut Process, stacks: &mut Stacks, native: &mut NativeShared) -> bool {
         let is_over = self.memory.half_word(std::mem::offset_of!(wire::Head, is_over));
         let is_over = is_over.is_some_and(|place| place.load(Ordering::Acquire) != 0);
         let written = self.written();
@@ -364,7 +381,7 @@ impl Thread {
         }
         loop {
             match self.decoder.next_record() {
-                Ok(Some(record)) => self.take(record, located, stacks),
+                Ok(Some(record)) => self.take(record, process, stacks, native),
                 Ok(None) => return true,
                 Err(_) => {
                     self.is_over = true;
@@ -374,18 +391,41 @@ impl Thread {
         }
     }
 
-    fn take(&mut self, record: Record, located: Option<&Located>, stacks: &mut Stacks) {
+    fn take(
+        &mut self,
+        record: Record,
+        process: &mut Process,
+        stacks: &mut Stacks,
+        native: &mut NativeShared,
+    ) {
         let (time, what) = match record {
             Record::Given { allocator, address, size, time } => {
-                (time, What::Given { allocator, address, size, node: self.stack.node() })
+                let node = match &mut process.native {
+                    Some(own) => own.node(&mut self.position, stacks, native),
+                    None => self.stack.node(),
+                };
+                (time, What::Given { allocator, address, size, node })
             }
             Record::Taken { allocator, address, size, time } => {
                 (time, What::Taken { allocator, address, size })
             }
             Record::NotTaken => (self.last_time, What::NotTaken),
-            Record::Stack { gone, new } => return self.stack.change(stacks, gone, &new),
+            Record::Stack { gone, new } => {
+                let Some(own) = &mut process.native else { return self.stack.change(stacks, gone, &new) };
+                let steps: Vec<_> = new
+                    .iter()
+                    .map(|frame| (frame.code != 0).then(|| (self.stack.place(frame), frame.entered)))
+                    .collect();
+                return own.change_python(&mut self.position, gone, &steps);
+            }
+            Record::Native { gone, new } => {
+                if let Some(own) = &mut process.native {
+                    own.change(&mut self.position, gone, &new, native);
+                }
+                return;
+            }
             Record::Code { number, address, memory } => {
-                if let Some(located) = located {
+                if let Some(located) = &process.located {
                     self.stack.learn(stacks, located, number, address, &memory);
                 }
                 return;

@@ -6,6 +6,8 @@ use naja_cpython::own_code::CopiedMemory;
 use naja_recording::{Function, FunctionId, FunctionKind, NodeId, StackNode};
 use rustc_hash::FxHashMap;
 
+use crate::decode::NewFrame;
+
 /// All functions and stacks that were seen, each once.
 #[derive(Debug, Default)]
 pub struct Stacks {
@@ -37,23 +39,39 @@ impl Stacks {
     }
 
     fn function_of(&mut self, info: &CodeInfo) -> FunctionId {
-        let key = (info.file.clone(), info.qualified_name.clone(), info.first_line);
+        self.know(Function {
+            id: 0,
+            name: info.name.clone(),
+            qualified_name: info.qualified_name.clone(),
+            file: info.file.clone(),
+            first_line: info.first_line,
+            kind: FunctionKind::Python,
+        })
+    }
+
+    /// A function of machine code.
+    pub(crate) fn native_function(&mut self, name: &str, file: &str) -> FunctionId {
+        self.know(Function {
+            id: 0,
+            name: name.to_owned(),
+            qualified_name: name.to_owned(),
+            file: file.to_owned(),
+            first_line: 0,
+            kind: FunctionKind::Native,
+        })
+    }
+
+    fn know(&mut self, function: Function) -> FunctionId {
+        let key = (function.file.clone(), function.qualified_name.clone(), function.first_line);
         let next = self.functions.len() as FunctionId + 1;
         let id = *self.known_functions.entry(key).or_insert(next);
         if id == next {
-            self.functions.push(Function {
-                id,
-                name: info.name.clone(),
-                qualified_name: info.qualified_name.clone(),
-                file: info.file.clone(),
-                first_line: info.first_line,
-                kind: FunctionKind::Python,
-            });
+            self.functions.push(Function { id, ..function });
         }
         id
     }
 
-    fn node_of(&mut self, parent: NodeId, function: FunctionId, line: u32) -> NodeId {
+    pub(crate) fn node_of(&mut self, parent: NodeId, function: FunctionId, line: u32) -> NodeId {
         let next = self.nodes.len() as NodeId + 1;
         let id = *self.known_nodes.entry((parent, function, line)).or_insert(next);
         if id == next {
@@ -102,20 +120,27 @@ impl ThreadStack {
     }
 
     /// Takes away frames at the end and adds new ones.
-    pub(crate) fn change(&mut self, stacks: &mut Stacks, gone: usize, new: &[(u32, i64)]) {
+    pub(crate) fn change(&mut self, stacks: &mut Stacks, gone: usize, new: &[NewFrame]) {
         self.nodes.truncate(self.nodes.len().saturating_sub(gone));
-        for (number, place) in new {
+        for frame in new {
             let parent = self.node();
-            let node = match self.codes.get_mut(number) {
-                Some(Code { address, shown: Some((function, info)), lines }) => {
-                    let line = *lines
-                        .entry(*place)
-                        .or_insert_with(|| info.line_at(address.wrapping_add_signed(*place)));
-                    stacks.node_of(parent, *function, line)
-                }
-                _ => parent,
+            let node = match self.place(frame) {
+                Some((function, line)) => stacks.node_of(parent, function, line),
+                None => parent,
             };
             self.nodes.push(node);
         }
+    }
+
+    /// The function and line of a frame; none where it is not shown.
+    pub(crate) fn place(&mut self, frame: &NewFrame) -> Option<(FunctionId, u32)> {
+        let Some(Code { address, shown: Some((function, info)), lines }) = self.codes.get_mut(&frame.code)
+        else {
+            return None;
+        };
+        let line = lines
+            .entry(frame.place)
+            .or_insert_with(|| info.line_at(address.wrapping_add_signed(frame.place)));
+        Some((*function, *line))
     }
 }

@@ -6,7 +6,7 @@
 //! LEB128; differences, which may be negative, are folded first ([`folded`]).
 
 /// Both sides are of one build, and say so.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The variable in the environment that says where naja listens.
 pub const PLACE: &str = "NAJA_MEMORY_AGENT";
@@ -27,13 +27,17 @@ pub mod tag {
     /// What the last [`TAKEN`] of this thread said has not happened: a `realloc` failed.
     pub const NOT_TAKEN: u8 = 2;
     /// The stack: how many frames are gone at its end, how many are new, and these, the outermost first: each the
-    /// number of its code (0 none), and where it stands.
+    /// number of its code (0 none) with whether the interpreter's loop was entered for it, and where it stands.
     pub const STACK: u8 = 3;
     /// A code object: its number, its address, and copies of memory that say what it is, as many as a count says: each
     /// an address, a length, and the bytes.
     pub const CODE: u8 = 4;
     /// The next records tell new frames of the stack that the last one had no room for.
     pub const STACK_GOES_ON: u8 = 5;
+    /// The native stack: how many return addresses are gone at its end, how many are new, and these, the outermost first.
+    pub const NATIVE: u8 = 6;
+    /// As [`STACK_GOES_ON`], of the native stack.
+    pub const NATIVE_GOES_ON: u8 = 7;
 }
 
 /// Where memory came from or went to. The numbers are memray's.
@@ -142,7 +146,8 @@ pub enum Message {
     /// From the agent: [`VERSION`], the process, its parent, the interpreter's version (`PY_VERSION_HEX`, 0 where there is
     /// none), whether it is free-threaded, the address of `_PyRuntime`.
     Hello = 1,
-    /// From naja: [`VERSION`], and [`settings`].
+    /// From naja: [`VERSION`], [`settings`], after how many bytes a sample is taken, and whether the layouts of the
+    /// interpreter's structures follow.
     Settings = 2,
     /// From the agent, with a descriptor: the thread's number.
     NewRing = 3,
@@ -156,6 +161,10 @@ pub mod settings {
     pub const PYTHON_ALLOCATORS: u64 = 1;
     /// Children too.
     pub const FOLLOW: u64 = 2;
+    /// Native stacks too.
+    pub const NATIVE: u64 = 4;
+    /// Not each allocation but samples of them, by their bytes.
+    pub const SAMPLED: u64 = 8;
 }
 
 /// Numbers of a message, as bytes.

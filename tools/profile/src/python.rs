@@ -504,7 +504,12 @@ impl Python {
         let mut parent = 0;
         for one in &merged {
             parent = match *one {
-                Merged::Python(frame) => self.node(memory, parent, frame, shared),
+                Merged::Python(place) => {
+                    match shared.native.as_deref().and_then(|native| native.frame(place)) {
+                        Some(frame) => self.node(memory, parent, frame, shared),
+                        None => parent,
+                    }
+                }
                 Merged::Native(address) => self.native_node(parent, address, shared),
             };
             thread.path.push(parent);

@@ -20,6 +20,8 @@ static IDENTITY: AtomicU64 = AtomicU64::new(0);
 /// What naja wants.
 pub(crate) struct Answer {
     pub(crate) settings: u64,
+    /// After how many bytes a sample is taken, in the mean; 0 where all is told.
+    pub(crate) sample_bytes: u64,
     pub(crate) layouts: Option<(OwnLayout, OwnCodeLayout)>,
 }
 
@@ -119,12 +121,13 @@ unsafe fn greet(socket: c_int, found: Option<&Found>) -> Option<Answer> {
         {
             return None;
         }
-        let has_layout = wire::number(&answer, 3) != 0;
-        let word = |index: usize| wire::number(&answer, 4 + index);
+        let has_layout = wire::number(&answer, 4) != 0;
+        let word = |index: usize| wire::number(&answer, 5 + index);
         let stack: [u64; LAYOUT_WORDS] = std::array::from_fn(word);
         let code: [u64; CODE_LAYOUT_WORDS] = std::array::from_fn(|index| word(LAYOUT_WORDS + index));
         Some(Answer {
             settings: wire::number(&answer, 2),
+            sample_bytes: wire::number(&answer, 3),
             layouts: has_layout.then(|| (OwnLayout::from_words(stack), OwnCodeLayout::from_words(code))),
         })
     }

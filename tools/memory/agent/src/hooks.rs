@@ -65,16 +65,14 @@ pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut
     }
     let Some(realloc) = real::realloc() else { return real::first(size, 16) };
     let was_on = is_on();
-    if was_on && !block.is_null() {
-        taken(Allocator::Free, block as usize, 0);
-    }
+    let told = was_on && !block.is_null() && taken(Allocator::Free, block as usize, 0);
     // SAFETY: the caller keeps to the contract of the function that it called.
     let new = unsafe { realloc(block, size) };
     if was_on {
         if !new.is_null() {
             given(Allocator::Realloc, new as usize, size);
-        } else if size != 0 && !block.is_null() {
-            not_taken();
+        } else if size != 0 && told {
+            not_taken(Allocator::Free, block as usize);
         }
     }
     new
@@ -191,15 +189,28 @@ pub(crate) unsafe extern "C" fn mmap64(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_int {
     let Some(munmap) = real::munmap() else { return -1 };
+    let mut told = false;
     if is_on() {
         unmapped(address as usize);
-        taken(Allocator::Munmap, address as usize, size);
+        told = taken(Allocator::Munmap, address as usize, size);
     }
     // SAFETY: the caller keeps to the contract of the function that it called.
     let failed = unsafe { munmap(address, size) };
-    if failed != 0 && is_on() {
-        not_taken();
+    if failed != 0 && told {
+        not_taken(Allocator::Munmap, address as usize);
     }
+    failed
+}
+
+/// # Safety
+/// As the dynamic linker's `dlclose`.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn dlclose(library: *mut c_void) -> c_int {
+    let Some(dlclose) = real::dlclose() else { return -1 };
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let failed = unsafe { dlclose(library) };
+    // Other code may come to lie there.
+    naja_native::own_stack::forget_rules();
     failed
 }
 
@@ -254,16 +265,14 @@ unsafe extern "C" fn python_realloc(context: *mut c_void, block: *mut c_void, si
     // SAFETY: as in `python_malloc`.
     let real = unsafe { &*context.cast::<PythonAllocator>() };
     let was_on = is_on();
-    if was_on && !block.is_null() {
-        taken(Allocator::PymallocFree, block as usize, 0);
-    }
+    let told = was_on && !block.is_null() && taken(Allocator::PymallocFree, block as usize, 0);
     // SAFETY: as in `python_malloc`.
     let new = crate::thread::quietly(|| unsafe { (real.realloc)(real.context, block, size) });
     if was_on {
         if !new.is_null() {
             given(Allocator::PymallocRealloc, new as usize, size);
-        } else if !block.is_null() {
-            not_taken();
+        } else if told {
+            not_taken(Allocator::PymallocFree, block as usize);
         }
     }
     new

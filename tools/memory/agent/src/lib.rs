@@ -7,10 +7,12 @@
 
 mod connection;
 mod hooks;
+mod native;
 mod program;
 mod python;
 mod real;
 mod ring;
+mod sampling;
 mod thread;
 #[path = "../../src/wire.rs"]
 #[allow(dead_code, unreachable_pub)] // the other side's half too

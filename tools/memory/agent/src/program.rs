@@ -7,7 +7,7 @@ use naja_cpython::own_code::OwnCodeLayout;
 use naja_cpython::own_stack::OwnLayout;
 
 use crate::connection::{self, Answer};
-use crate::{python, thread, wire};
+use crate::{native, python, sampling, thread, wire};
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
@@ -59,7 +59,7 @@ extern "C" fn start() {
 fn begin() {
     let found = python::find();
     let Some(answer) = connection::open(found.as_ref()) else { return };
-    let Answer { settings, layouts } = answer;
+    let Answer { settings, sample_bytes, layouts } = answer;
     if let (Some(found), Some((stack, code))) = (&found, layouts) {
         let interpreter = Interpreter { thread_state: found.thread_state, stack, code };
         // SAFETY: nothing is told yet, so that nobody reads it; no other thread of the program runs naja's code.
@@ -67,6 +67,10 @@ fn begin() {
         if settings & wire::settings::PYTHON_ALLOCATORS != 0 {
             python::hook_allocators();
         }
+    }
+    native::set_wanted(settings & wire::settings::NATIVE != 0);
+    if settings & wire::settings::SAMPLED != 0 {
+        sampling::turn_on(sample_bytes);
     }
     if settings & wire::settings::FOLLOW == 0 {
         connection::hide_from_children();

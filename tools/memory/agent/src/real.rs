@@ -61,6 +61,7 @@ functions! {
     pvalloc = c"pvalloc": fn(size: usize) -> *mut c_void;
     mmap = c"mmap": fn(address: *mut c_void, size: usize, protection: c_int, flags: c_int, file: c_int, offset: i64) -> *mut c_void;
     munmap = c"munmap": fn(address: *mut c_void, size: usize) -> c_int;
+    dlclose = c"dlclose": fn(library: *mut c_void) -> c_int;
 }
 
 #[cold]

@@ -6,9 +6,12 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use naja_cpython::own_stack::{Change, OwnFrame, OwnStack};
+use naja_system::clock::ticks;
 
+use crate::native::{self, NativeStack};
 use crate::program::{self, Interpreter, interpreter};
 use crate::ring::{self, Ring};
+use crate::sampling::{self, Countdown};
 use crate::wire::{Allocator, folded, tag};
 
 /// Frames of a stack that are seen; the memory is only there once it is used.
@@ -43,7 +46,10 @@ struct Thread {
     is_busy: bool,
     ring: Ring,
     stack: OwnStack<'static>,
+    /// None where native stacks are not asked for.
+    native: Option<NativeStack>,
     codes: Codes,
+    countdown: Countdown,
     last_address: usize,
     last_time: u64,
     last_code: u32,
@@ -113,7 +119,10 @@ fn new_thread(number: u64) -> *mut Thread {
         is_busy: false,
         ring,
         stack: OwnStack::new(frames),
+        // Those that are over share a record, and none of their stacks is known.
+        native: if number == 0 { None } else { NativeStack::new() },
         codes,
+        countdown: Countdown::new(place as usize as u64),
         last_address: 0,
         last_time: 0,
         last_code: 0,
@@ -200,23 +209,6 @@ fn enter_late() -> Option<Use> {
     Some(Use { thread, is_late: true })
 }
 
-/// A clock that counts the same on every processor.
-#[inline(always)]
-fn now() -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: it reads a register.
-    unsafe {
-        std::arch::x86_64::_rdtsc()
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: it reads a register that every program may read.
-    unsafe {
-        let ticks: u64;
-        std::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack));
-        ticks
-    }
-}
-
 /// Tells that memory was given.
 #[inline(always)]
 pub(crate) fn given(allocator: Allocator, address: usize, size: usize) {
@@ -226,34 +218,47 @@ pub(crate) fn given(allocator: Allocator, address: usize, size: usize) {
     let Some(entered) = enter() else { return };
     // SAFETY: the use is this function's alone.
     let thread = unsafe { &mut *entered.thread };
+    if sampling::is_on() && !(thread.countdown.is_due(size) && sampling::keep(allocator, address)) {
+        return;
+    }
     if !thread.ring.has_room() {
         return;
     }
     if let (Some(interpreter), false) = (interpreter(), entered.is_late) {
         thread.look(interpreter);
     }
+    if thread.native.is_some() {
+        thread.look_at_native();
+    }
     thread.tell(tag::GIVEN | (allocator as u8) << 3, address, Some(size));
 }
 
-/// Tells that memory is taken back; `size` matters for mappings.
+/// Tells that memory is taken back, if it is known that it was given; `size` matters for mappings. Whether it was told.
 #[inline(always)]
-pub(crate) fn taken(allocator: Allocator, address: usize, size: usize) {
-    let Some(entered) = enter() else { return };
+pub(crate) fn taken(allocator: Allocator, address: usize, size: usize) -> bool {
+    if sampling::is_on() && !sampling::drop(allocator, address) {
+        return false;
+    }
+    let Some(entered) = enter() else { return false };
     // SAFETY: the use is this function's alone.
     let thread = unsafe { &mut *entered.thread };
     if !thread.ring.has_room() {
-        return;
+        return false;
     }
     thread.tell(
         tag::TAKEN | (allocator as u8) << 3,
         address,
         (allocator == Allocator::Munmap).then_some(size),
     );
+    true
 }
 
-/// Tells that the last memory was not taken back after all.
+/// Tells that the last memory was not taken back after all, which [`taken`] has told.
 #[cold]
-pub(crate) fn not_taken() {
+pub(crate) fn not_taken(allocator: Allocator, address: usize) {
+    if sampling::is_on() {
+        sampling::keep(allocator, address);
+    }
     let Some(entered) = enter() else { return };
     // SAFETY: the use is this function's alone.
     let thread = unsafe { &mut *entered.thread };
@@ -285,7 +290,7 @@ pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> R {
 impl Thread {
     #[inline(always)]
     fn tell(&mut self, tag: u8, address: usize, size: Option<usize>) {
-        let time = now();
+        let time = ticks();
         let mut record = self.ring.record();
         record.byte(tag);
         record.number(folded((address as i64 >> 3).wrapping_sub(self.last_address as i64 >> 3)));
@@ -345,7 +350,8 @@ impl Thread {
             record.number(new.len() as u64);
             for frame in new {
                 let number = self.codes.number(frame.code);
-                record.number(folded(i64::from(number) - i64::from(self.last_code)));
+                let difference = folded(i64::from(number) - i64::from(self.last_code));
+                record.number(difference << 1 | u64::from(frame.entered));
                 self.last_code = number;
                 // From 3.11 on it points into the code object.
                 record.number(folded(frame.instruction.wrapping_sub(frame.code) as i64));
@@ -355,6 +361,18 @@ impl Thread {
             if first >= depth {
                 return;
             }
+        }
+    }
+}
+
+impl Thread {
+    /// Tells how the native stack has changed, if it has.
+    #[cold]
+    #[inline(never)]
+    fn look_at_native(&mut self) {
+        let Some(native) = &mut self.native else { return };
+        if let Some(change) = native.refresh() {
+            native::tell(&mut self.ring, native, change);
         }
     }
 }

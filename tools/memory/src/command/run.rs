@@ -12,6 +12,9 @@ pub struct RunMemoryArguments {
     /// Record Python's own allocators too: every object, not only what they ask the system for
     #[arg(long)]
     pub python_allocators: bool,
+    /// Record the functions of machine code too, of extensions and libraries
+    #[arg(long)]
+    pub native: bool,
     /// Keep what each place came to, and not each allocation: small files, no times
     #[arg(long)]
     pub aggregate: bool,

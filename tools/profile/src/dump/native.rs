@@ -6,7 +6,7 @@ use naja_recording::Function;
 use rustc_hash::FxHashMap;
 
 use super::Frame;
-use crate::native::{Merged, Namer, NativeProcess, NativeShared, is_unnamed};
+use crate::native::{Merged, Namer, NativeProcess, NativeShared, described, is_unnamed};
 use crate::os_thread::Activity;
 
 /// Reads native stacks of a running process. Each thread that runs is paused for a moment, one at a time.
@@ -97,7 +97,7 @@ impl NativeStacks {
                     let place = self.process.place(address);
                     let [whole, outermost] = self.namer.chains(&place);
                     let chain = if frames.is_empty() { outermost } else { whole };
-                    for (function, line) in chain {
+                    for (function, line) in chain.iter().map(described) {
                         // Of what has no name, a file's functions in a row are one.
                         let again = frames.last().is_some_and(|last| last.name == function.name);
                         if !(is_unnamed(&function) && again) {

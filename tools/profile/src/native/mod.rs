@@ -5,8 +5,6 @@
 //! has gone on. A thread that is blocked is not paused at all. Start at [`NativeProcess::sample`].
 
 mod figures;
-mod glue;
-mod merge;
 mod places;
 mod translate;
 
@@ -16,17 +14,20 @@ use std::sync::Arc;
 
 use naja_cpython::memory::LiveProcess;
 use naja_cpython::reader::{Frame, StackReader};
+use naja_native::loops::{Loops, find_interpreter};
+pub(crate) use naja_native::merge::Merged;
+use naja_native::merge::{Fit, Kind, merge};
 use naja_native::modules::{ModuleFile, ModuleFiles};
+pub(crate) use naja_native::naming::Namer;
 use naja_native::pause::Pauser;
+pub(crate) use naja_native::place::Place;
 use naja_native::stack::{COPY_BYTES_FIRST, COPY_BYTES_MAX, Registers, StackCopy, UNKNOWN};
 use naja_native::unwind::{End, Unwinder, blocked_at};
 use rustc_hash::FxHashMap;
 
 pub use figures::{NativeFigures, NativeReport};
-pub(crate) use merge::Merged;
-use merge::{Fit, Kind, merge};
-pub(crate) use places::{Place, Places};
-pub(crate) use translate::{Namer, Names, NativeSink, is_unnamed};
+pub(crate) use places::Places;
+pub(crate) use translate::{Names, NativeSink, described, is_unnamed};
 
 use crate::os_thread::Activity;
 
@@ -45,6 +46,9 @@ pub(crate) struct NativeShared {
     stack: StackCopy,
     addresses: Vec<u64>,
     merged: Vec<Merged>,
+    /// The Python frames that the last merged stack speaks of, and for which of them the loop was entered.
+    python: Vec<Frame>,
+    entered: Vec<bool>,
     figures: NativeFigures,
     /// Where the loop lies in files of interpreters, by the file's record, which is kept alive with it.
     loops: FxHashMap<usize, (Arc<ModuleFile>, Arc<Loops>)>,
@@ -63,6 +67,11 @@ impl NativeShared {
         self.merged = merged;
     }
 
+    /// A Python frame of the last merged stack.
+    pub(crate) fn frame(&self, place: usize) -> Option<Frame> {
+        self.python.get(place).copied()
+    }
+
     /// What it cost so far.
     pub(crate) fn figures(&self) -> NativeFigures {
         NativeFigures { pauses: self.pauser.figures().clone(), ..self.figures.clone() }
@@ -72,48 +81,6 @@ impl NativeShared {
     fn loops(&mut self, file: &Arc<ModuleFile>) -> Arc<Loops> {
         let known = self.loops.entry(Arc::as_ptr(file) as usize);
         known.or_insert_with(|| (file.clone(), Arc::new(Loops::of(file)))).1.clone()
-    }
-}
-
-/// The ranges of the interpreter's loop, in the file's own addresses.
-#[derive(Debug, Default)]
-struct Loops {
-    whole: Vec<std::ops::Range<u64>>,
-    parts: Vec<std::ops::Range<u64>>,
-}
-
-impl Loops {
-    fn of(file: &ModuleFile) -> Loops {
-        const LOOP: &str = "_PyEval_EvalFrameDefault";
-        const PART: &str = "_TAIL_CALL_";
-        let mut loops = Loops::default();
-        let is_wanted = |name: &str| {
-            let rest = name.strip_prefix(LOOP);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) || name.starts_with(PART)
-        };
-        for (name, range) in file.function_ranges(&is_wanted) {
-            let list = if name.starts_with(PART) { &mut loops.parts } else { &mut loops.whole };
-            if !list.contains(&range) {
-                list.push(range);
-            }
-        }
-        // The symbols of a stripped file name the part alone that begins the loop: in some builds (Debian's 3.14 and
-        // 3.15) that is one kilobyte, and all instructions are elsewhere.
-        let moved: Vec<_> = loops.whole.iter().flat_map(|range| file.moved_parts(range)).collect();
-        for range in moved {
-            if !loops.whole.contains(&range) {
-                loops.whole.push(range);
-            }
-        }
-        loops
-    }
-
-    fn kind(&self, address: u64) -> Kind {
-        match address {
-            _ if self.whole.iter().any(|range| range.contains(&address)) => Kind::Loop,
-            _ if self.parts.iter().any(|range| range.contains(&address)) => Kind::LoopPart,
-            _ => Kind::Other,
-        }
     }
 }
 
@@ -155,16 +122,9 @@ impl NativeProcess {
         Some(process)
     }
 
-    /// The file that holds the interpreter's loop: the program itself, or a library whose name mostly says so.
     fn find_interpreter(&mut self, shared: &mut NativeShared) {
         let modules = self.unwinder.modules().list();
-        let is_likely = |path: &str| path.rsplit('/').next().is_some_and(|name| name.contains("python"));
-        let likely = modules.iter().filter(|module| is_likely(module.file.path()));
-        let others = modules.iter().filter(|module| !is_likely(module.file.path()));
-        self.interpreter = likely.chain(others).find_map(|module| {
-            let loops = shared.loops(&module.file);
-            (!loops.whole.is_empty()).then(|| (module.file.clone(), loops, module.bias))
-        });
+        self.interpreter = find_interpreter(modules, &mut |file| shared.loops(file));
     }
 
     /// Forgets threads that do not live any more, now and then.
@@ -254,27 +214,21 @@ impl NativeProcess {
             Some((_, loops, bias)) => loops.kind(address.wrapping_sub(*bias)),
             None => Kind::Other,
         };
-        let frames = |state: &u64| {
+        let (python, entered) = (&mut shared.python, &mut shared.entered);
+        python.clear();
+        for state in states {
             let thread = reader.threads().iter().find(|thread| thread.state == *state);
-            thread.map(|thread| thread.frames.as_slice()).unwrap_or_default()
-        };
-        let joined: Vec<Frame>;
-        let python: &[Frame] = match states {
-            [] => &[],
-            [only] => frames(only),
-            several => {
-                // Whatever an interpreter runs first was entered from C.
-                let mark = |(place, frame): (usize, &Frame)| Frame {
-                    entered: frame.entered || place == 0,
-                    ..*frame
-                };
-                joined =
-                    several.iter().flat_map(|state| frames(state).iter().enumerate().map(mark)).collect();
-                &joined
+            let first = python.len();
+            python.extend_from_slice(thread.map(|thread| thread.frames.as_slice()).unwrap_or_default());
+            // Whatever an interpreter runs first was entered from C.
+            if let (Some(frame), 2..) = (python.get_mut(first), states.len()) {
+                frame.entered = true;
             }
-        };
+        }
+        entered.clear();
+        entered.extend(python.iter().map(|frame| frame.entered));
         shared.merged.clear();
-        match merge(&shared.addresses, end, &kind, python, &mut shared.merged) {
+        match merge(&shared.addresses, end, &kind, entered, &mut shared.merged) {
             Fit::Whole => {}
             Fit::OuterMissing => shared.figures.outer_missing += 1,
             Fit::Mismatch => shared.figures.mismatched += 1,

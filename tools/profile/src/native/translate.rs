@@ -8,14 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use naja_native::perf_map::PerfMap;
-use naja_native::symbols::{NativeFrame, Symbols};
+use naja_native::naming::Namer;
+use naja_native::symbols::NativeFrame;
 use naja_recording::{Batch, Function, FunctionId, FunctionKind, NodeId, StackNode};
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::glue::{self, Owner};
-use super::places::{Place, Seen};
+use super::places::Seen;
 use crate::sink::{Finished, Sink};
 use crate::stacks::FunctionKey;
 
@@ -24,9 +23,6 @@ pub(crate) type Chain = Vec<(Function, u32)>;
 
 /// The longest that the end of a recording waits for names.
 const NAMES_WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Processes whose maps of made code are kept.
-const PERF_MAPS_MAX: usize = 256;
 
 enum Message {
     Batch(Box<Batch>, Vec<Seen>),
@@ -84,49 +80,6 @@ impl Names {
         let (answer, names) = channel();
         let _ = self.sender.send(Message::Names(answer));
         names.recv_timeout(NAMES_WAIT_MAX).unwrap_or_default()
-    }
-}
-
-/// Tells what a place is.
-#[derive(Default)]
-pub(crate) struct Namer {
-    symbols: Symbols,
-    perf_maps: FxHashMap<u32, PerfMap>,
-}
-
-impl Namer {
-    /// What is at a place, as it is shown above other functions and as it is shown at the bottom of a stack; without
-    /// the interpreter's glue.
-    pub(crate) fn chains(&mut self, place: &Place) -> [Chain; 2] {
-        let (frames, path, owner) = self.frames(place);
-        [false, true].map(|is_outermost| {
-            // The innermost inlined call comes first.
-            let frames = frames.iter().rev();
-            let kept = frames.filter(|frame| !glue::is_left_out(&frame.function, owner, is_outermost));
-            kept.map(|frame| described(frame, &path)).collect()
-        })
-    }
-
-    /// What is at a place, innermost first; the path of its file, and whose that is.
-    fn frames(&mut self, place: &Place) -> (Vec<NativeFrame>, String, Owner) {
-        match place {
-            Place::File { file, address, is_interpreter } => {
-                let owner = if *is_interpreter { Owner::Interpreter } else { Owner::of_file(file.path()) };
-                (self.symbols.frames(file, *address).to_vec(), file.path().to_owned(), owner)
-            }
-            Place::Made { pid, address } => {
-                if self.perf_maps.len() >= PERF_MAPS_MAX {
-                    self.perf_maps.clear();
-                }
-                let map = self.perf_maps.entry(*pid).or_insert_with(|| PerfMap::read(*pid));
-                if map.name(*address).is_none() && !map.is_empty() {
-                    // What was made since then.
-                    *map = PerfMap::read(*pid);
-                }
-                let function = map.name(*address).unwrap_or("<code without a file>").to_owned();
-                (vec![NativeFrame { function, ..NativeFrame::default() }], String::new(), Owner::Other)
-            }
-        }
     }
 }
 
@@ -234,7 +187,8 @@ impl Translator {
     }
 
     fn chain(&mut self, seen: &Seen, new: &mut Vec<Function>) -> Written {
-        let [whole, outermost] = self.namer.chains(&seen.place);
+        let chains = self.namer.chains(&seen.place);
+        let [whole, outermost] = chains.map(|chain| chain.iter().map(described).collect::<Chain>());
         let mut written = |chain: &Chain| {
             let number = |(function, line): &(Function, u32)| {
                 let id = self.function(function.clone(), new);
@@ -286,18 +240,13 @@ pub(crate) fn is_unnamed(function: &Function) -> bool {
     function.kind == FunctionKind::Native && function.name.starts_with('<')
 }
 
-/// A function as it is written. One without a name is called by its file's.
-fn described(frame: &NativeFrame, path: &str) -> (Function, u32) {
-    let name = match frame.function.as_str() {
-        "" => format!("<{}>", path.rsplit('/').next().unwrap_or_default()),
-        name => name.to_owned(),
-    };
-    let file = if frame.file.is_empty() { path.to_owned() } else { frame.file.clone() };
+/// A function as it is written.
+pub(crate) fn described(frame: &NativeFrame) -> (Function, u32) {
     let function = Function {
         id: 0,
-        qualified_name: name.clone(),
-        name,
-        file,
+        name: frame.function.clone(),
+        qualified_name: frame.function.clone(),
+        file: frame.file.clone(),
         first_line: 0,
         kind: FunctionKind::Native,
     };

@@ -1,12 +1,11 @@
 //! One stack out of two: the native functions of a thread, and its Python frames in the places of the interpreter's
 //! loop.
 
-use naja_cpython::reader::Frame;
-use naja_native::unwind::End;
+use crate::unwind::End;
 
 /// What an address is to the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// The interpreter's loop.
     Loop,
     /// A part of the loop that is a function of its own (3.14's interpreter of tail calls): it stands for no further
@@ -18,16 +17,16 @@ pub(crate) enum Kind {
 
 /// A frame of the merged stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Merged {
-    /// A Python frame.
-    Python(Frame),
+pub enum Merged {
+    /// A Python frame, by its place among those that were given.
+    Python(usize),
     /// An address of native code.
     Native(u64),
 }
 
 /// How well the two stacks fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fit {
+pub enum Fit {
     /// Every call of the loop has its Python frames.
     Whole,
     /// The native stack ends early: the outer Python frames stand without what lies between them.
@@ -36,19 +35,19 @@ pub(crate) enum Fit {
     Mismatch,
 }
 
-/// Merges a stack of addresses, innermost first, and its end with Python frames, outermost first. Appends the result
-/// to `merged`, outermost first.
+/// Merges a stack of addresses, innermost first, and its end with Python frames, outermost first; of each it is said
+/// whether the loop was entered for it. Appends the result to `merged`, outermost first.
 ///
 /// Cost: O(frames).
-pub(crate) fn merge(
+pub fn merge(
     native: &[u64],
     end: End,
     kind: &dyn Fn(u64) -> Kind,
-    python: &[Frame],
+    entered: &[bool],
     merged: &mut Vec<Merged>,
 ) -> Fit {
     let calls = loop_calls(native, kind);
-    let groups = group_starts(python);
+    let groups = group_starts(entered);
     let fit = match (calls.len(), groups.len()) {
         (calls, groups) if calls == groups && end == End::Root => Fit::Whole,
         (calls, groups) if calls <= groups && end != End::Root => Fit::OuterMissing,
@@ -57,23 +56,22 @@ pub(crate) fn merge(
         _ => Fit::Mismatch,
     };
     if fit == Fit::Mismatch {
-        merged.extend(python.iter().copied().map(Merged::Python));
+        merged.extend((0..entered.len()).map(Merged::Python));
         let above = calls.first().map_or(0, |innermost| innermost.start);
         merged.extend(native[..above].iter().rev().copied().map(Merged::Native));
         return fit;
     }
     // Whose group is which: both lists are complete at the outer end, unless the native stack ends early.
     let first_group = if fit == Fit::OuterMissing { groups.len() - calls.len() } else { 0 };
-    let group = |number: usize| -> &[Frame] {
-        let Some(&start) = groups.get(number) else { return &[] };
-        let end = groups.get(number + 1).copied().unwrap_or(python.len());
-        &python[start..end]
+    let group = |number: usize| {
+        let start = groups.get(number).copied().unwrap_or(entered.len());
+        start..groups.get(number + 1).copied().unwrap_or(entered.len())
     };
-    (0..first_group).flat_map(&group).for_each(|frame| merged.push(Merged::Python(*frame)));
+    merged.extend((0..first_group).flat_map(group).map(Merged::Python));
     let mut outer_end = native.len();
     for (number, call) in calls.iter().rev().enumerate() {
         merged.extend(native[call.end..outer_end].iter().rev().copied().map(Merged::Native));
-        merged.extend(group(first_group + number).iter().copied().map(Merged::Python));
+        merged.extend(group(first_group + number).map(Merged::Python));
         outer_end = call.start;
     }
     merged.extend(native[..outer_end].iter().rev().copied().map(Merged::Native));
@@ -97,8 +95,8 @@ fn loop_calls(native: &[u64], kind: &dyn Fn(u64) -> Kind) -> Vec<std::ops::Range
 }
 
 /// Where the groups start that one call of the loop runs, outermost first.
-fn group_starts(python: &[Frame]) -> Vec<usize> {
-    let starts = python.iter().enumerate().filter(|(place, frame)| *place == 0 || frame.entered);
+fn group_starts(entered: &[bool]) -> Vec<usize> {
+    let starts = entered.iter().enumerate().filter(|(place, entered)| *place == 0 || **entered);
     starts.map(|(place, _)| place).collect()
 }
 
@@ -110,21 +108,16 @@ mod tests {
     /// the loop was called for it. Gives the merged stack outermost first, native code in small letters.
     fn check(native: &str, end: End, python: &str, expected: &str, expected_fit: Fit) {
         let addresses: Vec<u64> = native.bytes().map(u64::from).collect();
-        let frame = |letter: u8| Frame {
-            code: u64::from(letter.to_ascii_uppercase()),
-            instruction: 0,
-            entered: letter.is_ascii_uppercase(),
-        };
-        let frames: Vec<Frame> = python.bytes().map(frame).collect();
+        let entered: Vec<bool> = python.bytes().map(|letter| letter.is_ascii_uppercase()).collect();
         let kind = |address| match u8::try_from(address) {
             Ok(b'E') => Kind::Loop,
             Ok(b'T') => Kind::LoopPart,
             _ => Kind::Other,
         };
         let mut merged = Vec::new();
-        let fit = merge(&addresses, end, &kind, &frames, &mut merged);
+        let fit = merge(&addresses, end, &kind, &entered, &mut merged);
         let letter = |one: &Merged| match one {
-            Merged::Python(frame) => frame.code as u8 as char,
+            Merged::Python(place) => python.as_bytes()[*place].to_ascii_uppercase() as char,
             Merged::Native(address) => *address as u8 as char,
         };
         let text: String = merged.iter().map(letter).collect();
