@@ -392,6 +392,8 @@ pub struct Batch {
     pub allocation_tallies: Vec<AllocationTally>,
     /// How many peaks there were, where that has changed.
     pub allocation_peaks: Option<u64>,
+    /// Allocations are samples, one after so many bytes in the mean: their bytes stand for all, their blocks for themselves.
+    pub allocation_sample_bytes: Option<u64>,
     /// Stretches of events, in the order of their time.
     pub allocation_stretches: Vec<AllocationStretch>,
     /// Tick up to which this batch is complete: every run ends at or before it.

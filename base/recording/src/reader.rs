@@ -295,6 +295,11 @@ impl<'w> Reader<'w> {
         Ok(places)
     }
 
+    /// After how many bytes in the mean an allocation was sampled; none where all were recorded.
+    pub fn allocation_sample_bytes(&self) -> Option<u64> {
+        self.meta("allocation_sample_bytes").ok()
+    }
+
     /// What places have come to, in order of number; each is in [`Reader::allocation_places`].
     pub fn allocation_tallies(&self) -> Result<Vec<AllocationTally>, RecordingError> {
         if !self.has_allocations()? {

@@ -70,6 +70,7 @@ struct Staged {
     allocation_places: Vec<AllocationPlace>,
     allocation_tallies: BTreeMap<PlaceId, AllocationTally>,
     allocation_peaks: Option<u64>,
+    allocation_sample_bytes: Option<u64>,
     allocation_stretches: Vec<(i64, AllocationStretch)>,
 }
 
@@ -314,6 +315,8 @@ impl Writer {
             .allocation_tallies
             .extend(batch.allocation_tallies.iter().map(|tally| (tally.place, *tally)));
         self.staged.allocation_peaks = batch.allocation_peaks.or(self.staged.allocation_peaks);
+        self.staged.allocation_sample_bytes =
+            batch.allocation_sample_bytes.or(self.staged.allocation_sample_bytes);
         for stretch in &batch.allocation_stretches {
             self.staged.allocation_stretches.push((self.next_stretch, stretch.clone()));
             self.next_stretch += 1;
@@ -591,6 +594,9 @@ impl Writer {
         }
         if let Some(peaks) = self.staged.allocation_peaks {
             set_meta(db, "allocation_peaks", stored(peaks))?;
+        }
+        if let Some(bytes) = self.staged.allocation_sample_bytes {
+            set_meta(db, "allocation_sample_bytes", stored(bytes))?;
         }
         let mut insert = db.prepare_cached(
             "INSERT OR REPLACE INTO allocation_stretches (id, first_tick, end_tick, events, start_blocks,

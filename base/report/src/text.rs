@@ -81,6 +81,34 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// A size as people write it: `512`, `64kB`, `1.5 GiB`. Units of a thousand (kB, MB) and of 1,024 (KiB, MiB), in any case;
+/// a letter alone is one of 1,024. None for anything else.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let unit_at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let number: f64 = number.trim().parse().ok()?;
+    let unit = unit.to_ascii_lowercase();
+    let power = |letters: &str| match letters {
+        "k" => Some(1),
+        "m" => Some(2),
+        "g" => Some(3),
+        "t" => Some(4),
+        _ => None,
+    };
+    let factor: f64 = match unit.as_str() {
+        "" | "b" => 1.0,
+        unit if unit.len() == 1 => 1024_f64.powi(power(unit)?),
+        unit => match (unit.strip_suffix("ib"), unit.strip_suffix('b')) {
+            (Some(letter), _) => 1024_f64.powi(power(letter)?),
+            (None, Some(letter)) => 1000_f64.powi(power(letter)?),
+            _ => return None,
+        },
+    };
+    let bytes = number * factor;
+    (bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
 /// An amount of memory: `512 B`, `1.5 KiB`, `212 MiB`.
 pub fn bytes(count: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -228,6 +256,11 @@ mod tests {
         let durations = [0, 1_500, 2_340_000, 45_600_000, 1_234_000_000, 123_000_000_000, 3_720_000_000_000];
         let texts = durations.map(duration);
         assert_eq!(texts, ["0 s", "2 µs", "2.3 ms", "46 ms", "1.23 s", "2 min 03 s", "1 h 02 min"]);
+        assert_eq!(
+            ["512", "64kB", "1.5 GiB", "2m", "0"].map(parse_bytes),
+            [512, 64_000, 1_610_612_736, 2 << 20, 0].map(Some)
+        );
+        assert_eq!(["", "KiB", "-1", "1 XB", "1e400", "nan", "1 MiBs"].map(parse_bytes), [None; 7]);
         assert_eq!([512, 1536, 222_298_112].map(bytes), ["512 B", "1.5 KiB", "212 MiB"]);
         assert_eq!([7, 999, 1000, 1_234_567].map(count), ["7", "999", "1,000", "1,234,567"]);
         assert_eq!(

@@ -36,6 +36,7 @@ pub(super) fn record(mut receiver: Receiver, open: Open, detail: Detail, ended: 
     writer.set_size_limit(u64::MAX);
     let mut warnings: Vec<String> = failure.iter().map(Failure::one_line).collect();
     let mut recorder = Recorder::begin(detail, INTERVAL_NS);
+    recorder.set_sample_bytes(receiver.settings().sample_bytes);
     let mut written = Instant::now();
     while !ended.load(Ordering::Acquire) {
         receiver.hear(&mut |event| recorder.take(event));

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
         python_allocators: arguments.python_allocators,
         follow: !arguments.no_follow,
         native: arguments.native,
-        sample_bytes: None,
+        sample_bytes: arguments.sample,
     };
     let receiver = Receiver::open(place.clone(), wanted).map_err(|error| cannot_listen(&error))?;
     launch.environment = vec![

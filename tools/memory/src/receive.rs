@@ -163,6 +163,11 @@ impl Receiver {
         })
     }
 
+    /// What the agents are told to do.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// The functions and stacks that events speak of.
     pub fn stacks(&self) -> &Stacks {
         &self.stacks

@@ -1,6 +1,7 @@
 //! Writes what a receiver hears into a recording.
 
 use std::fs;
+use std::num::NonZeroU64;
 
 use naja_recording::allocations::AllocationBlock;
 use naja_recording::{
@@ -32,6 +33,7 @@ pub enum Detail {
 /// Makes batches of events.
 pub struct Recorder {
     detail: Detail,
+    sample_bytes: Option<NonZeroU64>,
     addresses: Addresses,
     tallies: Tallies,
     places: FxHashMap<(u32, u32, u32, Allocator), u32>,
@@ -85,6 +87,7 @@ impl Recorder {
     pub fn begin(detail: Detail, interval_ns: u64) -> Recorder {
         Recorder {
             detail,
+            sample_bytes: None,
             addresses: Addresses::default(),
             tallies: Tallies::default(),
             places: FxHashMap::default(),
@@ -99,6 +102,12 @@ impl Recorder {
             processes_told: 0,
             threads_told: 0,
         }
+    }
+
+    /// What comes are samples, one after so many bytes in the mean.
+    pub fn set_sample_bytes(&mut self, sample_bytes: Option<NonZeroU64>) {
+        self.sample_bytes = sample_bytes;
+        self.batch.allocation_sample_bytes = sample_bytes.map(NonZeroU64::get);
     }
 
     /// What everything has come to.
@@ -116,8 +125,15 @@ impl Recorder {
             What::Given { allocator, node, .. } => self.place(process, thread, node, allocator),
             _ => 0,
         };
-        let Recorder { addresses, tallies, block, block_peak, detail, .. } = self;
+        let Recorder { addresses, tallies, block, block_peak, detail, sample_bytes, .. } = self;
         let mut tell = |event: AllocationEvent| {
+            let event = match (event, *sample_bytes) {
+                (AllocationEvent::Given { slot, place, size }, Some(mean)) => {
+                    AllocationEvent::Given { slot, place, size: stands_for(size, mean) }
+                }
+                // What is left of a mapping is mostly larger than the distance of samples, and then stands for itself.
+                (event, _) => event,
+            };
             tallies.take(event);
             if *detail == Detail::Exact {
                 block.push(event);
@@ -232,6 +248,12 @@ impl Recorder {
         }
         self.batch.until_tick = now;
     }
+}
+
+/// How many bytes a sample of so many stands for: their number over how likely it was to be one.
+fn stands_for(size: u64, mean: NonZeroU64) -> u64 {
+    let likely = -(-(size as f64) / mean.get() as f64).exp_m1();
+    if size == 0 { 0 } else { (size as f64 / likely) as u64 }
 }
 
 /// Resident memory of a process that lives.

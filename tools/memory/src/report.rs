@@ -37,6 +37,8 @@ pub struct Allocations {
     tallies: Vec<AllocationTally>,
     /// Whether every allocation is there, and not only what places came to.
     pub is_exact: bool,
+    /// Where only samples were recorded, after how many bytes in the mean: bytes are estimates, and blocks are samples.
+    pub sample_bytes: Option<u64>,
     /// The most resident memory that was seen of all processes together, in bytes; 0 where it was not looked at.
     pub resident_peak_bytes: u64,
 }
@@ -136,6 +138,7 @@ impl Allocations {
             *resident.entry(metric.tick).or_default() += metric.rss_bytes;
         }
         Ok(Allocations {
+            sample_bytes: reader.allocation_sample_bytes(),
             processes: reader.processes()?,
             functions: reader.functions()?,
             nodes: reader.nodes()?,
@@ -300,7 +303,8 @@ impl Allocations {
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
             allocators,
-            sizes: sizes(reader)?,
+            // What was sampled says nothing of how many small ones there were.
+            sizes: if self.sample_bytes.is_some() { Vec::new() } else { sizes(reader)? },
             largest,
             most_frequent,
         })

@@ -27,10 +27,11 @@ pub fn sentence(allocations: &Allocations) -> String {
     let (peak, given, left) =
         (allocations.sum(Shown::Peak), allocations.sum(Shown::Given), allocations.sum(Shown::Leaks));
     let mut text = format!(
-        "peak {} in {} blocks; {} allocations of {} in all; {} in {} blocks left at the end",
+        "peak {} in {} blocks; {} {} of {} in all; {} in {} blocks left at the end",
         bytes(peak.bytes),
         count(peak.blocks),
         count(given.blocks),
+        if allocations.sample_bytes.is_some() { "samples" } else { "allocations" },
         bytes(given.bytes),
         bytes(left.bytes),
         count(left.blocks)
@@ -40,6 +41,12 @@ pub fn sentence(allocations: &Allocations) -> String {
     }
     if allocations.processes.len() > 1 {
         text += &format!("; {} processes", allocations.processes.len());
+    }
+    if let Some(mean) = allocations.sample_bytes {
+        text += &format!(
+            "; of samples, one after {} in the mean: bytes are estimates, blocks are samples",
+            bytes(mean)
+        );
     }
     text
 }

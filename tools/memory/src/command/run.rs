@@ -1,7 +1,10 @@
 //! The arguments of `naja memory run`; what it does is in the program, which starts it.
 
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+
+use naja_report::text::parse_bytes;
 
 /// Run a program and record its allocations
 #[derive(Debug, clap::Args)]
@@ -15,6 +18,10 @@ pub struct RunMemoryArguments {
     /// Record the functions of machine code too, of extensions and libraries
     #[arg(long)]
     pub native: bool,
+    /// Record samples in place of all allocations, one after so many bytes in the mean; for programs at work
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "512KiB",
+        value_parser = sample_bytes)]
+    pub sample: Option<NonZeroU64>,
     /// Keep what each place came to, and not each allocation: small files, no times
     #[arg(long)]
     pub aggregate: bool,
@@ -30,4 +37,9 @@ pub struct RunMemoryArguments {
     /// The program and its arguments: what `naja run` would take
     #[arg(trailing_var_arg = true, required = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
+}
+
+fn sample_bytes(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = parse_bytes(text).and_then(NonZeroU64::new);
+    bytes.ok_or_else(|| "expected a size such as 512KiB, and more than nothing".to_owned())
 }

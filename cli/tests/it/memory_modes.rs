@@ -1,0 +1,125 @@
+//! `naja memory run --native` and `--sample` on real programs under every interpreter.
+
+use naja_testkit::interpreters::interpreters;
+use naja_testkit::not_tested;
+use serde_json::Value;
+
+use crate::memory::{report, run, sql};
+use crate::naja;
+
+/// Makes one text for each number, at a line of its own below a function of C.
+const SORTED: &str = "\
+import threading
+def key(number):
+    return 'x' * 2000 + str(number)
+def sort():
+    kept.append(sorted(range(3000), key=key))
+kept = []
+sort()
+thread = threading.Thread(target=sort)
+thread.start()
+thread.join()
+";
+
+/// The functions around the first branch of this name, the outermost first.
+fn around(tree: &Value, function: &str) -> Vec<String> {
+    let branches = tree["branches"].as_array().expect("there are branches");
+    let mut open: Vec<String> = Vec::new();
+    for branch in branches {
+        let depth = branch["depth"].as_u64().expect("a number") as usize;
+        let name = branch["function"].as_str().expect("a name");
+        open.truncate(depth);
+        if name == function && open.iter().any(|outer| outer == "sort") {
+            return open;
+        }
+        open.push(name.to_owned());
+    }
+    panic!("`{function}` is not there: {tree}");
+}
+
+#[test]
+fn functions_of_machine_code_stand_between_those_of_python() {
+    for interpreter in interpreters().iter().filter(|one| !one.free_threaded) {
+        let naja = naja();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = ["--native", "--python-allocators"];
+        run(&naja, folder.path(), interpreter, &options, SORTED);
+        // Both stacks are seen whole, so that each Python function stands where machine code has called it.
+        let tree = report(&naja, folder.path(), &["tree", "--all"]);
+        let outer = around(&tree, "key");
+        let python = sql(
+            &naja,
+            folder.path(),
+            "select count(*) from functions where kind = 1 and name like 'list_sort%'",
+        );
+        if python == ["0"] {
+            not_tested(&format!("functions inside {interpreter}: it is stripped"));
+            continue;
+        }
+        let at = |name: &str| outer.iter().position(|one| one.starts_with(name));
+        let (sort, sorted) = (at("sort"), at("builtin_sorted").or_else(|| at("list_sort")));
+        assert!(sort.is_some() && sorted > sort, "{interpreter}: {outer:?}");
+        // Neither the agent's own functions nor the interpreter's glue are shown.
+        let names = sql(&naja, folder.path(), "select distinct name from functions where kind = 1");
+        let glue = |name: &&String| {
+            name.contains("naja") || name.starts_with("_PyEval_EvalFrame") || name.contains("Vectorcall")
+        };
+        assert_eq!(names.iter().find(glue), None, "{interpreter}");
+        // The sums are those of a recording without them.
+        let with = report(&naja, folder.path(), &["stats"])["given"]["bytes"].as_f64();
+        run(&naja, folder.path(), interpreter, &["--python-allocators"], SORTED);
+        let without = report(&naja, folder.path(), &["stats"])["given"]["bytes"].as_f64();
+        let ratio = with.expect("a number") / without.expect("a number");
+        assert!((0.99..1.01).contains(&ratio), "{interpreter}: {ratio}");
+    }
+}
+
+/// Gives 60 MB in small blocks and keeps 20 of them, in two threads.
+const BLOCKS: &str = "\
+import threading
+kept = []
+def keep():
+    for _ in range(10_000):
+        kept.append(bytearray(1000))
+def soon():
+    for _ in range(20_000):
+        bytearray(1000)
+threads = [threading.Thread(target=work) for work in (keep, soon, keep, soon)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+import os
+os._exit(0)
+";
+
+#[test]
+fn samples_stand_for_all() {
+    for interpreter in interpreters() {
+        let naja = naja();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        run(&naja, folder.path(), interpreter, &["--sample=8KiB"], BLOCKS);
+        // Some 2,500 and 5,000 samples: the estimates scatter by 2 and 1.4 hundredths, and are held to five times that.
+        let bytes = |what: &str, function: &str| -> f64 {
+            let query = format!(
+                "select total({what}) from allocations where function = '{function}' and allocator = 'malloc'"
+            );
+            sql(&naja, folder.path(), &query).first().and_then(|sum| sum.parse().ok()).expect("a number")
+        };
+        let kept = bytes("now_bytes", "keep") / 20_020_000.0;
+        assert!((0.9..1.1).contains(&kept), "{interpreter}: {kept}");
+        let soon = bytes("given_bytes", "soon") / 40_040_000.0;
+        assert!((0.93..1.07).contains(&soon), "{interpreter}: {soon}");
+        assert_eq!(bytes("now_bytes", "soon"), 0.0, "{interpreter}: what is taken back is seen to be");
+        let events = sql(&naja, folder.path(), "select sum(events) from allocation_stretches");
+        let events: u64 = events.first().and_then(|count| count.parse().ok()).expect("a number");
+        assert!(events < 20_000, "{interpreter}: {events} of 120,000");
+    }
+}
+
+#[test]
+fn a_sample_of_nothing_is_no_size() {
+    let output =
+        naja().command().args(["memory", "run", "--sample=0", "app.py"]).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("--sample") && text.contains("512KiB"), "{text}");
+}
