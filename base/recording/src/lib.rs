@@ -9,6 +9,7 @@ pub mod allocations;
 pub mod blocks;
 pub mod cache;
 mod error;
+pub mod joined;
 pub mod model;
 mod reader;
 mod schema;

@@ -1,6 +1,7 @@
 //! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
 
-mod recording;
+pub(crate) mod beside;
+pub(crate) mod recording;
 mod run;
 
 use std::io;

@@ -19,7 +19,7 @@ use crate::run::terminal_columns;
 /// Ticks of a recording of memory alone.
 pub(super) const INTERVAL_NS: u64 = 1_000_000;
 /// How often what was heard is written.
-const WRITE_EVERY: Duration = Duration::from_millis(250);
+pub(super) const WRITE_EVERY: Duration = Duration::from_millis(250);
 
 /// What came of a recording.
 pub(super) struct Recorded {
@@ -98,7 +98,10 @@ pub(super) fn tell(recorded: Option<Recorded>, as_json: bool, is_quiet: bool) {
     }
 }
 
-fn describe(writer: &Writer, as_json: bool) -> Result<String> {
+/// The figures of a recording, for people or as JSON.
+///
+/// Errors: those of the recording; `no-allocations`
+pub(crate) fn describe(writer: &Writer, as_json: bool) -> Result<String> {
     let reader = writer.reader()?;
     let allocations = Allocations::read(&reader, 1)?;
     if as_json {

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
 use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
+use tempfile::TempDir;
 
 use super::recording::{INTERVAL_NS, Recorded, record, tell};
 use crate::ExitCode;
@@ -30,7 +31,6 @@ const PRELOAD: &str = "LD_PRELOAD";
 /// Errors: those of starting a program, and `cannot-listen`
 pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let settings = RunSettings::read()?;
-    let agent = shipped_library(AGENT)?;
     let interpreter = interpreter::find(settings.python().as_deref());
     let mut words = Words { module: None, code: None, rest: arguments.program.clone() };
     let target = Target::resolve(&mut words, interpreter.as_ref().ok(), false)?;
@@ -39,20 +39,13 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let command: Vec<String> =
         launch.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
 
-    let folder = tempfile::Builder::new().prefix("naja-").tempdir();
-    let folder = folder.map_err(|error| cannot_listen(&error))?;
-    let place = folder.path().join("agent");
-    let wanted = Settings {
+    let (folder, receiver) = listen(Settings {
         python_allocators: arguments.python_allocators,
         follow: !arguments.no_follow,
         native: arguments.native,
         sample_bytes: arguments.sample,
-    };
-    let receiver = Receiver::open(place.clone(), wanted).map_err(|error| cannot_listen(&error))?;
-    launch.environment = vec![
-        (PRELOAD.into(), preloaded(agent, std::env::var_os(PRELOAD).as_deref())),
-        (wire::PLACE.into(), place.into_os_string()),
-    ];
+    })?;
+    launch.environment = environment(&receiver)?;
 
     let header = report::header(&command, INTERVAL_NS);
     let open =
@@ -64,6 +57,28 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     drop(folder);
     tell(observer.recorded, arguments.json, arguments.quiet);
     ended.end_alike();
+}
+
+/// A receiver, and the folder in which its agents find it.
+///
+/// Errors: `cannot-listen`
+pub(super) fn listen(settings: Settings) -> Result<(TempDir, Receiver)> {
+    let folder = tempfile::Builder::new().prefix("naja-").tempdir();
+    let folder = folder.map_err(|error| cannot_listen(&error))?;
+    let receiver =
+        Receiver::open(folder.path().join("agent"), settings).map_err(|error| cannot_listen(&error))?;
+    Ok((folder, receiver))
+}
+
+/// The variables by which a program has the agent in it.
+///
+/// Errors: `library-not-found`
+pub(super) fn environment(receiver: &Receiver) -> Result<Vec<(OsString, OsString)>> {
+    let agent = shipped_library(AGENT)?;
+    Ok(vec![
+        (PRELOAD.into(), preloaded(agent, std::env::var_os(PRELOAD).as_deref())),
+        (wire::PLACE.into(), receiver.place().as_os_str().to_owned()),
+    ])
 }
 
 /// The agent before what the user has set.

@@ -58,6 +58,11 @@ pub struct RecordArguments {
     /// Each thread is paused for that when it is sampled, for some 10 to 40 microseconds, unless it is blocked.
     #[arg(short, long)]
     pub native: bool,
+    /// Record every allocation too, and show where memory goes
+    ///
+    /// It is in the same recording, on the same clock; `naja memory` shows more of it.
+    #[arg(long)]
+    pub memory: bool,
     /// Tell asyncio's tasks apart, in place of the event loop that runs them
     ///
     /// A stack begins with the tasks that wait for the running one, by name, each with where it waits. `all` shows those

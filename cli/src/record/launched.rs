@@ -9,6 +9,7 @@ use naja_system::{Child, Failure, Observer, Result, Session, timer};
 
 use super::{Plan, finish};
 use crate::ExitCode;
+use crate::memory::beside::MemoryBeside;
 use crate::run::observer::SamplingObserver;
 use crate::run::target::{Target, Words};
 use crate::run::{cannot_start, interpreter, report};
@@ -23,7 +24,12 @@ pub(super) fn record(program: Vec<OsString>, plan: Plan) -> Result<ExitCode> {
     let mut words = Words { module: None, code: None, rest: program };
     let target = Target::resolve(&mut words, interpreter.as_ref().ok(), false)?;
     let program_name = target.name();
-    let launch = target.launch(interpreter, Vec::new(), words.rest)?;
+    let mut launch = target.launch(interpreter, Vec::new(), words.rest)?;
+    let memory = plan.memory.then(MemoryBeside::prepare).transpose()?;
+    let memory = memory.map(|(memory, environment)| {
+        launch.environment.extend(environment);
+        memory
+    });
     let command: Vec<String> =
         launch.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let header = report::header(&command, plan.interval_ns);
@@ -38,7 +44,8 @@ pub(super) fn record(program: Vec<OsString>, plan: Plan) -> Result<ExitCode> {
         tasks,
         until_ns: duration_ns.map(|duration_ns| timer::now_ns().saturating_add(duration_ns)),
         ..SamplerOptions::of_program(child.pid, child.started_ns, interval_ns)
-    });
+    })
+    .with_memory(memory);
     let mut observer = Timed { control: inner.control(), inner, ended_by_itself: false };
     let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
 

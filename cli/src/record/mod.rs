@@ -21,6 +21,7 @@ use naja_recording::Writer;
 use naja_report::text::Style;
 use naja_system::{Failure, Replacement, Result};
 
+use crate::memory::recording::describe;
 use crate::run::settings::RunSettings;
 use crate::{ExitCode, print, run};
 use arguments::RecordArguments;
@@ -44,6 +45,8 @@ struct Plan {
     duration_ns: Option<u64>,
     subprocesses: bool,
     native: bool,
+    /// Allocations too.
+    memory: bool,
     tasks: Tasks,
     output: Option<Output>,
     /// Where recordings are kept, instead of the cache.
@@ -84,6 +87,7 @@ impl Plan {
             duration_ns: arguments.duration,
             subprocesses: arguments.subprocesses,
             native: arguments.native,
+            memory: arguments.memory,
             tasks: arguments.tasks.unwrap_or_default(),
             output,
             recordings: settings.recordings.clone(),
@@ -166,6 +170,12 @@ fn finish(observation: Option<Observation>, mut facts: Facts, plan: &Plan) -> Re
                 .to_owned(),
         );
     }
+    let memory = writer.as_ref().filter(|_| plan.memory).map(|writer| {
+        describe(writer, false).unwrap_or_else(|failure| {
+            report.warnings.push(failure.one_line());
+            String::new()
+        })
+    });
     let mut written = Ok(());
     if let Some(writer) = writer.as_mut() {
         let json = serde_json::to_string(&report).expect("a report is plain data");
@@ -195,6 +205,9 @@ fn finish(observation: Option<Observation>, mut facts: Facts, plan: &Plan) -> Re
     } else {
         let text = report_text(&report, Style::of_stderr(run::terminal_columns()));
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+    if let Some(memory) = memory.filter(|_| !plan.json) {
+        let _ = io::stderr().write_all(memory.as_bytes());
     }
     Ok(())
 }

@@ -36,6 +36,13 @@ pub struct RunArguments {
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub rate: Option<u32>,
 
+    /// Record every allocation too, and show where memory goes
+    ///
+    /// It is in the same recording, on the same clock; `naja memory` shows more of it. The program sees LD_PRELOAD and
+    /// NAJA_MEMORY_AGENT in its environment.
+    #[arg(long)]
+    pub memory: bool,
+
     /// Keep the recording in this file instead of the cache
     ///
     /// Adds nothing to the program's environment.

@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use naja_profile::SamplerOptions;
 use naja_system::{Failure, Launch, Result, Session, Status};
 
+use crate::memory::beside::MemoryBeside;
 use crate::print;
 use arguments::{Format, ReportTarget, RunArguments};
 use observer::SamplingObserver;
@@ -53,6 +54,12 @@ pub fn run(
     let swap = options.swap.as_deref().map(Swap::prepare).transpose()?;
     launch.environment = swap.as_ref().map_or_else(Swap::environment_without, Swap::environment);
 
+    let memory = options.memory.then(MemoryBeside::prepare).transpose()?;
+    let memory = memory.map(|(memory, environment)| {
+        launch.environment.extend(environment);
+        memory
+    });
+
     let descriptor = match &options.report {
         Some(ReportTarget::Descriptor(number)) => Some(take_descriptor(*number)?),
         _ => None,
@@ -67,7 +74,8 @@ pub fn run(
     let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
     let mut observer = SamplingObserver::new(open, move |child| {
         SamplerOptions::of_program(child.pid, child.started_ns, interval_ns)
-    });
+    })
+    .with_memory(memory);
     let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
 
     if let (Some((interpreter, module)), Status::Exited(1)) = (&asked_module, ended.status)

@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions};
+use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions, Sink};
 use naja_recording::Writer;
 use naja_system::{Child, Failure, Observer};
+
+use crate::memory::beside::MemoryBeside;
 
 /// A program that was told to end is made to when this has passed.
 const END_PATIENCE: Duration = Duration::from_secs(3);
@@ -21,6 +23,7 @@ type Plan = Box<dyn FnOnce(&Child) -> SamplerOptions>;
 /// Samples the program for as long as it lives, or until the sampler's time is over: then the program is ended.
 pub(crate) struct SamplingObserver {
     start: Option<(Open, Plan)>,
+    memory: Option<MemoryBeside>,
     control: Arc<Control>,
     sampler: Option<JoinHandle<Observation>>,
     observation: Option<Observation>,
@@ -30,10 +33,16 @@ impl SamplingObserver {
     pub(crate) fn new(open: Open, plan: impl FnOnce(&Child) -> SamplerOptions + 'static) -> SamplingObserver {
         SamplingObserver {
             start: Some((open, Box::new(plan))),
+            memory: None,
             control: Arc::default(),
             sampler: None,
             observation: None,
         }
+    }
+
+    /// Records memory too.
+    pub(crate) fn with_memory(self, memory: Option<MemoryBeside>) -> SamplingObserver {
+        SamplingObserver { memory, ..self }
     }
 
     /// Shared with the sampler.
@@ -54,7 +63,10 @@ impl Observer for SamplingObserver {
         let pid = child.pid;
         let control = Arc::clone(&self.control);
         let sampler = std::thread::Builder::new().name("sampler".to_owned());
-        let sink = Box::new(Recorder::start(open));
+        let mut sink: Box<dyn Sink> = Box::new(Recorder::start(open));
+        if let Some(memory) = &mut self.memory {
+            sink = memory.start(child, options.interval_ns, sink);
+        }
         self.sampler = sampler
             .spawn(move || {
                 let observation = Sampler::new(options, sink).run(&control);
@@ -75,6 +87,10 @@ impl Observer for SamplingObserver {
     }
 
     fn ended(&mut self) {
+        // First, so that the sampler's last batch has all of it.
+        if let Some(memory) = &mut self.memory {
+            memory.end();
+        }
         self.control.ended.store(true, Ordering::Release);
         self.observation = self.sampler.take().and_then(|sampler| sampler.join().ok());
     }

@@ -18,6 +18,7 @@ use super::arguments::{Format, ReportTarget};
 use super::observer::Open;
 use super::settings::RunOptions;
 use super::swap;
+use crate::memory::recording::describe;
 use crate::print;
 
 /// All recordings in the cache together; the oldest go first.
@@ -95,6 +96,13 @@ pub(crate) fn tell(
     let mut report = Report::new(&observation, facts);
     report.warnings.extend(failures.iter().map(Failure::one_line));
     let json = serde_json::to_string(&report).expect("a report is plain data");
+    let memory = writer.as_ref().filter(|_| options.memory).map(|writer| {
+        let described = describe(writer, options.format == Format::Json);
+        described.unwrap_or_else(|failure| {
+            report.warnings.push(failure.one_line());
+            String::new()
+        })
+    });
     if let Some(writer) = writer.as_mut() {
         let kept = writer.set_report(&json).and_then(|()| writer.complete());
         if let Err(error) = kept {
@@ -110,12 +118,25 @@ pub(crate) fn tell(
         return;
     }
     match options.format {
-        Format::Json => print::line(&json),
+        Format::Json => print::line(&with_memory(json, memory.as_deref())),
         Format::Text => {
             let text = report_text(&report, Style::of_stderr(super::terminal_columns()));
             // A closed standard error is the program's business, not an error of its run.
-            let _ = io::stderr().write_all(text.as_bytes());
+            let _ = io::stderr().write_all((text + &memory.unwrap_or_default()).as_bytes());
         }
+    }
+}
+
+/// A report with the figures of memory in it, under `memory`.
+fn with_memory(report: String, memory: Option<&str>) -> String {
+    let figures = memory.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let whole = serde_json::from_str::<serde_json::Value>(&report).ok();
+    match (whole, figures) {
+        (Some(serde_json::Value::Object(mut whole)), Some(figures)) => {
+            whole.insert("memory".to_owned(), figures);
+            serde_json::Value::Object(whole).to_string()
+        }
+        _ => report,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct RunSettings {
     pub(crate) recordings: Option<PathBuf>,
     /// What `--swap` takes.
     swap: Option<String>,
+    /// Record allocations too.
+    memory: bool,
 }
 
 impl RunSettings {
@@ -70,6 +72,8 @@ pub struct RunOptions {
     pub python: Option<OsString>,
     /// Whether it was chosen on the command line rather than in the settings.
     pub python_is_from_command_line: bool,
+    /// Record allocations too.
+    pub memory: bool,
     /// The packages to be swapped, as they were asked for.
     pub swap: Option<String>,
 }
@@ -89,6 +93,7 @@ impl RunOptions {
             quiet: arguments.quiet,
             python_is_from_command_line: arguments.python.is_some(),
             python: arguments.python.clone().or_else(|| own.python()),
+            memory: arguments.memory || own.memory,
             swap: Swap::asked(arguments.swap.as_deref(), own.swap.as_deref()),
         })
     }

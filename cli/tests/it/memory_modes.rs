@@ -1,6 +1,7 @@
 //! `naja memory run --native` and `--sample` on real programs under every interpreter.
 
 use naja_testkit::interpreters::interpreters;
+use naja_testkit::naja::block;
 use naja_testkit::not_tested;
 use serde_json::Value;
 
@@ -122,4 +123,65 @@ fn a_sample_of_nothing_is_no_size() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
     assert!(text.contains("--sample") && text.contains("512KiB"), "{text}");
+}
+
+/// Works in a child that holds 5 MB, and holds 30 MB itself.
+const BOTH: &str = "\
+import multiprocessing, time
+def busy(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        sum(range(1000))
+def child():
+    kept = [bytearray(5_000_000)]
+    busy(0.4)
+    del kept
+def work():
+    kept = bytearray(30_000_000)
+    busy(0.4)
+    return len(kept)
+if __name__ == '__main__':
+    process = multiprocessing.get_context('spawn').Process(target=child)
+    process.start()
+    work()
+    process.join()
+";
+
+#[test]
+fn one_recording_holds_samples_and_allocations_on_one_clock() {
+    for interpreter in interpreters() {
+        let naja = naja();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("app.py"), BOTH).expect("the program is written");
+        let mut command = naja.command();
+        command.args(["run", "--memory", "-o", "app.naja", "--json", "--python"]);
+        let output = command.arg(&interpreter.path).arg("app.py").current_dir(folder.path()).output();
+        let output = output.expect("naja starts");
+        assert!(output.status.success(), "{interpreter}: {}", block(&output, &[]));
+        let told: Value = serde_json::from_slice(&output.stderr).expect("it is JSON");
+        assert!(told["memory"]["peak"]["bytes"].as_u64() > Some(35_000_000), "{interpreter}: {told}");
+
+        let one = |query: &str| sql(&naja, folder.path(), query).join(";");
+        // A process, a thread and a function that both have seen is one.
+        assert_eq!(one("select count(*) - count(distinct pid) from processes"), "0", "{interpreter}");
+        assert_eq!(one("select count(*) - count(distinct os_tid) from threads"), "0", "{interpreter}");
+        let functions = "select count(*) from functions where qualified_name in ('work', 'child', 'busy')";
+        assert_eq!(one(functions), "3", "{interpreter}");
+        // Both are there, and speak of the same stacks.
+        let held = "select function, peak_bytes from allocations where function in ('work', 'child') and peak_bytes > 4000000
+            order by peak_bytes desc";
+        let held = one(held);
+        assert!(held.starts_with("work,30000") && held.contains(";child,5000"), "{interpreter}: {held}");
+        let process_of = |function: &str| {
+            one(&format!(
+                "select distinct process from allocations where function = '{function}' and given_bytes > 4000000"
+            ))
+        };
+        assert_ne!(process_of("work"), process_of("child"), "{interpreter}");
+        // One clock: what was given begins with the program, and ends no later than what was sampled.
+        let times = "select min(first_tick) < 500 and max(end_tick) <= (select value from meta where key = 'until_tick') + 500
+            from allocation_stretches";
+        assert_eq!(one(times), "1", "{interpreter}");
+        assert!(one("select count(*) from samples").parse::<u64>().expect("a number") > 100, "{interpreter}");
+    }
 }

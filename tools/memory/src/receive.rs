@@ -10,7 +10,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -161,6 +161,11 @@ impl Receiver {
             stacks: Stacks::default(),
             native: NativeShared::default(),
         })
+    }
+
+    /// Where it listens.
+    pub fn place(&self) -> &Path {
+        &self.place
     }
 
     /// What the agents are told to do.

@@ -54,6 +54,8 @@ pub struct Recorder {
 struct Time {
     start_ticks: u64,
     start_ns: u64,
+    /// When the recording began, which may have been before.
+    recording_start_ns: u64,
     interval_ns: u64,
     ns_per_tick: f64,
 }
@@ -61,7 +63,8 @@ struct Time {
 impl Time {
     fn begin(interval_ns: u64) -> Time {
         let (start_ticks, start_ns) = (clock::ticks(), clock::monotonic_ns());
-        Time { start_ticks, start_ns, interval_ns: interval_ns.max(1), ns_per_tick: 0.5 }
+        let interval_ns = interval_ns.max(1);
+        Time { start_ticks, start_ns, recording_start_ns: start_ns, interval_ns, ns_per_tick: 0.5 }
     }
 
     /// The longer it runs the better it knows how fast the other runs.
@@ -74,11 +77,13 @@ impl Time {
     }
 
     fn tick(&self, ticks: u64) -> Tick {
-        (ticks.saturating_sub(self.start_ticks) as f64 * self.ns_per_tick) as u64 / self.interval_ns
+        let since = (ticks.wrapping_sub(self.start_ticks) as i64 as f64 * self.ns_per_tick) as i64;
+        let at_ns = self.start_ns.saturating_add_signed(since);
+        at_ns.saturating_sub(self.recording_start_ns) / self.interval_ns
     }
 
     fn now(&self) -> Tick {
-        clock::monotonic_ns().saturating_sub(self.start_ns) / self.interval_ns
+        clock::monotonic_ns().saturating_sub(self.recording_start_ns) / self.interval_ns
     }
 }
 
@@ -102,6 +107,11 @@ impl Recorder {
             processes_told: 0,
             threads_told: 0,
         }
+    }
+
+    /// The recording began at this moment of [`clock::monotonic_ns`].
+    pub fn set_start_ns(&mut self, start_ns: u64) {
+        self.time.recording_start_ns = start_ns;
     }
 
     /// What comes are samples, one after so many bytes in the mean.
@@ -186,23 +196,32 @@ impl Recorder {
     ///
     /// Errors: as [`Writer::write`]
     pub fn write(&mut self, receiver: &Receiver, writer: &mut Writer) -> Result<(), RecordingError> {
+        writer.write(&self.batch(receiver))
+    }
+
+    /// What has been taken since the last time.
+    pub fn batch(&mut self, receiver: &Receiver) -> Batch {
         self.time.compare();
         let now = self.time.now();
         if (now.saturating_sub(self.block.first_tick())) * self.time.interval_ns >= STRETCH_NS {
             self.close_block();
         }
         self.gather(receiver, now);
-        writer.write(&std::mem::take(&mut self.batch))
+        std::mem::take(&mut self.batch)
     }
 
     /// Writes what is left.
     ///
     /// Errors: as [`Writer::write`]
     pub fn finish(&mut self, receiver: &Receiver, writer: &mut Writer) -> Result<(), RecordingError> {
+        writer.write(&self.last_batch(receiver))
+    }
+
+    /// What is left.
+    pub fn last_batch(&mut self, receiver: &Receiver) -> Batch {
         self.close_block();
-        let now = self.time.now();
-        self.gather(receiver, now);
-        writer.write(&std::mem::take(&mut self.batch))
+        self.gather(receiver, self.time.now());
+        std::mem::take(&mut self.batch)
     }
 
     fn gather(&mut self, receiver: &Receiver, now: Tick) {
