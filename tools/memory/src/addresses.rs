@@ -111,6 +111,15 @@ impl Addresses {
         last.parts.push((address, used));
     }
 
+    /// A process has no memory any more.
+    pub(crate) fn forget(&mut self, process: u32, tell: &mut dyn FnMut(AllocationEvent)) {
+        let gone = std::mem::take(self.process(process));
+        for used in gone.blocks.into_values().chain(gone.mappings.into_values()) {
+            self.slots.free(used.slot);
+            tell(AllocationEvent::Taken { slot: used.slot });
+        }
+    }
+
     /// What a thread said last was taken back was not.
     pub(crate) fn not_taken(&mut self, process: u32, thread: u32, tell: &mut dyn FnMut(AllocationEvent)) {
         let Some(LastTaken { parts, is_mapping }) = self.process(process).last_taken.remove(&thread) else {

@@ -55,6 +55,8 @@ pub struct Settings {
 pub struct Event {
     /// The process, counted from 1.
     pub process: u32,
+    /// Its program, counted from 1 over all processes: one that replaces another (`exec`) has memory of its own.
+    pub image: u32,
     /// The thread, counted from 1 over all processes.
     pub thread: u32,
     /// When, in ticks of [`clock::ticks`].
@@ -90,13 +92,17 @@ pub enum What {
     NotTaken,
 }
 
-/// A process that is heard.
+/// A program in a process that is heard.
 #[derive(Clone, Debug)]
 pub struct Heard {
+    /// The process, counted from 1: the number of the first program that was heard in it.
+    pub process: u32,
     /// Its number in the system.
     pub pid: u32,
     /// Its parent's.
     pub parent: u32,
+    /// Whether its agent still speaks.
+    pub is_connected: bool,
     /// Its command line.
     pub command: Vec<String>,
     /// Its interpreter, `3.12.1`; none where there is none that naja knows.
@@ -178,7 +184,8 @@ impl Receiver {
         &self.stacks
     }
 
-    /// The processes that were heard, in the order of their numbers.
+    /// The programs that were heard, in the order of their numbers: of those of one process, the later has replaced the
+    /// earlier.
     pub fn processes(&self) -> impl Iterator<Item = &Heard> {
         self.processes.iter().map(|process| &process.heard)
     }
@@ -259,6 +266,7 @@ impl Receiver {
                 Next::Over => {
                     if let Some(process) = self.processes.get_mut(index) {
                         process.socket = None;
+                        process.heard.is_connected = false;
                     }
                 }
             }
@@ -290,7 +298,11 @@ impl Receiver {
         let answer = wire::message(Message::Settings, &numbers);
         if send(&socket, &answer, SendFlags::NOSIGNAL).is_ok() {
             let interpreter = located.as_ref().map(|located| located.version.to_string());
-            let heard = Heard { pid, parent: word(3) as u32, command: command_of(pid), interpreter };
+            let parent = word(3) as u32;
+            let before = self.processes.iter().find(|one| one.heard.pid == pid && one.heard.parent == parent);
+            let process = before.map_or(self.processes.len() as u32 + 1, |before| before.heard.process);
+            let heard =
+                Heard { process, pid, parent, is_connected: true, command: command_of(pid), interpreter };
             let native = native.then(|| NativeProcess::new(pid, &mut self.native));
             self.processes.push(Process { heard, located, socket: Some(socket), native });
         }
@@ -298,10 +310,16 @@ impl Receiver {
 
     fn new_ring(&mut self, process: usize, os_tid: u32, file: File) {
         if let Ok(memory) = SharedMemory::of_file(&file, HEAD_BYTES + RING_BYTES) {
-            self.seen.push((process as u32 + 1, os_tid));
+            let row = self.processes.get(process).map_or(0, |process| process.heard.process);
+            // A program that replaces another goes on in its thread.
+            let before = self.seen.iter().position(|seen| *seen == (row, os_tid) && os_tid != 0);
+            let number = before.map_or(self.seen.len() as u32 + 1, |index| index as u32 + 1);
+            if before.is_none() {
+                self.seen.push((row, os_tid));
+            }
             self.threads.push(Thread {
                 process,
-                number: self.seen.len() as u32,
+                number,
                 memory,
                 read: 0,
                 decoder: Decoder::default(),
@@ -442,8 +460,14 @@ impl Thread {
             }
         };
         self.last_time = time;
-        let process = self.process as u32 + 1;
-        self.waiting.push_back(Event { process, thread: self.number, time, what });
+        let image = self.process as u32 + 1;
+        self.waiting.push_back(Event {
+            process: process.heard.process,
+            image,
+            thread: self.number,
+            time,
+            what,
+        });
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Recorder {
     addresses: Addresses,
     tallies: Tallies,
     places: FxHashMap<(u32, u32, u32, Allocator), u32>,
+    /// The program that runs in each process.
+    images: FxHashMap<u32, u32>,
+    /// When each process was heard of.
+    first_ticks: FxHashMap<u32, Tick>,
     block: AllocationBlock,
     block_start: Amount,
     block_peak: u64,
@@ -96,6 +100,8 @@ impl Recorder {
             addresses: Addresses::default(),
             tallies: Tallies::default(),
             places: FxHashMap::default(),
+            images: FxHashMap::default(),
+            first_ticks: FxHashMap::default(),
             block: AllocationBlock::default(),
             block_start: Amount::default(),
             block_peak: 0,
@@ -127,7 +133,7 @@ impl Recorder {
 
     /// Takes an event.
     pub fn take(&mut self, event: Event) {
-        let Event { process, thread, time, what } = event;
+        let Event { process, image, thread, time, what } = event;
         if self.detail == Detail::Exact {
             self.block.pass(self.time.tick(time).max(self.block.tick()));
         }
@@ -135,7 +141,7 @@ impl Recorder {
             What::Given { allocator, node, .. } => self.place(process, thread, node, allocator),
             _ => 0,
         };
-        let Recorder { addresses, tallies, block, block_peak, detail, sample_bytes, .. } = self;
+        let Recorder { addresses, tallies, block, block_peak, detail, sample_bytes, images, .. } = self;
         let mut tell = |event: AllocationEvent| {
             let event = match (event, *sample_bytes) {
                 (AllocationEvent::Given { slot, place, size }, Some(mean)) => {
@@ -150,14 +156,19 @@ impl Recorder {
                 *block_peak = (*block_peak).max(tallies.now().bytes);
             }
         };
+        let runs = images.entry(process).or_insert(image);
+        if *runs < image {
+            // Another program runs in the process: nothing is left of the first one's memory.
+            addresses.forget(std::mem::replace(runs, image), &mut tell);
+        }
         match what {
             What::Given { allocator, address, size, .. } => {
-                addresses.given(process, place, allocator, address, size, &mut tell);
+                addresses.given(image, place, allocator, address, size, &mut tell);
             }
             What::Taken { allocator, address, size } => {
-                addresses.taken(process, thread, allocator, address, size, &mut tell);
+                addresses.taken(image, thread, allocator, address, size, &mut tell);
             }
-            What::NotTaken => addresses.not_taken(process, thread, &mut tell),
+            What::NotTaken => addresses.not_taken(image, thread, &mut tell),
         }
         if self.block.is_full() {
             self.close_block();
@@ -233,15 +244,16 @@ impl Recorder {
         self.functions_told = stacks.functions().len();
         self.nodes_told = stacks.nodes().len();
         for (index, heard) in receiver.processes().enumerate() {
-            let id = index as u32 + 1;
+            let id = heard.process;
             if index >= self.processes_told {
-                let parent = receiver.processes().position(|other| other.pid == heard.parent);
+                let parent = receiver.processes().find(|other| other.pid == heard.parent);
+                let first_tick = *self.first_ticks.entry(id).or_insert(now);
                 self.batch.processes.push(Process {
                     id,
                     pid: heard.pid,
-                    parent: parent.map_or(0, |parent| parent as u32 + 1),
+                    parent: parent.map_or(0, |parent| parent.process),
                     command: heard.command.clone(),
-                    first_tick: now,
+                    first_tick,
                     last_tick: now,
                     interpreter: heard
                         .interpreter
@@ -251,7 +263,7 @@ impl Recorder {
                     ..Process::default()
                 });
             }
-            if let Some(rss_bytes) = resident_bytes(heard.pid) {
+            if let Some(rss_bytes) = heard.is_connected.then(|| resident_bytes(heard.pid)).flatten() {
                 self.batch.metrics.push(Metric { tick: now, process: id, cpu_ns: 0, rss_bytes });
             }
         }

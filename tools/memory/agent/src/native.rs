@@ -22,6 +22,10 @@ pub(crate) fn set_wanted(is_wanted: bool) {
 /// The native stack of a thread.
 pub(crate) struct NativeStack {
     stack: OwnNativeStack<'static>,
+    /// The memory of what it keeps.
+    known: *mut u8,
+    fresh: *mut u8,
+    rules: *mut u8,
     last: i64,
 }
 
@@ -36,10 +40,36 @@ impl NativeStack {
         if bounds.is_empty() || own.is_empty() {
             return None;
         }
-        let known = zeroed::<OwnReturn>(RETURNS_MAX)?;
-        let fresh = zeroed::<OwnReturn>(RETURNS_MAX)?;
-        let rules = zeroed::<Rule>(RULES)?;
-        Some(NativeStack { stack: OwnNativeStack::new(known, fresh, rules, bounds, own), last: 0 })
+        let known = ring::map(RETURNS_MAX * size_of::<OwnReturn>());
+        let fresh = ring::map(RETURNS_MAX * size_of::<OwnReturn>());
+        let rules = ring::map(RULES * size_of::<Rule>());
+        if known.is_null() || fresh.is_null() || rules.is_null() {
+            return None;
+        }
+        // SAFETY: the mappings are new, as long as that, of zeroes, which are a value of each of these types, and live until
+        // `release`.
+        let stack = unsafe {
+            OwnNativeStack::new(
+                std::slice::from_raw_parts_mut(known.cast(), RETURNS_MAX),
+                std::slice::from_raw_parts_mut(fresh.cast(), RETURNS_MAX),
+                std::slice::from_raw_parts_mut(rules.cast(), RULES),
+                bounds,
+                own,
+            )
+        };
+        Some(NativeStack { stack, known, fresh, rules, last: 0 })
+    }
+
+    /// Gives its memory back.
+    pub(crate) fn release(self) {
+        let NativeStack { stack, known, fresh, rules, .. } = self;
+        drop(stack);
+        // SAFETY: these are mappings of `new`, which nobody uses any more.
+        unsafe {
+            ring::unmap(known, RETURNS_MAX * size_of::<OwnReturn>());
+            ring::unmap(fresh, RETURNS_MAX * size_of::<OwnReturn>());
+            ring::unmap(rules, RULES * size_of::<Rule>());
+        }
     }
 
     /// How it has changed since the last time.
@@ -47,13 +77,6 @@ impl NativeStack {
         // SAFETY: the bounds are those of the thread that this belongs to, which is the one that asks.
         unsafe { self.stack.refresh() }
     }
-}
-
-/// Memory of zero bytes that lives as long as the process.
-fn zeroed<T>(count: usize) -> Option<&'static mut [T]> {
-    let place = ring::map(count * size_of::<T>()).cast::<T>();
-    // SAFETY: the mapping is new, as long as that, and of zeroes, which are a value of each of the types above.
-    (!place.is_null()).then(|| unsafe { std::slice::from_raw_parts_mut(place, count) })
 }
 
 /// Tells of a change.

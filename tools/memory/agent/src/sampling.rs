@@ -14,6 +14,7 @@ use crate::wire::Allocator;
 const WIDTH: usize = 8;
 /// Places in the table; a power of two.
 const PLACES: usize = 1 << 16;
+const TABLE_BYTES: usize = PLACES * WIDTH * size_of::<usize>();
 
 /// Bytes between samples, in the mean; 0 where nothing is sampled.
 static MEAN: AtomicU64 = AtomicU64::new(0);
@@ -26,13 +27,22 @@ pub(crate) fn is_on() -> bool {
     MEAN.load(Ordering::Relaxed) != 0
 }
 
-/// Takes samples from now on. The table, 4 MiB, is only there once it is used.
+/// Takes samples from now on, or, with 0, tells all. The table, 4 MiB, is only there once it is used.
 pub(crate) fn turn_on(mean_bytes: u64) {
-    if TABLE.load(Ordering::Relaxed) == 0 {
-        TABLE.store(ring::map(PLACES * WIDTH * size_of::<usize>()) as usize, Ordering::Release);
+    if mean_bytes != 0 && TABLE.load(Ordering::Relaxed) == 0 {
+        TABLE.store(ring::map(TABLE_BYTES) as usize, Ordering::Release);
     }
-    if TABLE.load(Ordering::Relaxed) != 0 {
-        MEAN.store(mean_bytes.max(1), Ordering::Relaxed);
+    let has_table = TABLE.load(Ordering::Relaxed) != 0;
+    MEAN.store(if has_table { mean_bytes } else { 0 }, Ordering::Relaxed);
+}
+
+/// Gives the table back. Nobody is within the agent.
+pub(crate) fn release() {
+    MEAN.store(0, Ordering::Relaxed);
+    let table = TABLE.swap(0, Ordering::Relaxed);
+    if table != 0 {
+        // SAFETY: it is the mapping of `turn_on`, which nobody uses any more.
+        unsafe { ring::unmap(table as *mut u8, TABLE_BYTES) };
     }
 }
 
