@@ -15,6 +15,8 @@ pub mod modules;
 #[cfg(target_arch = "x86_64")]
 mod moment;
 mod moved;
+#[cfg(target_arch = "x86_64")]
+mod outside;
 pub mod pause;
 pub mod perf_map;
 pub mod stack;

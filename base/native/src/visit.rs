@@ -9,11 +9,13 @@
 //! the kernel lets go of everything. Start at [`Visit::begin`].
 
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::maps;
 use crate::modules::{ModuleFiles, Modules};
 use crate::moment::{Moment, Moments};
+use crate::outside;
 use crate::stack;
 use crate::traced::{Stop, Traced, settle};
 
@@ -74,6 +76,7 @@ impl std::error::Error for VisitError {}
 /// A thread that is borrowed.
 pub struct Visit {
     pid: u32,
+    tid: u32,
     thread: Traced,
     modules: Modules,
     /// Where the code lies that gives back what a call has interrupted.
@@ -121,7 +124,7 @@ impl Visit {
                 match borrow(pid, tid, &mut moments, files) {
                     Ok(Some(thread)) => {
                         settle();
-                        return Visit::of(pid, thread, modules, restorer);
+                        return Visit::of(pid, tid, thread, modules, restorer);
                     }
                     Ok(None) | Err(VisitError::Gone) => {}
                     Err(error) => refused = Some(error),
@@ -138,7 +141,7 @@ impl Visit {
         }
     }
 
-    fn of(pid: u32, thread: Traced, modules: Modules, restorer: u64) -> Result<Visit, VisitError> {
+    fn of(pid: u32, tid: u32, thread: Traced, modules: Modules, restorer: u64) -> Result<Visit, VisitError> {
         let registers = thread.registers()?;
         let errno = errno_place(pid, &modules, registers.fs_base).and_then(|place| {
             let mut bytes = [0; 4];
@@ -147,7 +150,17 @@ impl Visit {
         let saved = Saved { registers, floating: thread.floating()?, mask: thread.mask()?, errno };
         // The 128 bytes below belong to the function that was interrupted.
         let free_below = registers.rsp - 128;
-        Ok(Visit { pid, thread, modules, restorer, saved, free_below, has_called: false, is_lost: false })
+        Ok(Visit {
+            pid,
+            tid,
+            thread,
+            modules,
+            restorer,
+            saved,
+            free_below,
+            has_called: false,
+            is_lost: false,
+        })
     }
 
     /// What the process had mapped when the visit began.
@@ -253,6 +266,19 @@ impl Visit {
         }
     }
 
+    /// Waits until all other threads are outside of a stretch of code, to which nothing leads any more; false where that takes
+    /// too long. The one that is borrowed is.
+    ///
+    /// Errors: the process is gone, or forbids it
+    pub fn wait_until_outside(
+        &self,
+        code: &Range<u64>,
+        files: &mut ModuleFiles,
+        patience: Duration,
+    ) -> Result<bool, VisitError> {
+        outside::wait(self.pid, self.tid, code, files, patience)
+    }
+
     /// Gives the thread back, as it was.
     ///
     /// Errors: the process is gone
@@ -350,7 +376,7 @@ fn has_room(pid: u32, sp: u64) -> bool {
 }
 
 /// The process's threads, the first one first.
-fn threads(pid: u32) -> Result<Vec<u32>, VisitError> {
+pub(crate) fn threads(pid: u32) -> Result<Vec<u32>, VisitError> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| of_io(&error))?;
     let mut threads: Vec<u32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
