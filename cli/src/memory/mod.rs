@@ -1,5 +1,6 @@
 //! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
 
+mod attach;
 pub(crate) mod beside;
 pub(crate) mod recording;
 mod run;
@@ -18,6 +19,8 @@ use crate::ExitCode;
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
     match &arguments.action {
         Action::Run(arguments) => run::run(arguments),
+        Action::Attach(arguments) => attach::attach(arguments),
+        Action::Detach(arguments) => attach::detach(arguments),
         action => {
             let columns =
                 terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use naja_memory::attach::AGENT;
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
 use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
@@ -21,8 +22,6 @@ use crate::run::settings::RunSettings;
 use crate::run::target::{Target, Words};
 use crate::run::{cannot_start, interpreter, report};
 
-/// The agent's file.
-pub(super) const AGENT: &str = "libnaja_memory_agent.so";
 /// The variable that names libraries which are loaded before all others.
 const PRELOAD: &str = "LD_PRELOAD";
 

@@ -39,7 +39,8 @@ pub struct RunMemoryArguments {
     pub program: Vec<OsString>,
 }
 
-fn sample_bytes(text: &str) -> Result<NonZeroU64, String> {
+/// After how many bytes a sample is taken.
+pub(super) fn sample_bytes(text: &str) -> Result<NonZeroU64, String> {
     let bytes = parse_bytes(text).and_then(NonZeroU64::new);
     bytes.ok_or_else(|| "expected a size such as 512KiB, and more than nothing".to_owned())
 }
