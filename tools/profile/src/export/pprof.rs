@@ -14,9 +14,9 @@ use rustc_hash::FxHashMap;
 
 use super::cannot_write;
 use super::content::Content;
-use super::protobuf::Message;
 use super::stacks::{Shape, StackId, Stacks};
 use super::time_line::is_running;
+use naja_report::protobuf::Message;
 
 /// Number of the one mapping, which stands for the program.
 const PROGRAM: u64 = 1;

@@ -94,7 +94,7 @@ class Table {
       };
       rows.push(el("tr", {}, el("td", { colspan: 3 }, el("button", { type: "button", onclick: more }, `Show more of ${formatCount(this.list.length)}`))));
     }
-    if (rows.length === 0) rows.push(el("tr", {}, el("td", { colspan: 3, class: "empty" }, "Nothing here has samples in this selection.")));
+    if (rows.length === 0) rows.push(el("tr", {}, el("td", { colspan: 3, class: "empty" }, this.recording.nothing[1])));
     this.body.replaceChildren(...rows);
     const active = (focused && this.body.querySelector(`[data-key="${focused}"]`)) || this.body.querySelector(".chosen") || this.body.querySelector("tr[data-code]");
     if (active) active.tabIndex = 0;
@@ -107,8 +107,8 @@ class Table {
     const place = values.list === "lines" ? recording.place(entry.code, entry.line) : recording.place(entry.code);
     const share = (ticks) => {
       const bar = el("i", { class: "bar-fill", "aria-hidden": "true" });
-      bar.style.width = `${sums.ticks ? (100 * ticks) / sums.ticks : 0}%`;
-      return el("td", { class: "share", title: formatTime(recording.seconds(ticks)) }, bar, el("span", {}, formatShare(ticks, sums.ticks)));
+      bar.style.width = `${sums.whole ? (100 * ticks) / sums.whole : 0}%`;
+      return el("td", { class: "share", title: recording.format(ticks) }, bar, el("span", {}, formatShare(ticks, sums.whole)));
     };
     const swatch = el("i", { class: `kind kind-${recording.functionKind[entry.code]}`, title: kind, role: "img", "aria-label": kind });
     const file = recording.functionFile[entry.code];
