@@ -427,7 +427,8 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn damaged(&self, what: impl std::fmt::Display) -> RecordingError {
+    /// That it is damaged, and how.
+    pub fn damaged(&self, what: impl std::fmt::Display) -> RecordingError {
         RecordingError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
 

@@ -2,17 +2,22 @@
 //!
 //! Each command has its arguments in a file of its own; those that run or touch a program are run by the program `naja`.
 
+mod flamegraph;
 mod run;
 mod shown;
 mod stats;
 mod summary;
 mod tree;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
 
+use naja_recording::Reader;
 use naja_report::text::Style;
 use naja_system::Failure;
 
+pub use flamegraph::FlamegraphArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
 pub use stats::StatsArguments;
@@ -38,6 +43,8 @@ pub struct MemoryArguments {
 pub enum Action {
     /// Run a program and record its allocations
     Run(RunMemoryArguments),
+    /// Write a page with a flame graph and a time line
+    Flamegraph(FlamegraphArguments),
     /// Show the lines with most memory
     Summary(SummaryArguments),
     /// Show the callers of what was given memory, as a tree
@@ -52,6 +59,7 @@ pub enum Action {
 pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<(), Failure> {
     let text = match action {
         Action::Run(_) => return Ok(()),
+        Action::Flamegraph(arguments) => arguments.show()?,
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,
         Action::Stats(arguments) => arguments.show(style)?,
@@ -62,6 +70,27 @@ pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<(),
         }
         _ => Ok(()),
     }
+}
+
+/// Opens a recording.
+///
+/// Errors: those of the recording; `memray-capture` where the file is memray's
+fn open(path: &Path) -> Result<Reader<'static>, Failure> {
+    Reader::open(path).map_err(|error| {
+        if is_memrays(path) {
+            return Failure::new("memray-capture", format!("`{}` is a capture of memray's", path.display()))
+                .hint("memray reads it; `naja memory run` records for naja");
+        }
+        error.into()
+    })
+}
+
+/// Whether a file begins as memray's do.
+fn is_memrays(path: &Path) -> bool {
+    // Compressed ones begin with the mark of LZ4's frames, and have the word a few bytes later.
+    let mut start = [0; 64];
+    let read = File::open(path).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+    start.get(..read).is_some_and(|start| start.windows(6).any(|word| word == b"memray"))
 }
 
 fn as_line(value: &serde_json::Value) -> String {

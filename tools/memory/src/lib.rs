@@ -6,6 +6,9 @@
 mod addresses;
 pub mod command;
 mod decode;
+mod events;
+mod lives;
+mod page;
 mod receive;
 mod recorder;
 pub mod report;

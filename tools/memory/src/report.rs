@@ -1,14 +1,14 @@
 //! What a recording says of memory: places with their stacks, summed in several ways.
 
-use naja_recording::allocations::{Slots, read_allocations};
 use naja_recording::{
     AllocationEvent, AllocationPlace, AllocationTally, Amount, Function, Process, Reader, RecordingError,
-    StackNode,
+    StackNode, Thread, Tick,
 };
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
+use crate::events::{Events, each_event};
 use crate::tally::Tallies;
 use crate::wire::Allocator;
 
@@ -27,14 +27,28 @@ pub enum Shown {
     Given,
 }
 
+impl Shown {
+    /// What a tally has of it.
+    pub(crate) fn of(self, tally: &AllocationTally) -> Amount {
+        match self {
+            Shown::Peak => tally.at_peak,
+            Shown::Leaks => tally.now,
+            Shown::Temporary => tally.temporary,
+            Shown::Given => tally.given,
+        }
+    }
+}
+
 /// The allocations of a recording.
 pub struct Allocations {
     /// The processes.
     pub processes: Vec<Process>,
-    functions: Vec<Function>,
-    nodes: Vec<StackNode>,
-    places: Vec<AllocationPlace>,
-    tallies: Vec<AllocationTally>,
+    /// Their threads.
+    pub threads: Vec<Thread>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) nodes: Vec<StackNode>,
+    pub(crate) places: Vec<AllocationPlace>,
+    pub(crate) tallies: Vec<AllocationTally>,
     /// Whether every allocation is there, and not only what places came to.
     pub is_exact: bool,
     /// The most resident memory that was seen of all processes together, in bytes; 0 where it was not looked at.
@@ -137,6 +151,7 @@ impl Allocations {
         }
         Ok(Allocations {
             processes: reader.processes()?,
+            threads: reader.threads()?,
             functions: reader.functions()?,
             nodes: reader.nodes()?,
             places,
@@ -147,16 +162,10 @@ impl Allocations {
     }
 
     /// Each place with what is shown of it, where that is anything.
-    fn amounts(&self, shown: Shown) -> impl Iterator<Item = (&AllocationPlace, Amount)> {
+    pub fn amounts(&self, shown: Shown) -> impl Iterator<Item = (&AllocationPlace, Amount)> {
         let amounts = self.tallies.iter().filter_map(move |tally| {
             let place = self.places.get((tally.place as usize).checked_sub(1)?)?;
-            let amount = match shown {
-                Shown::Peak => tally.at_peak,
-                Shown::Leaks => tally.now,
-                Shown::Temporary => tally.temporary,
-                Shown::Given => tally.given,
-            };
-            Some((place, amount))
+            Some((place, shown.of(tally)))
         });
         amounts.filter(|(_, amount)| amount.blocks > 0)
     }
@@ -166,15 +175,21 @@ impl Allocations {
         self.amounts(shown).fold(Amount::default(), |sum, (_, amount)| plus(sum, amount))
     }
 
-    fn node(&self, id: u32) -> Option<&StackNode> {
+    /// The node of a stack; none for 0.
+    pub fn node(&self, id: u32) -> Option<&StackNode> {
         let first = self.nodes.first()?.id;
         self.nodes.get(id.checked_sub(first)? as usize)
     }
 
+    /// A function by its number.
+    pub fn function(&self, id: u32) -> Option<&Function> {
+        let first = self.functions.first().map_or(1, |function| function.id);
+        self.functions.get(id.checked_sub(first)? as usize)
+    }
+
     /// The function and file of a node.
     fn names(&self, node: &StackNode) -> (&str, &str) {
-        let first = self.functions.first().map_or(1, |function| function.id);
-        let function = self.functions.get(node.function.wrapping_sub(first) as usize);
+        let function = self.function(node.function);
         function.map_or(("", ""), |function| (function.qualified_name.as_str(), function.file.as_str()))
     }
 
@@ -274,6 +289,11 @@ impl Allocations {
     ///
     /// Errors: those of the recording
     pub fn statistics(&self, reader: &Reader<'_>, top: usize) -> Result<Statistics, Failure> {
+        Ok(self.statistics_of(sizes(reader)?, top))
+    }
+
+    /// The figures, where it is known how many blocks there were of each size.
+    pub(crate) fn statistics_of(&self, sizes: Vec<(u64, u64)>, top: usize) -> Statistics {
         let mut allocators: FxHashMap<u8, Amount> = FxHashMap::default();
         for (place, amount) in self.amounts(Shown::Given) {
             let sum = allocators.entry(place.allocator).or_default();
@@ -293,17 +313,17 @@ impl Allocations {
         most_frequent.sort_by_key(|location| std::cmp::Reverse(location.own.blocks));
         largest.truncate(top);
         most_frequent.truncate(top);
-        Ok(Statistics {
+        Statistics {
             given: self.sum(Shown::Given),
             peak: self.sum(Shown::Peak),
             left: self.sum(Shown::Leaks),
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
             allocators,
-            sizes: sizes(reader)?,
+            sizes,
             largest,
             most_frequent,
-        })
+        }
     }
 }
 
@@ -349,30 +369,49 @@ fn replayed(
 ) -> Result<Vec<AllocationTally>, RecordingError> {
     let mut tallies = Tallies::new(temporary_within);
     places.iter().for_each(|place| tallies.know(place));
-    each_event(reader, &mut |event| tallies.take(event))?;
+    each_event(reader, &mut tallies)?;
     Ok(tallies.all())
 }
 
 /// How many blocks were given of each power of two.
 fn sizes(reader: &Reader<'_>) -> Result<Vec<(u64, u64)>, RecordingError> {
-    let mut counts = [0_u64; 65];
-    each_event(reader, &mut |event| {
+    let mut sizes = Sizes::default();
+    each_event(reader, &mut sizes)?;
+    Ok(sizes.finish())
+}
+
+/// Counts blocks by their size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    counts: [u64; 65],
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { counts: [0; 65] }
+    }
+}
+
+impl Events for Sizes {
+    fn time(&mut self, _: Tick) {}
+
+    #[inline]
+    fn event(&mut self, event: AllocationEvent) {
         if let AllocationEvent::Given { size, .. } = event
-            && let Some(count) = counts.get_mut(size.checked_ilog2().map_or(0, |power| power as usize + 1))
+            && let Some(count) = self.counts.get_mut((u64::BITS - size.leading_zeros()) as usize)
         {
             *count += 1;
         }
-    })?;
-    let first = counts.iter().position(|count| *count > 0).unwrap_or(counts.len());
-    let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let from = |index: usize| if index == 0 { 0 } else { 1 << (index - 1) };
-    Ok((first..=last).filter_map(|index| Some((from(index), *counts.get(index)?))).collect())
+    }
 }
 
-/// Tells every event of a recording.
-fn each_event(reader: &Reader<'_>, each: &mut dyn FnMut(AllocationEvent)) -> Result<(), RecordingError> {
-    let mut slots = Slots::default();
-    reader.allocation_stretches(&mut |stretch| {
-        read_allocations(&stretch.data, &mut slots, &mut |_, event| each(event))
-    })
+impl Sizes {
+    /// From how many bytes on, and how many: powers of two.
+    pub(crate) fn finish(self) -> Vec<(u64, u64)> {
+        let counts = self.counts;
+        let first = counts.iter().position(|count| *count > 0).unwrap_or(counts.len());
+        let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
+        let from = |index: usize| if index == 0 { 0 } else { 1 << (index - 1) };
+        (first..=last).filter_map(|index| Some((from(index), *counts.get(index)?))).collect()
+    }
 }

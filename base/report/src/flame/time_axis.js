@@ -149,6 +149,11 @@ class TimeAxis {
     this.choices.set({ from, to });
   }
 
+  /** What a click without a drag does. */
+  clicked() {
+    this.clear();
+  }
+
   clear() {
     this.choices.set({ from: 0, to: this.recording.bucketCount });
   }
@@ -192,7 +197,7 @@ class TimeAxis {
       this.tooltip(this.cursor, event.clientX, event.clientY);
     });
     grid.addEventListener("pointerup", () => {
-      if (drag && !drag.moved) this.clear();
+      if (drag && !drag.moved) this.clicked(drag.anchor);
       drag = null;
     });
     grid.addEventListener("pointerleave", () => !drag && this.leave());

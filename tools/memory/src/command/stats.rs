@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use naja_recording::Reader;
 use naja_report::text::Style;
 use naja_system::Failure;
 use serde_json::json;
 
-use super::as_line;
+use super::{as_line, open};
 use crate::report::Allocations;
 use crate::report_text;
 
@@ -30,7 +29,7 @@ impl StatsArguments {
     ///
     /// Errors: those of the recording; `no-allocations`
     pub(super) fn show(&self, style: Style) -> Result<String, Failure> {
-        let reader = Reader::open(&self.file)?;
+        let reader = open(&self.file)?;
         let allocations = Allocations::read(&reader, 1)?;
         let figures = allocations.statistics(&reader, self.top)?;
         Ok(if self.json { as_line(&json!(figures)) } else { report_text::statistics(&figures, style) })
