@@ -6,9 +6,11 @@ pub mod answer;
 mod columns;
 pub mod flame;
 mod page;
-pub mod protobuf;
+pub mod pprof;
+mod protobuf;
 mod short_path;
 pub mod sources;
+pub mod speedscope;
 pub mod text;
 
 pub use columns::Columns;

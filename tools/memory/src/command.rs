@@ -2,11 +2,14 @@
 //!
 //! Each command has its arguments in a file of its own; those that run or touch a program are run by the program `naja`.
 
+mod convert;
 mod flamegraph;
+mod leaks;
 mod run;
 mod shown;
 mod stats;
 mod summary;
+mod table;
 mod tree;
 
 use std::fs::File;
@@ -17,11 +20,14 @@ use naja_recording::Reader;
 use naja_report::text::Style;
 use naja_system::Failure;
 
+pub use convert::ConvertMemoryArguments;
 pub use flamegraph::FlamegraphArguments;
+pub use leaks::LeaksArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
 pub use stats::StatsArguments;
 pub use summary::SummaryArguments;
+pub use table::TableArguments;
 pub use tree::TreeArguments;
 
 /// Record every allocation of a program, and show where its memory goes
@@ -49,26 +55,44 @@ pub enum Action {
     Summary(SummaryArguments),
     /// Show the callers of what was given memory, as a tree
     Tree(TreeArguments),
+    /// Show memory as a table
+    Table(TableArguments),
+    /// Show what was in use at the end, with its callers
+    Leaks(LeaksArguments),
     /// Show the figures of a recording: sums, functions, sizes
     Stats(StatsArguments),
+    /// Write a recording in the format of another program
+    Convert(ConvertMemoryArguments),
 }
 
-/// Shows a recording: every command but those that run or touch a program, of which it shows nothing.
+/// Shows a recording: every command but those that run or touch a program, of which it shows nothing. Sentences of
+/// conditions (`--fail-if`) that hold are given back.
 ///
-/// Errors: those of the recording; `no-allocations`, `only-sums`, `cannot-write`
-pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<(), Failure> {
+/// Errors: those of the recording; `no-allocations`, `only-sums`, `cannot-write`, `figure-not-known`
+pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<Vec<String>, Failure> {
+    let mut met = Vec::new();
     let text = match action {
-        Action::Run(_) => return Ok(()),
+        Action::Run(_) => return Ok(met),
         Action::Flamegraph(arguments) => arguments.show()?,
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,
-        Action::Stats(arguments) => arguments.show(style)?,
+        Action::Table(arguments) => arguments.show(style)?,
+        Action::Leaks(arguments) => arguments.show(style)?,
+        Action::Stats(arguments) => {
+            let (text, sentences) = arguments.show(style)?;
+            met = sentences;
+            text
+        }
+        Action::Convert(arguments) => {
+            arguments.convert(screen)?;
+            String::new()
+        }
     };
     match screen.write_all(text.as_bytes()).and_then(|()| screen.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new("cannot-write", "cannot write to standard output").caused_by(&error))
         }
-        _ => Ok(()),
+        _ => Ok(met),
     }
 }
 

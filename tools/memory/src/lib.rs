@@ -5,14 +5,17 @@
 
 mod addresses;
 pub mod command;
+pub mod conditions;
 mod decode;
 mod events;
+pub mod export;
 mod lives;
 mod page;
 mod receive;
 mod recorder;
 pub mod report;
 pub mod report_text;
+mod resident;
 mod stacks;
 mod tally;
 pub mod wire;

@@ -234,7 +234,8 @@ impl Parts<'_> {
             .metrics
             .iter()
             .filter_map(|(process, tick, bytes)| {
-                Some((*index_of.get(process)?, tick / found.bucket_ticks.max(1), *bytes))
+                let last = (found.levels.len() as u64).saturating_sub(1);
+                Some((*index_of.get(process)?, (tick / found.bucket_ticks.max(1)).min(last), *bytes))
             })
             .collect();
         points.sort_unstable();

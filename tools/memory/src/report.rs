@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::events::{Events, each_event};
+pub use crate::resident::{Part, Resident};
 use crate::tally::Tallies;
 use crate::wire::Allocator;
 
@@ -53,6 +54,8 @@ pub struct Allocations {
     pub is_exact: bool,
     /// The most resident memory that was seen of all processes together, in bytes; 0 where it was not looked at.
     pub resident_peak_bytes: u64,
+    /// What is known of it: at the look of the most resident memory of one process.
+    pub resident: Option<Resident>,
 }
 
 /// A line of a function, with the memory that was given to it.
@@ -91,6 +94,48 @@ pub struct Branch {
 /// a program's, so that it is a list.
 pub type Tree = Vec<Branch>;
 
+/// A row of the table: what a line was given through a function of the C library or Python.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// How much.
+    pub amount: Amount,
+    /// The allocator, `malloc`.
+    pub allocator: &'static str,
+    /// The thread's process in the system, where rows are of one thread.
+    pub pid: Option<u32>,
+    /// The thread's number in the system, where rows are of one thread.
+    pub os_tid: Option<u32>,
+    /// The function's qualified name; empty outside of Python.
+    pub function: String,
+    /// Its file.
+    pub file: String,
+    /// The line; 0 where it is not known.
+    pub line: u32,
+}
+
+/// A call on a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// The function's qualified name.
+    pub function: String,
+    /// Its file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+}
+
+/// A line with memory in use at the end, and who called it when it was given most of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// The line; `own` is what was in use.
+    #[serde(flatten)]
+    pub location: Location,
+    /// Its callers on the stack that most of it was given to, the nearest first.
+    pub callers: Vec<Call>,
+    /// What was given to that stack.
+    pub of_stack: Amount,
+}
+
 /// Figures of a whole recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Statistics {
@@ -104,6 +149,8 @@ pub struct Statistics {
     pub temporary: Amount,
     /// The most resident memory, in bytes.
     pub resident_peak_bytes: u64,
+    /// What is known of resident memory; nothing where nobody looked.
+    pub resident: Option<Resident>,
     /// What came from which function, the most blocks first.
     pub allocators: Vec<(String, Amount)>,
     /// How many blocks were given of each size: from this many bytes on, the count. Powers of two; empty where only sums
@@ -158,6 +205,7 @@ impl Allocations {
             tallies,
             is_exact,
             resident_peak_bytes: resident.into_values().max().unwrap_or(0),
+            resident: Resident::of(reader)?,
         })
     }
 
@@ -285,6 +333,82 @@ impl Allocations {
         tree
     }
 
+    /// The rows of the table, those with most bytes first; each is of one thread, or of all.
+    pub fn rows(&self, shown: Shown, by_thread: bool) -> Vec<Row> {
+        let mut sums: FxHashMap<(u32, u32, u32, u8), Amount> = FxHashMap::default();
+        for (place, amount) in self.amounts(shown) {
+            let (function, line) = self.node(place.node).map_or((0, 0), |node| (node.function, node.line));
+            let thread = if by_thread { place.thread } else { 0 };
+            let sum = sums.entry((thread, function, line, place.allocator)).or_default();
+            *sum = plus(*sum, amount);
+        }
+        let threads: FxHashMap<u32, &Thread> =
+            self.threads.iter().map(|thread| (thread.id, thread)).collect();
+        let pids: FxHashMap<u32, u32> =
+            self.processes.iter().map(|process| (process.id, process.pid)).collect();
+        let row = |((thread, function, line, allocator), amount)| {
+            let thread = threads.get(&thread);
+            let node = StackNode { id: 0, parent: 0, function, line };
+            let (function, file) = self.names(&node);
+            Row {
+                amount,
+                allocator: Allocator::of_number(allocator).map_or("unknown", Allocator::word),
+                pid: thread.and_then(|thread| pids.get(&thread.process).copied()),
+                os_tid: thread.map(|thread| thread.os_tid),
+                function: function.to_owned(),
+                file: file.to_owned(),
+                line,
+            }
+        };
+        let mut rows: Vec<Row> = sums.into_iter().map(row).collect();
+        rows.sort_by(|a, b| {
+            let key = |row: &Row| (row.amount.bytes, row.amount.blocks);
+            let rest =
+                |row: &Row| (row.file.clone(), row.line, row.function.clone(), row.allocator, row.os_tid);
+            key(b).cmp(&key(a)).then_with(|| rest(a).cmp(&rest(b)))
+        });
+        rows
+    }
+
+    /// The lines with most in use at the end, each with its nearest callers.
+    pub fn leaks(&self, rows: usize, callers: usize) -> Vec<Leak> {
+        let mut locations = self.locations(Shown::Leaks);
+        locations.retain(|location| location.own.blocks > 0);
+        locations.sort_by_key(|location| std::cmp::Reverse(location.own.bytes));
+        locations.truncate(rows);
+        // Of each line the stack with most of it, whatever its threads and allocators.
+        let mut stacks: FxHashMap<u32, Amount> = FxHashMap::default();
+        for (place, amount) in self.amounts(Shown::Leaks) {
+            let sum = stacks.entry(place.node).or_default();
+            *sum = plus(*sum, amount);
+        }
+        let mut largest: FxHashMap<(&str, &str, u32), (Amount, u32)> = FxHashMap::default();
+        for (id, amount) in stacks {
+            let Some(node) = self.node(id) else { continue };
+            let (function, file) = self.names(node);
+            let found = largest.entry((function, file, node.line)).or_default();
+            if (amount.bytes, std::cmp::Reverse(id)) > (found.0.bytes, std::cmp::Reverse(found.1)) {
+                *found = (amount, id);
+            }
+        }
+        let leak = |location: Location| {
+            let key = (location.function.as_str(), location.file.as_str(), location.line);
+            let (of_stack, node) = largest.get(&key).copied().unwrap_or((location.own, 0));
+            let callers = self.stack(self.node(node).map_or(0, |node| node.parent)).take(callers);
+            Leak { callers: callers.collect(), of_stack, location }
+        };
+        locations.into_iter().map(leak).collect()
+    }
+
+    /// The calls of a stack, the innermost first.
+    pub fn stack(&self, node: u32) -> impl Iterator<Item = Call> {
+        let nodes = std::iter::successors(self.node(node), |node| self.node(node.parent));
+        nodes.map(|node| {
+            let (function, file) = self.names(node);
+            Call { function: function.to_owned(), file: file.to_owned(), line: node.line }
+        })
+    }
+
     /// The figures.
     ///
     /// Errors: those of the recording
@@ -319,6 +443,7 @@ impl Allocations {
             left: self.sum(Shown::Leaks),
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
+            resident: self.resident.clone(),
             allocators,
             sizes,
             largest,

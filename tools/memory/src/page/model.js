@@ -163,7 +163,7 @@ class Memory extends CallTree {
     let any = false;
     for (let index = 0; index < metric_bucket.length; index += 1) {
       if (process !== null && process !== metric_process[index]) continue;
-      any = true;
+      any ||= metric_rss_kib[index] > 0;
       // It holds until the next look at the same process.
       const isLast = metric_process[index + 1] !== metric_process[index];
       const until = isLast ? metric_bucket[index] + 1 : metric_bucket[index + 1];

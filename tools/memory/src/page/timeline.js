@@ -62,8 +62,10 @@ class Timeline extends TimeAxis {
     canvases.function.row.hidden = !this.ofFunction;
     this.drawAxis();
     const most = (values) => (column) => values.subarray(column.from, column.to).reduce((max, value) => Math.max(max, value), 0);
-    // In use and resident have one scale, so that the eye can compare them.
-    const full = niceBytes(Math.max(1, this.over ? this.most(most(this.over.most)) : 0, this.resident ? this.most(most(this.resident)) : 0));
+    const inUse = niceBytes(Math.max(1, this.over ? this.most(most(this.over.most)) : 0));
+    const resident = niceBytes(Math.max(1, this.resident ? this.most(most(this.resident)) : 0));
+    // Where they are alike they have one scale, so that the eye can compare them.
+    const full = inUse <= resident * 2 && resident <= inUse * 2 ? Math.max(inUse, resident) : 0;
     const sum = (values) => (column) => this.sumOf(column, values);
     const draw = (name, scale, colour, valueOf) => {
       const context = prepareCanvas(canvases[name], width, TRACK_HEIGHTS[name]);
@@ -71,10 +73,10 @@ class Timeline extends TimeAxis {
       this.scaleMark(context, TRACK_HEIGHTS[name], formatBytes(scale));
     };
     if (this.over) {
-      draw("heap", full, "--track-heap", most(this.over.most));
+      draw("heap", full || inUse, "--track-heap", most(this.over.most));
       draw("given", niceBytes(Math.max(1, this.most(sum(this.over.given)))), "--track-cpu", sum(this.over.given));
     }
-    if (this.resident) draw("resident", full, "--track-memory", most(this.resident));
+    if (this.resident) draw("resident", full || resident, "--track-memory", most(this.resident));
     if (this.ofFunction) {
       draw("function", niceBytes(Math.max(1, this.most(most(this.ofFunction)))), "--accent", most(this.ofFunction));
       canvases.function.value.textContent = recording.functionName[this.values.selected];
