@@ -363,7 +363,7 @@ pub struct ResidentParts {
     pub blocks_bytes: u64,
     /// In use, given by `mmap`.
     pub mapped_bytes: u64,
-    /// In use, given by Python's own allocators, where they were recorded; it lies within the other two.
+    /// In use, given by Python's own allocators, where they were recorded; else what they have is within the other two.
     pub objects_bytes: u64,
 }
 

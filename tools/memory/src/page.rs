@@ -25,7 +25,9 @@ const FORMAT: u32 = 1;
 /// No page is larger.
 const PAGE_BYTES_MAX: usize = 9_500_000;
 /// So much of what was given when and taken when: some five bytes each.
-const LIVES_MAX: usize = 600_000;
+const LIVES_MAX: usize = 1_000_000;
+/// While there are more groups, fewer of them make a page small before wider buckets do.
+const GROUPS_ENOUGH: usize = 10_000;
 /// With less, a page is not smaller.
 const LIVES_MIN: usize = 1_000;
 
@@ -70,7 +72,7 @@ impl Events for Both {
 /// The whole page.
 ///
 /// Errors: those of the recording
-/// Cost:   some 20 ns an event, on two threads; memory for what is in use at once, for the places, and some 50 MB
+/// Cost:   some 20 ns an event, on two threads; memory for what is in use at once, for the places, and up to 100 MB
 pub(crate) fn html(
     reader: &Reader<'_>,
     allocations: &Allocations,
@@ -97,8 +99,11 @@ pub(crate) fn html(
     let mut lives_max = LIVES_MAX;
     loop {
         while found.lives.len() > lives_max {
-            // Half the buckets are a quarter of the pairs of them; then what has little goes to its callers.
-            if !found.widen() && !groups.fold(allocations, Some(&mut found)) {
+            // What has little goes to its callers first; then buckets become wider, then the rest goes.
+            let half = groups.all.len() / 2;
+            let has_many =
+                groups.all.len() > GROUPS_ENOUGH && groups.fold(allocations, half, Some(&mut found));
+            if !has_many && !found.widen() && !groups.fold(allocations, half, Some(&mut found)) {
                 break;
             }
         }
@@ -107,7 +112,8 @@ pub(crate) fn html(
             return Ok(html);
         }
         lives_max = (found.lives.len() / 2).max(LIVES_MIN);
-        groups.fold(allocations, Some(&mut found));
+        let half = groups.all.len() / 2;
+        groups.fold(allocations, half, Some(&mut found));
     }
 }
 

@@ -119,7 +119,7 @@ impl Resident {
 
 fn parts(look: &ResidentParts) -> Vec<Part> {
     let part = |name, bytes, within| Part { name, bytes, within };
-    let in_use = look.blocks_bytes + look.mapped_bytes;
+    let in_use = look.blocks_bytes + look.mapped_bytes + look.objects_bytes;
     let mut parts = vec![
         part("resident", look.resident_bytes, false),
         part("code and mapped files", look.files_bytes, true),
@@ -130,7 +130,7 @@ fn parts(look: &ResidentParts) -> Vec<Part> {
         part("mapped", look.mapped_bytes, true),
     ];
     if look.objects_bytes > 0 {
-        parts.push(part("of Python's objects, within these two", look.objects_bytes, true));
+        parts.push(part("from Python's allocators", look.objects_bytes, true));
     }
     let untouched = look.own_mapped_bytes.saturating_sub(look.own_bytes);
     parts.push(part("mapped and not resident: never touched, or given back", untouched, false));
@@ -139,10 +139,14 @@ fn parts(look: &ResidentParts) -> Vec<Part> {
 
 /// What lies between memory of its own and what is in use.
 fn notes(look: &ResidentParts) -> Vec<String> {
-    let in_use = look.blocks_bytes + look.mapped_bytes;
+    let in_use = look.blocks_bytes + look.mapped_bytes + look.objects_bytes;
+    let holders = match look.objects_bytes {
+        0 => "the C library's allocator holds free, and its",
+        _ => "Python's and the C library's allocators hold free, and their",
+    };
     let note = if look.own_bytes >= in_use {
         format!(
-            "{} more of its own than in use, at least: what the C library's allocator holds free, and its bookkeeping; stacks; data of libraries; and what was there before the recording",
+            "{} more of its own than in use, at least: what {holders} bookkeeping; stacks; data of libraries; and what was there before the recording",
             bytes(look.own_bytes - in_use)
         )
     } else {

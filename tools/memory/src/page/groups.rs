@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 use crate::lives::Found;
 use crate::report::Allocations;
 
-/// More groups make the page too big.
-const GROUPS_MAX: usize = 150_000;
+/// More groups than this say nothing more: each has a share of some hundred-thousandths.
+const GROUPS_MAX: usize = 60_000;
 
 /// Places that are shown as one.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub(super) struct Groups {
     pub(super) all: Vec<Group>,
     /// For each place, from 1 on, its group.
     of_places: Vec<u32>,
-    /// Calls that have a smaller share of everything are counted at their callers; 0 where none are.
+    /// Calls that have no larger share of anything are counted at their callers; 0 where none are.
     pub(super) folded_share: f64,
 }
 
@@ -53,7 +53,7 @@ impl Groups {
             }
         }
         groups.of_places = of_places;
-        while groups.all.len() > GROUPS_MAX && groups.fold(allocations, None) {}
+        while groups.all.len() > GROUPS_MAX && groups.fold(allocations, GROUPS_MAX, None) {}
         groups
     }
 
@@ -62,20 +62,31 @@ impl Groups {
         self.of_places.clone()
     }
 
-    /// Counts more of what has little at its callers; whether there was any.
-    pub(super) fn fold(&mut self, allocations: &Allocations, found: Option<&mut Found>) -> bool {
+    /// Counts more of what has little at its callers, until there are about so many groups; whether there was any.
+    pub(super) fn fold(
+        &mut self,
+        allocations: &Allocations,
+        wanted: usize,
+        found: Option<&mut Found>,
+    ) -> bool {
         let shares = self.shares(allocations);
-        let limit = if self.folded_share == 0.0 { 1e-7 } else { self.folded_share * 4.0 };
-        if limit > 1.0 {
+        let first = allocations.nodes.first().map_or(1, |node| node.id);
+        let share_of =
+            |node: u32| node.checked_sub(first).and_then(|node| shares.get(node as usize).copied());
+        let mut all: Vec<f64> = self.all.iter().filter_map(|group| share_of(group.node)).collect();
+        if all.is_empty() || self.folded_share >= 1.0 {
             return false;
         }
+        let place = all.len().saturating_sub(wanted).min(all.len() - 1);
+        let (_, limit, _) = all.select_nth_unstable_by(place, f64::total_cmp);
+        // It grows each time, so that this ends.
+        let limit = limit.max(self.folded_share * 2.0).max(1e-9);
         self.folded_share = limit;
-        let first = allocations.nodes.first().map_or(1, |node| node.id);
         // Callers come before what they call, so that a caller's own is known.
         let mut kept: Vec<u32> = Vec::with_capacity(allocations.nodes.len());
         for (index, node) in allocations.nodes.iter().enumerate() {
             let caller = node.parent.checked_sub(first).and_then(|caller| kept.get(caller as usize).copied());
-            let is_small = shares.get(index).is_none_or(|share| *share < limit);
+            let is_small = shares.get(index).is_none_or(|share| *share <= limit);
             kept.push(match caller {
                 // A stack's lowest node stays: below it is nothing to count it at.
                 Some(caller) if is_small => caller,

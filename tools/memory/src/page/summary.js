@@ -38,7 +38,7 @@ function notesOf(memory) {
   const list = [];
   if (!meta.complete) list.push(`The recording was not finished in good order; it shows what was written up to ${formatMoment(memory.duration, 0.01)}.`);
   if (!memory.isExact) list.push("This recording holds what each place came to, and no times: there is no time line of the heap, and no moment or stretch to choose. Without --aggregate there is.");
-  if (meta.folded_share > 0) list.push(`To keep this page small, calls with less than ${digitsOfShare(meta.folded_share)} of all memory are counted at their callers.`);
+  if (meta.folded_share > 0) list.push(`To keep this page small, calls that had no more than ${digitsOfShare(meta.folded_share)} of the memory, at the peak, at the end, of all that was given and of what was temporary, are counted at their callers.`);
   const unobserved = meta.processes.filter((process) => process.unobserved);
   for (const process of unobserved) list.push(`Process ${process.pid} (${commandName(process.command)}) was not observed: ${process.unobserved}`);
   return list;
