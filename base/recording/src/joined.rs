@@ -87,6 +87,9 @@ impl Joined {
         for metric in &mut batch.metrics {
             metric.process = own.processes.get(&metric.process).copied().unwrap_or(0);
         }
+        for parts in &mut batch.resident_parts {
+            parts.process = own.processes.get(&parts.process).copied().unwrap_or(0);
+        }
         if feed == Feed::Beside {
             // The main source looks at the processes that it knows itself.
             let is_known = |process: ProcessId| seen(&self.processes, process).is_some_and(|seen| seen.by[0]);
@@ -177,6 +180,7 @@ pub fn add(to: &mut Batch, from: Batch) {
     to.nodes.extend(from.nodes);
     to.runs.extend(from.runs);
     to.metrics.extend(from.metrics);
+    to.resident_parts.extend(from.resident_parts);
     to.sources.extend(from.sources);
     to.allocation_places.extend(from.allocation_places);
     to.allocation_tallies.extend(from.allocation_tallies);

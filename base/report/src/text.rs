@@ -82,12 +82,12 @@ pub fn duration(ns: u64) -> String {
 }
 
 /// A size as people write it: `512`, `64kB`, `1.5 GiB`. Units of a thousand (kB, MB) and of 1,024 (KiB, MiB), in any case;
-/// a letter alone is one of 1,024. None for anything else.
+/// a letter alone is one of 1,024. Underscores may stand between digits. None for anything else.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
-    let number: f64 = number.trim().parse().ok()?;
+    let number = number.trim().replace('_', "");
     let unit = unit.to_ascii_lowercase();
     let power = |letters: &str| match letters {
         "k" => Some(1),
@@ -96,17 +96,21 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         "t" => Some(4),
         _ => None,
     };
-    let factor: f64 = match unit.as_str() {
-        "" | "b" => 1.0,
-        unit if unit.len() == 1 => 1024_f64.powi(power(unit)?),
+    let factor: u64 = match unit.as_str() {
+        "" | "b" => 1,
+        unit if unit.len() == 1 => 1024_u64.pow(power(unit)?),
         unit => match (unit.strip_suffix("ib"), unit.strip_suffix('b')) {
-            (Some(letter), _) => 1024_f64.powi(power(letter)?),
-            (None, Some(letter)) => 1000_f64.powi(power(letter)?),
+            (Some(letter), _) => 1024_u64.pow(power(letter)?),
+            (None, Some(letter)) => 1000_u64.pow(power(letter)?),
             _ => return None,
         },
     };
-    let bytes = number * factor;
-    (bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor);
+    }
+    let bytes = number.parse::<f64>().ok()? * factor as f64;
+    // A part of a byte is none.
+    (factor > 1 && bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
 }
 
 /// An amount of memory: `512 B`, `1.5 KiB`, `212 MiB`.

@@ -16,6 +16,7 @@ mod interpreters;
 mod layouts;
 mod memory;
 mod memory_modes;
+mod memory_reports;
 mod native;
 mod native_threads;
 mod project;

@@ -394,7 +394,7 @@ fn other_recordings_are_named_as_what_they_are() {
         naja.command().args(["run", "-q", "-o", "app.naja", "app.py"]).current_dir(folder.path()).output();
     assert!(recorded.expect("naja starts").status.success());
     for (file, name) in [
-        ("capture.bin", "not-a-recording"),
+        ("capture.bin", "memray-capture"),
         ("app.naja", "no-allocations"),
         ("none.naja", "recording-not-found"),
     ] {

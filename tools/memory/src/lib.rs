@@ -7,12 +7,18 @@ mod addresses;
 #[cfg(target_arch = "x86_64")]
 pub mod attach;
 pub mod command;
+pub mod conditions;
 mod decode;
+mod events;
+pub mod export;
+mod lives;
 mod native;
+mod page;
 mod receive;
 mod recorder;
 pub mod report;
 pub mod report_text;
+mod resident;
 mod stacks;
 mod tally;
 pub mod wire;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
+use crate::conditions::Condition;
 use naja_report::text::parse_bytes;
 
 /// Run a program and record its allocations
@@ -28,6 +29,10 @@ pub struct RunMemoryArguments {
     /// Record this process alone, and none of its children
     #[arg(long)]
     pub no_follow: bool,
+    /// Where the program ended well, end with code 1 if this is so; may be given several times, as in 'peak > 1GB' or
+    /// 'leaked > 1MB'
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_if: Vec<Condition>,
     /// Print what was recorded as JSON on standard error
     #[arg(long)]
     pub json: bool,
