@@ -4,6 +4,7 @@
 
 pub mod answer;
 mod page;
+pub mod screen;
 pub mod text;
 
 pub use page::{Page, escape};
