@@ -11,6 +11,7 @@ mod protobuf;
 mod short_path;
 pub mod sources;
 pub mod speedscope;
+pub mod screen;
 pub mod text;
 
 pub use columns::Columns;

@@ -4,8 +4,6 @@
 //! [`model::Model`] for the figures and at [`view::frame`] for what is drawn.
 
 pub(crate) mod counts;
-pub(crate) mod grid;
-pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod rows;
 pub(crate) mod table;

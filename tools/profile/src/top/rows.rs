@@ -1,15 +1,15 @@
 //! Rows of the tables: functions, lines, threads, processes, a function from close by.
 
 use naja_recording::{Ending, FunctionKind, Process, State, ThreadId};
+use naja_report::screen::{Column, Kind, Width, clean};
 use naja_report::text::{bytes, percent};
 use rustc_hash::FxHashMap;
 
 use naja_report::short_path;
 
 use super::counts::{FunctionIndex, Mode, OwnTotal, Span, Totals, name};
-use super::grid::clean;
 use super::model::Model;
-use super::table::{Column, Kind, Row, Table, Width};
+use super::table::{Row, Table};
 use super::ui::{Detail, Item, Page, Sort, Ui};
 
 /// Lines of a function that are shown at most, with and without samples.

@@ -1,31 +1,8 @@
-//! A table in the room that there is: columns that have no room are left out, the least important first.
+//! A table whose rows are about something that can be chosen; how it is drawn is `base/report`'s.
 
-use super::grid::{Line, Look, columns, cut, cut_start, left, right};
+use naja_report::screen::{self, Column, Kind, Line};
+
 use super::ui::Item;
-
-/// How wide a column is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Width {
-    /// Always so many columns.
-    Fixed(usize),
-    /// As its widest cell, as far as there is room. A cell that is too long keeps its start.
-    Content,
-    /// The same, but a cell that is too long keeps its end: in `Class.method`, that says most.
-    Tail,
-    /// What is left. A cell that is too long keeps its end.
-    Rest,
-}
-
-/// A column of a table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
-    pub(crate) title: &'static str,
-    pub(crate) width: Width,
-    /// Rows are ordered by it.
-    pub(crate) sorted: bool,
-    /// The higher, the sooner it is left out; 0 never.
-    pub(crate) rank: u8,
-}
 
 /// A row of a table.
 #[derive(Clone, Debug)]
@@ -33,17 +10,6 @@ pub(crate) struct Row {
     pub(crate) item: Item,
     pub(crate) cells: Vec<String>,
     pub(crate) kind: Kind,
-}
-
-/// How a row is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kind {
-    #[default]
-    Plain,
-    /// Over the rows below it: its first cell alone is shown.
-    Heading,
-    /// Stands back.
-    Faint,
 }
 
 /// Columns and rows. Cells hold no control characters.
@@ -55,113 +21,17 @@ pub(crate) struct Table {
     pub(crate) empty: String,
 }
 
-/// The fewest columns that a name is worth showing in, and a file.
-const NAME_MIN: usize = 12;
-const REST_MIN: usize = 12;
-
 impl Table {
     /// The titles, and `room` rows from `offset` on.
-    pub(crate) fn lines(&self, width: usize, offset: usize, room: usize, chosen: Option<Item>) -> Vec<Line> {
-        let widths = self.widths(width);
-        let mut titles = Line::default();
-        titles.push(" ", Look::Bold);
-        for (column, cells) in self.columns.iter().zip(&widths).filter(|(_, cells)| **cells > 0) {
-            let title = if column.sorted { format!("{}▾", column.title) } else { column.title.to_owned() };
-            let title = fitted(column, &title, *cells);
-            titles.push(format!("{title} "), Look::Bold);
-        }
-        let mut lines = vec![titles];
-        for row in self.rows.iter().skip(offset).take(room) {
-            lines.push(self.line(row, &widths, width, chosen == Some(row.item) && row.item != Item::Text));
-        }
-        if self.rows.is_empty() {
-            lines.push(Line::new(cut(&format!(" {}", self.empty), width), Look::Faint));
-        }
-        lines
-    }
-
-    fn line(&self, row: &Row, widths: &[usize], width: usize, chosen: bool) -> Line {
-        if row.kind == Kind::Heading {
-            let text = row.cells.first().map_or("", String::as_str);
-            return Line::new(format!(" {}", cut(text, width.saturating_sub(1))), Look::Heading);
-        }
-        // The mark says it without colours too.
-        let mut text = String::from(if chosen { "›" } else { " " });
-        for (at, (column, cell)) in self.columns.iter().zip(&row.cells).enumerate() {
-            if column.width == Width::Content && row.cells[at + 1..].iter().all(String::is_empty) {
-                // Nothing follows it: a line of source has all the room to the right.
-                text.push_str(&cut(cell, width.saturating_sub(columns(&text))));
-                break;
-            }
-            if widths[at] > 0 {
-                // Beside lines of source, of which the start says most, stand names of functions.
-                let is_name = column.width == Width::Content && matches!(row.item, Item::Function(_));
-                let column = if is_name { &Column { width: Width::Tail, ..*column } } else { column };
-                text.push_str(&fitted(column, cell, widths[at]));
-                text.push(' ');
-            }
-        }
-        let look = match (chosen, row.kind) {
-            (true, _) => Look::Chosen,
-            (false, Kind::Faint) => Look::Faint,
-            (false, _) => Look::Plain,
+    pub(crate) fn lines(self, width: usize, offset: usize, room: usize, chosen: Option<Item>) -> Vec<Line> {
+        let is_chosen = |row: &Row| row.item != Item::Text && chosen == Some(row.item);
+        let at = self.rows.iter().position(is_chosen);
+        let row = |row: Row| screen::Row {
+            keeps_end: matches!(row.item, Item::Function(_)),
+            cells: row.cells,
+            kind: row.kind,
         };
-        Line::new(left(&text, width), look)
-    }
-
-    /// The width of each column; 0 for one that is left out.
-    fn widths(&self, width: usize) -> Vec<usize> {
-        let content = |at: usize| {
-            let cells =
-                self.rows.iter().filter(|row| row.kind != Kind::Heading).filter_map(|row| row.cells.get(at));
-            cells.map(|cell| columns(cell)).max().unwrap_or(0).max(columns(self.columns[at].title))
-        };
-        let mut shown = vec![true; self.columns.len()];
-        loop {
-            let needed = |(at, column): (usize, &Column)| match (shown[at], column.width) {
-                (false, _) => 0,
-                (true, Width::Fixed(cells)) => cells + 1,
-                (true, Width::Content | Width::Tail) => content(at).min(NAME_MIN) + 1,
-                (true, Width::Rest) => content(at).min(REST_MIN) + 1,
-            };
-            let sum: usize = self.columns.iter().enumerate().map(needed).sum::<usize>() + 1;
-            let droppable = (0..shown.len()).filter(|at| shown[*at] && self.columns[*at].rank > 0);
-            match droppable.max_by_key(|at| self.columns[*at].rank) {
-                Some(at) if sum > width => shown[at] = false,
-                _ => break,
-            }
-        }
-        let mut left = width.saturating_sub(1);
-        let mut widths = vec![0; self.columns.len()];
-        for (at, column) in self.columns.iter().enumerate().filter(|(at, _)| shown[*at]) {
-            if let Width::Fixed(cells) = column.width {
-                widths[at] = cells.min(left.saturating_sub(1));
-                left = left.saturating_sub(cells + 1);
-            }
-        }
-        let flexible: Vec<usize> = (0..widths.len())
-            .filter(|at| shown[*at] && !matches!(self.columns[*at].width, Width::Fixed(_)))
-            .collect();
-        flexible.iter().for_each(|at| widths[*at] = content(*at));
-        // The widest gives way first, so that short names stay whole beside long ones.
-        let sum = |widths: &[usize]| flexible.iter().map(|at| widths[*at] + 1).sum::<usize>();
-        while sum(&widths) > left
-            && let Some(widest) = flexible.iter().copied().max_by_key(|at| widths[*at])
-            && widths[widest] > 0
-        {
-            widths[widest] -= 1;
-        }
-        if let Some(last) = flexible.last() {
-            widths[*last] += left.saturating_sub(sum(&widths));
-        }
-        widths
-    }
-}
-
-fn fitted(column: &Column, cell: &str, cells: usize) -> String {
-    match column.width {
-        Width::Fixed(_) => right(cell, cells),
-        Width::Content => left(cell, cells),
-        Width::Tail | Width::Rest => left(&cut_start(cell, cells), cells),
+        let rows = self.rows.into_iter().map(row).collect();
+        screen::Table { columns: self.columns, rows, empty: self.empty }.lines(width, offset, room, at)
     }
 }

@@ -5,9 +5,9 @@ use naja_recording::{
 };
 use rustc_hash::FxHashMap;
 
+use naja_report::screen::{Key, Line};
+
 use super::counts::Span;
-use super::grid::Line;
-use super::keys::Key;
 use super::model::Model;
 use super::ui::{Action, Ui};
 use super::view::{Scene, frame};

@@ -1,9 +1,9 @@
 //! What the person at the screen has chosen, and what each key changes of it.
 
 use naja_recording::{ProcessId, ThreadId};
+use naja_report::screen::Key;
 
 use super::counts::{FunctionIndex, Mode};
-use super::keys::Key;
 
 /// What the table shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

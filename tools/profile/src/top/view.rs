@@ -4,13 +4,13 @@
 
 use naja_recording::Ending;
 use naja_recording::Process;
+use naja_report::screen::{Column, Kind, Line, Look, Width, clean, columns, cut, cut_start, right};
 use naja_report::text::{duration, percent, sparkline};
 
 use super::counts::{Mode, Span, name};
-use super::grid::{Line, Look, clean, columns, cut, right};
 use super::model::Model;
 use super::rows::{self, interpreter};
-use super::table::{Column, Kind, Row, Table, Width};
+use super::table::{Row, Table};
 use super::ui::{Item, Page, Sort, Ui};
 
 /// What is drawn beside the figures.
@@ -245,7 +245,7 @@ fn what_is_shown(scene: &Scene<'_>, ui: &Ui, width: usize) -> Line {
 fn key_line(ui: &Ui, width: usize) -> Line {
     if ui.typing.is_some() {
         let room = width.saturating_sub(" filter: ▏".chars().count() + 1);
-        let text = super::grid::cut_start(&clean(&ui.filter), room);
+        let text = cut_start(&clean(&ui.filter), room);
         let mut line = Line::new(format!(" filter: {text}▏"), Look::Bold);
         let hint = "  Enter keeps it, Esc drops it";
         if line.columns() + columns(hint) < width {

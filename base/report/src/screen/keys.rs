@@ -2,26 +2,40 @@
 
 /// A key that means something, or a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub enum Key {
+    /// A character.
     Char(char),
+    /// Arrow up.
     Up,
+    /// Arrow down.
     Down,
+    /// A page up.
     PageUp,
+    /// A page down.
     PageDown,
+    /// To the start.
     Home,
+    /// To the end.
     End,
+    /// Enter.
     Enter,
+    /// Escape, alone.
     Escape,
+    /// Takes the last character back.
     Backspace,
+    /// Ctrl with C.
     CtrlC,
+    /// Ctrl with L.
     CtrlL,
+    /// Ctrl with U.
     CtrlU,
+    /// Ctrl with Z.
     CtrlZ,
 }
 
 /// Takes the keys out of `bytes`. What may be the start of a longer key stays there, unless `complete` says that nothing
 /// follows: then a lone escape is the Escape key.
-pub(crate) fn take(bytes: &mut Vec<u8>, complete: bool) -> Vec<Key> {
+pub fn take(bytes: &mut Vec<u8>, complete: bool) -> Vec<Key> {
     let mut keys = Vec::new();
     let mut at = 0;
     while at < bytes.len() {

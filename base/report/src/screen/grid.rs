@@ -9,7 +9,8 @@ use unicode_width::UnicodeWidthChar;
 
 /// How a piece of text looks. Colour never carries meaning alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Look {
+pub enum Look {
+    /// As it is.
     #[default]
     Plain,
     /// Stands out.
@@ -39,37 +40,37 @@ impl Look {
 
 /// A line of the screen: pieces of text from left to right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line(pub(crate) Vec<(String, Look)>);
+pub struct Line(pub Vec<(String, Look)>);
 
 impl Line {
     /// A line that looks the same all along.
-    pub(crate) fn new(text: impl Into<String>, look: Look) -> Line {
+    pub fn new(text: impl Into<String>, look: Look) -> Line {
         Line(vec![(text.into(), look)])
     }
 
     /// Adds a piece at the end.
-    pub(crate) fn push(&mut self, text: impl Into<String>, look: Look) {
+    pub fn push(&mut self, text: impl Into<String>, look: Look) {
         self.0.push((text.into(), look));
     }
 
     /// Columns that it takes.
-    pub(crate) fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.0.iter().map(|(text, _)| columns(text)).sum()
     }
 
     /// Its text without its looks.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.0.iter().map(|(text, _)| text.as_str()).collect()
     }
 }
 
 /// Columns that a text takes on a terminal: two for a wide character, as those of Chinese.
-pub(crate) fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
 /// The text with each character that shows nothing (controls, those that turn the direction) made visible as `·`.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let shows = |character: &char| {
         // A tab is a control too; whoever wants it as spaces puts them in before.
         character.width().is_some_and(|width| width > 0)
@@ -86,7 +87,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// The start of a text in at most so many columns, with `…` at its end where something is left out.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -106,7 +107,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 /// The end of a text in at most so many columns, with `…` at its start where something is left out.
-pub(crate) fn cut_start(text: &str, width: usize) -> String {
+pub fn cut_start(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -115,14 +116,14 @@ pub(crate) fn cut_start(text: &str, width: usize) -> String {
 }
 
 /// The text in exactly so many columns, to the left.
-pub(crate) fn left(text: &str, width: usize) -> String {
+pub fn left(text: &str, width: usize) -> String {
     let text = cut(text, width);
     let gap = width - columns(&text).min(width);
     format!("{text}{}", " ".repeat(gap))
 }
 
 /// The text in exactly so many columns, to the right.
-pub(crate) fn right(text: &str, width: usize) -> String {
+pub fn right(text: &str, width: usize) -> String {
     let text = cut(text, width);
     let gap = width - columns(&text).min(width);
     format!("{}{text}", " ".repeat(gap))
@@ -139,14 +140,14 @@ const BLANK: Cell = Cell { character: Some(' '), look: Look::Plain };
 
 /// What stands on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
+pub struct Grid {
     width: usize,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Grid {
     /// Lines put on a screen of so many rows and columns; what has no room is left out.
-    pub(crate) fn new(lines: &[Line], height: usize, width: usize) -> Grid {
+    pub fn new(lines: &[Line], height: usize, width: usize) -> Grid {
         let row = |index: usize| {
             let mut cells = Vec::with_capacity(width);
             for (text, look) in lines.get(index).map_or(&[][..], |line| &line.0) {
@@ -166,7 +167,7 @@ impl Grid {
     }
 
     /// The bytes that make this picture of `before`, or of an empty screen.
-    pub(crate) fn changes(&self, before: Option<&Grid>, colour: bool) -> Vec<u8> {
+    pub fn changes(&self, before: Option<&Grid>, colour: bool) -> Vec<u8> {
         let same_size =
             before.filter(|before| before.width == self.width && before.rows.len() == self.rows.len());
         let mut bytes = Vec::new();
