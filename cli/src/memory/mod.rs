@@ -1,5 +1,6 @@
 //! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
 
+mod receive;
 mod recording;
 mod run;
 
@@ -16,6 +17,7 @@ use crate::ExitCode;
 /// Errors: those of starting a program, of recordings, and of [`naja_memory::command::show`]
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
     match &arguments.action {
+        Action::Receive(arguments) => receive::receive(arguments),
         Action::Run(arguments) => run::run(arguments),
         action => {
             let columns =

@@ -29,16 +29,36 @@ pub(super) struct Recorded {
     pub(super) heard: usize,
 }
 
+/// What is looked at beside what agents tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// Resident memory is looked at so often; without it, whenever something is written.
+    pub(super) measure_every_ms: Option<u64>,
+}
+
 /// Hears and writes until `ended`.
-pub(super) fn record(mut receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
+pub(super) fn record(
+    mut receiver: Receiver,
+    open: Open,
+    detail: Detail,
+    ended: &AtomicBool,
+    watch: Watch,
+) -> Recorded {
     let (mut writer, failure) = open();
     // A recording of memory is asked for as a whole: it has no oldest part that could go.
     writer.set_size_limit(u64::MAX);
     let mut warnings: Vec<String> = failure.iter().map(Failure::one_line).collect();
     let mut recorder = Recorder::begin(detail, INTERVAL_NS);
     let mut written = Instant::now();
+    let mut measured = written;
     while !ended.load(Ordering::Acquire) {
         receiver.hear(&mut |event| recorder.take(event));
+        if let Some(every) = watch.measure_every_ms
+            && measured.elapsed() >= Duration::from_millis(every)
+        {
+            recorder.measure(&receiver);
+            measured = Instant::now();
+        }
         if written.elapsed() >= WRITE_EVERY {
             let result = recorder.write(&receiver, &mut writer);
             go_on(result, &mut writer, &mut warnings);

@@ -4,8 +4,10 @@
 //! [`Tallies`] count, while it happens or out of the recording.
 
 mod addresses;
+pub mod capture;
 pub mod command;
 mod decode;
+pub mod lifetimes;
 mod receive;
 mod recorder;
 pub mod report;

@@ -25,6 +25,8 @@ pub enum Detail {
     /// Each of them, in their order.
     #[default]
     Exact,
+    /// The same, and where each block lies: for who asks for single blocks. Twice as large.
+    Addressed,
     /// What each place has come to.
     Aggregated,
 }
@@ -109,7 +111,7 @@ impl Recorder {
     /// Takes an event.
     pub fn take(&mut self, event: Event) {
         let Event { process, thread, time, what } = event;
-        if self.detail == Detail::Exact {
+        if self.detail != Detail::Aggregated {
             self.block.pass(self.time.tick(time).max(self.block.tick()));
         }
         let place = match what {
@@ -117,10 +119,13 @@ impl Recorder {
             _ => 0,
         };
         let Recorder { addresses, tallies, block, block_peak, detail, .. } = self;
-        let mut tell = |event: AllocationEvent| {
+        let mut tell = |event: AllocationEvent, address: u64| {
             tallies.take(event);
-            if *detail == Detail::Exact {
+            if *detail != Detail::Aggregated {
                 block.push(event);
+                if *detail == Detail::Addressed && !matches!(event, AllocationEvent::Taken { .. }) {
+                    block.push_address(address);
+                }
                 *block_peak = (*block_peak).max(tallies.now().bytes);
             }
         };
@@ -160,6 +165,7 @@ impl Recorder {
                 at_start: self.block_start,
                 peak_bytes: self.block_peak,
                 data: block.to_bytes(),
+                addresses: block.addresses_to_bytes(),
             });
         }
         self.block_start = self.tallies.now();
@@ -187,6 +193,21 @@ impl Recorder {
         let now = self.time.now();
         self.gather(receiver, now);
         writer.write(&std::mem::take(&mut self.batch))
+    }
+
+    /// Notes how much memory is resident at this moment, between two writes.
+    pub fn measure(&mut self, receiver: &Receiver) {
+        let now = self.time.now();
+        for (index, heard) in receiver.processes().enumerate() {
+            if let Some(rss_bytes) = resident_bytes(heard.pid) {
+                self.batch.metrics.push(Metric {
+                    tick: now,
+                    process: index as u32 + 1,
+                    cpu_ns: 0,
+                    rss_bytes,
+                });
+            }
+        }
     }
 
     fn gather(&mut self, receiver: &Receiver, now: Tick) {
