@@ -4,6 +4,7 @@
 //! use when most was, stretch by stretch ([`Lifetimes::at_peaks`]). The second reads the events twice: first for when the peaks
 //! are, then for who had what.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use naja_recording::{AllocationEvent, Amount, PlaceId, Tick};
@@ -13,12 +14,25 @@ use rustc_hash::FxHashMap;
 use crate::capture::{Capture, Snapshot};
 
 /// Memory that was in use from a stretch of time on until another, which it is not in; none where it was in use at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// So many snapshots came before it was given.
     pub from: usize,
     /// So many came before it was taken back.
     pub until: Option<usize>,
+}
+
+impl Ord for Lifetime {
+    fn cmp(&self, other: &Lifetime) -> Ordering {
+        let key = |one: &Lifetime| (one.from, one.until.is_none(), one.until);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Lifetime {
+    fn partial_cmp(&self, other: &Lifetime) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Of each place, what lived how long.
@@ -45,18 +59,23 @@ struct Walk<'s> {
     stretch: usize,
     events: u64,
     alive: FxHashMap<u32, Alive>,
-    last_taken: Option<Alive>,
-}
-
-/// What an event does to a place.
-enum Change {
-    Begins(Alive, u32),
-    Ends(Alive),
+    /// What was taken last, and in which stretch: what comes next may be what is left of it.
+    gone: Option<(Alive, usize)>,
+    now: u64,
+    found: Lifetimes,
 }
 
 impl<'s> Walk<'s> {
     fn new(snapshots: &'s [Snapshot]) -> Walk<'s> {
-        Walk { snapshots, stretch: 0, events: 0, alive: FxHashMap::default(), last_taken: None }
+        Walk {
+            snapshots,
+            stretch: 0,
+            events: 0,
+            alive: FxHashMap::default(),
+            gone: None,
+            now: 0,
+            found: Lifetimes::default(),
+        }
     }
 
     /// Up to this tick; whether a new stretch has begun.
@@ -68,24 +87,53 @@ impl<'s> Walk<'s> {
         self.stretch != before
     }
 
-    fn change(&mut self, capture: &Capture, event: AllocationEvent, from: usize) -> Option<Change> {
+    /// Takes note of an event in a stretch, or at its border.
+    fn take(&mut self, capture: &Capture, event: AllocationEvent, border: usize) {
         let is_own = |place| capture.place(place).is_some_and(|one| one.process == capture.process);
         match event {
             AllocationEvent::Given { slot, place, size } if is_own(place) => {
-                Some(Change::Begins(Alive { place, size, from }, slot))
+                self.settle();
+                self.begin(slot, Alive { place, size, from: border });
             }
             AllocationEvent::Rest { slot, place, size } if is_own(place) => {
-                // It has lived as long as what it is left of.
-                let from = self.last_taken.filter(|last| last.place == place).map_or(from, |last| last.from);
-                Some(Change::Begins(Alive { place, size, from }, slot))
+                let from = match &mut self.gone {
+                    Some((gone, _)) if gone.place == place => {
+                        gone.size = gone.size.saturating_sub(size);
+                        // It has lived as long as what it is left of.
+                        gone.from
+                    }
+                    _ => border,
+                };
+                self.begin(slot, Alive { place, size, from });
             }
             AllocationEvent::Taken { slot } => {
-                let alive = self.alive.remove(&slot)?;
-                self.last_taken = Some(alive);
-                Some(Change::Ends(alive))
+                let Some(alive) = self.alive.remove(&slot) else { return };
+                self.settle();
+                self.now -= alive.size;
+                self.gone = Some((alive, border));
             }
-            _ => None,
+            _ => {}
         }
+    }
+
+    fn begin(&mut self, slot: u32, alive: Alive) {
+        self.now += alive.size;
+        self.alive.insert(slot, alive);
+    }
+
+    fn settle(&mut self) {
+        if let Some((gone, until)) = self.gone.take().filter(|(gone, _)| gone.size > 0) {
+            note(&mut self.found, gone, Some(until));
+        }
+    }
+
+    /// What was found, with what lives at the end.
+    fn finish(mut self) -> Lifetimes {
+        self.settle();
+        let end = self.snapshots.len() + 1;
+        let left = self.alive.into_values().filter(|alive| alive.from < end);
+        left.for_each(|alive| note(&mut self.found, alive, None));
+        self.found
     }
 }
 
@@ -102,21 +150,12 @@ fn note(found: &mut Lifetimes, alive: Alive, until: Option<usize>) {
 ///
 /// Errors: those of the recording
 pub fn across(capture: &Capture, snapshots: &[Snapshot]) -> Result<Lifetimes, Failure> {
-    let mut found = Lifetimes::default();
     let mut walk = Walk::new(snapshots);
     capture.each_event(&mut |tick, event| {
         walk.pass(tick);
-        let stretch = walk.stretch;
-        match walk.change(capture, event, stretch) {
-            Some(Change::Begins(alive, slot)) => {
-                walk.alive.insert(slot, alive);
-            }
-            Some(Change::Ends(alive)) => note(&mut found, alive, Some(stretch)),
-            None => {}
-        }
+        walk.take(capture, event, walk.stretch);
     })?;
-    walk.alive.into_values().for_each(|alive| note(&mut found, alive, None));
-    Ok(found)
+    Ok(walk.finish())
 }
 
 /// What was in use at the peak of each stretch, and how many bytes each peak has: one more than there are snapshots.
@@ -124,55 +163,33 @@ pub fn across(capture: &Capture, snapshots: &[Snapshot]) -> Result<Lifetimes, Fa
 /// Errors: those of the recording
 pub fn at_peaks(capture: &Capture, snapshots: &[Snapshot]) -> Result<(Lifetimes, Vec<u64>), Failure> {
     let peaks = peaks(capture, snapshots)?;
-    let mut found = Lifetimes::default();
     let mut walk = Walk::new(snapshots);
-    // What is given after a stretch's peak is there from the next on; what is taken up to the peak is not there.
-    let after = |stretch: usize, events: u64| {
-        let is_late = peaks.get(stretch).is_some_and(|peak| events > peak.events);
-        stretch + usize::from(is_late)
-    };
     capture.each_event(&mut |tick, event| {
         walk.pass(tick);
         walk.events += 1;
-        let border = after(walk.stretch, walk.events);
-        match walk.change(capture, event, border) {
-            Some(Change::Begins(alive, slot)) => {
-                walk.alive.insert(slot, alive);
-            }
-            Some(Change::Ends(alive)) => note(&mut found, alive, Some(border)),
-            None => {}
-        }
+        // What is given after a stretch's peak is there from the next on; what is taken up to the peak is not there.
+        let is_late = peaks.get(walk.stretch).is_some_and(|peak| walk.events > peak.events);
+        walk.take(capture, event, walk.stretch + usize::from(is_late));
     })?;
-    let end = peaks.len();
-    let left = walk.alive.into_values().filter(|alive| alive.from < end);
-    left.for_each(|alive| note(&mut found, alive, None));
-    Ok((found, peaks.iter().map(|peak| peak.bytes).collect()))
+    Ok((walk.finish(), peaks.iter().map(|peak| peak.bytes).collect()))
 }
 
 fn peaks(capture: &Capture, snapshots: &[Snapshot]) -> Result<Vec<Peak>, Failure> {
     let mut peaks = vec![Peak::default(); snapshots.len() + 1];
     let mut walk = Walk::new(snapshots);
-    let mut now = 0_u64;
     capture.each_event(&mut |tick, event| {
         let before = walk.stretch;
         if walk.pass(tick) {
             let new = peaks.get_mut(before + 1..=walk.stretch).into_iter().flatten();
-            new.for_each(|peak| *peak = Peak { events: walk.events, bytes: now });
+            new.for_each(|peak| *peak = Peak { events: walk.events, bytes: walk.now });
         }
         walk.events += 1;
-        match walk.change(capture, event, 0) {
-            Some(Change::Begins(alive, slot)) => {
-                walk.alive.insert(slot, alive);
-                now += alive.size;
-            }
-            Some(Change::Ends(alive)) => now -= alive.size,
-            None => {}
-        }
-        if let Some(peak) = peaks.get_mut(walk.stretch).filter(|peak| now > peak.bytes) {
-            *peak = Peak { events: walk.events, bytes: now };
+        walk.take(capture, event, 0);
+        if let Some(peak) = peaks.get_mut(walk.stretch).filter(|peak| walk.now > peak.bytes) {
+            *peak = Peak { events: walk.events, bytes: walk.now };
         }
     })?;
     let rest = peaks.get_mut(walk.stretch + 1..).into_iter().flatten();
-    rest.for_each(|peak| *peak = Peak { events: walk.events, bytes: now });
+    rest.for_each(|peak| *peak = Peak { events: walk.events, bytes: walk.now });
     Ok(peaks)
 }

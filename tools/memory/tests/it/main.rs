@@ -1,3 +1,4 @@
 //! What allocations come to, held against the plainest way to count them.
 
+mod captures;
 mod tallies;
