@@ -152,7 +152,8 @@ pub const MESSAGE_BYTES: usize = 256;
 #[repr(u32)]
 pub enum Message {
     /// From the agent: [`VERSION`], the process, its parent, the interpreter's version (`PY_VERSION_HEX`, 0 where there is
-    /// none), whether it is free-threaded, the address of `_PyRuntime`.
+    /// none), whether it is free-threaded, the address of `_PyRuntime`, and what the C library's heap had given before
+    /// the agent began, in bytes.
     Hello = 1,
     /// From naja: [`VERSION`], and [`settings`].
     Settings = 2,
@@ -168,6 +169,53 @@ pub mod settings {
     pub const PYTHON_ALLOCATORS: u64 = 1;
     /// Children too.
     pub const FOLLOW: u64 = 2;
+}
+
+/// What an agent answers that was told to begin or to end in a program that runs already.
+pub mod reason {
+    /// It is done.
+    pub const NONE: i32 = 0;
+    /// There is an agent already, which has begun.
+    pub const ALREADY: i32 = 1;
+    /// Nobody listens at the place, or whoever does is of another build.
+    pub const NO_ANSWER: i32 = 2;
+    /// The place cannot be one.
+    pub const BAD_PLACE: i32 = 3;
+    /// The system has no memory or no key left for it.
+    pub const NO_RESOURCES: i32 = 4;
+    /// It has not begun.
+    pub const NOT_BEGUN: i32 = 5;
+    /// A thread stays within the agent; the end may be asked for again.
+    pub const BUSY: i32 = 6;
+    /// It has ended, but somebody has put allocators before Python's that still call the agent's, so that it must stay
+    /// loaded.
+    pub const REPLACED: i32 = 7;
+}
+
+/// What an agent in a program that runs already lets naja read: the symbol `naja_memory_told`.
+#[repr(C)]
+pub struct Told {
+    /// What the last beginning came to; see [`reason`]. -1: not yet called.
+    pub began: std::sync::atomic::AtomicI64,
+    /// What the last end came to.
+    pub ended: std::sync::atomic::AtomicI64,
+    /// What the dynamic linker calls the agent, for `dlclose`.
+    pub handle: std::sync::atomic::AtomicU64,
+    /// Threads that are loading a library.
+    pub loading: std::sync::atomic::AtomicU64,
+}
+
+impl Told {
+    /// Nothing yet.
+    #[allow(clippy::new_without_default)] // the agent needs it in a constant
+    pub const fn new() -> Told {
+        Told {
+            began: std::sync::atomic::AtomicI64::new(-1),
+            ended: std::sync::atomic::AtomicI64::new(-1),
+            handle: std::sync::atomic::AtomicU64::new(0),
+            loading: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
 }
 
 /// Numbers of a message, as bytes.

@@ -2,11 +2,12 @@
 
 use std::ffi::{CStr, c_int};
 use std::mem::{size_of, zeroed};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 
 use naja_cpython::own_code::{CODE_LAYOUT_WORDS, OwnCodeLayout};
 use naja_cpython::own_stack::{LAYOUT_WORDS, OwnLayout};
 
+use crate::attached;
 use crate::python::Found;
 use crate::wire::{self, MESSAGE_BYTES, Message};
 
@@ -23,7 +24,27 @@ pub(crate) struct Answer {
     pub(crate) layouts: Option<(OwnLayout, OwnCodeLayout)>,
 }
 
+/// Where naja listens, for an agent that was told so.
+static PLACE: [AtomicU8; PLACE_BYTES] = [const { AtomicU8::new(0) }; PLACE_BYTES];
+const PLACE_BYTES: usize = 108;
+
+/// Sets where naja listens; false where that is too long.
+pub(crate) fn set_place(place: &CStr) -> bool {
+    let bytes = place.to_bytes_with_nul();
+    if bytes.len() > PLACE_BYTES {
+        return false;
+    }
+    for (to, from) in PLACE.iter().zip(bytes) {
+        to.store(*from, Ordering::Relaxed);
+    }
+    true
+}
+
 fn variable() -> Option<&'static CStr> {
+    if PLACE[0].load(Ordering::Relaxed) != 0 {
+        // SAFETY: it ends with NUL, and is written before the agent begins only.
+        return Some(unsafe { CStr::from_ptr(PLACE.as_ptr().cast()) });
+    }
     let mut name = [0_u8; 32];
     name.get_mut(..wire::PLACE.len())?.copy_from_slice(wire::PLACE.as_bytes());
     // SAFETY: the name ends with NUL. What it gives belongs to the environment, which nobody changes before `main`.
@@ -101,6 +122,7 @@ unsafe fn greet(socket: c_int, found: Option<&Found>) -> Option<Answer> {
                 u64::from(version),
                 u64::from(is_free_threaded),
                 runtime as u64,
+                attached::heap_bytes(),
             ],
         );
         if libc::send(socket, hello.as_ptr().cast(), hello.len(), libc::MSG_NOSIGNAL) < 0 {

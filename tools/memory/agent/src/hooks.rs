@@ -7,9 +7,9 @@
 use std::ffi::{c_int, c_void};
 
 use crate::program::is_on;
-use crate::real;
 use crate::thread::{given, not_taken, taken, unmapped};
 use crate::wire::Allocator;
+use crate::{python, real};
 
 const ENOMEM: c_int = 12;
 
@@ -215,50 +215,78 @@ pub(crate) struct PythonAllocator {
 }
 
 impl PythonAllocator {
-    /// An allocator that tells what the one at `real` does.
-    pub(crate) fn told(real: *const PythonAllocator) -> PythonAllocator {
-        PythonAllocator {
-            context: real.cast_mut().cast(),
-            malloc: python_malloc,
-            calloc: python_calloc,
-            realloc: python_realloc,
-            free: python_free,
+    /// One that has nothing to give.
+    pub(crate) const NONE: PythonAllocator = {
+        unsafe extern "C" fn malloc(_: *mut c_void, _: usize) -> *mut c_void {
+            std::ptr::null_mut()
+        }
+        unsafe extern "C" fn calloc(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
+            std::ptr::null_mut()
+        }
+        unsafe extern "C" fn realloc(_: *mut c_void, _: *mut c_void, _: usize) -> *mut c_void {
+            std::ptr::null_mut()
+        }
+        unsafe extern "C" fn free(_: *mut c_void, _: *mut c_void) {}
+        PythonAllocator { context: std::ptr::null_mut(), malloc, calloc, realloc, free }
+    };
+
+    /// An allocator that tells what this one does, which is that of a domain. Its context is the same: whoever reads the
+    /// two in pieces, while they are changed, gets a function with the context that belongs to it.
+    pub(crate) fn told(&self, domain: usize) -> PythonAllocator {
+        fn of<const DOMAIN: usize>(context: *mut c_void) -> PythonAllocator {
+            PythonAllocator {
+                context,
+                malloc: python_malloc::<DOMAIN>,
+                calloc: python_calloc::<DOMAIN>,
+                realloc: python_realloc::<DOMAIN>,
+                free: python_free::<DOMAIN>,
+            }
+        }
+        match domain {
+            0 => of::<0>(self.context),
+            1 => of::<1>(self.context),
+            _ => of::<2>(self.context),
         }
     }
 }
 
-unsafe extern "C" fn python_malloc(context: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the context is the one of `PythonAllocator::told`, which lives as long as the process.
-    let real = unsafe { &*context.cast::<PythonAllocator>() };
+unsafe extern "C" fn python_malloc<const DOMAIN: usize>(context: *mut c_void, size: usize) -> *mut c_void {
+    let real = python::real::<DOMAIN>();
     // What it asks the C library for is what it gives: told once.
     // SAFETY: it is called as the interpreter called this.
-    let block = crate::thread::quietly(|| unsafe { (real.malloc)(real.context, size) });
+    let block = crate::thread::quietly(|| unsafe { (real.malloc)(context, size) });
     if is_on() {
         given(Allocator::PymallocMalloc, block as usize, size);
     }
     block
 }
 
-unsafe extern "C" fn python_calloc(context: *mut c_void, count: usize, size: usize) -> *mut c_void {
+unsafe extern "C" fn python_calloc<const DOMAIN: usize>(
+    context: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    let real = python::real::<DOMAIN>();
     // SAFETY: as in `python_malloc`.
-    let real = unsafe { &*context.cast::<PythonAllocator>() };
-    // SAFETY: as in `python_malloc`.
-    let block = crate::thread::quietly(|| unsafe { (real.calloc)(real.context, count, size) });
+    let block = crate::thread::quietly(|| unsafe { (real.calloc)(context, count, size) });
     if is_on() {
         given(Allocator::PymallocCalloc, block as usize, count.saturating_mul(size));
     }
     block
 }
 
-unsafe extern "C" fn python_realloc(context: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: as in `python_malloc`.
-    let real = unsafe { &*context.cast::<PythonAllocator>() };
+unsafe extern "C" fn python_realloc<const DOMAIN: usize>(
+    context: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let real = python::real::<DOMAIN>();
     let was_on = is_on();
     if was_on && !block.is_null() {
         taken(Allocator::PymallocFree, block as usize, 0);
     }
     // SAFETY: as in `python_malloc`.
-    let new = crate::thread::quietly(|| unsafe { (real.realloc)(real.context, block, size) });
+    let new = crate::thread::quietly(|| unsafe { (real.realloc)(context, block, size) });
     if was_on {
         if !new.is_null() {
             given(Allocator::PymallocRealloc, new as usize, size);
@@ -269,12 +297,11 @@ unsafe extern "C" fn python_realloc(context: *mut c_void, block: *mut c_void, si
     new
 }
 
-unsafe extern "C" fn python_free(context: *mut c_void, block: *mut c_void) {
-    // SAFETY: as in `python_malloc`.
-    let real = unsafe { &*context.cast::<PythonAllocator>() };
+unsafe extern "C" fn python_free<const DOMAIN: usize>(context: *mut c_void, block: *mut c_void) {
+    let real = python::real::<DOMAIN>();
     if is_on() && !block.is_null() {
         taken(Allocator::PymallocFree, block as usize, 0);
     }
     // SAFETY: as in `python_malloc`.
-    crate::thread::quietly(|| unsafe { (real.free)(real.context, block) });
+    crate::thread::quietly(|| unsafe { (real.free)(context, block) });
 }

@@ -7,7 +7,7 @@ use naja_cpython::own_code::OwnCodeLayout;
 use naja_cpython::own_stack::OwnLayout;
 
 use crate::connection::{self, Answer};
-use crate::{python, thread, wire};
+use crate::{attached, python, thread, wire};
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
@@ -32,7 +32,7 @@ pub(crate) struct Interpreter {
 
 struct Place(UnsafeCell<Option<Interpreter>>);
 
-// SAFETY: it is written once, before anything is told, by the thread that loads the program.
+// SAFETY: it is written before anything is told, by the thread that begins.
 unsafe impl Sync for Place {}
 
 static INTERPRETER: Place = Place(UnsafeCell::new(None));
@@ -50,29 +50,37 @@ pub(crate) fn interpreter() -> Option<&'static Interpreter> {
 static START: extern "C" fn() = start;
 
 extern "C" fn start() {
-    if connection::is_wanted() && thread::prepare() {
-        begin();
+    // A library that is loaded later is told to begin, and not by the environment.
+    if connection::is_wanted()
+        && attached::is_preloaded()
+        && thread::prepare_forks()
+        && thread::prepare_ends()
+        && begin()
+        && !thread::FOLLOWS.load(Ordering::Relaxed)
+    {
+        connection::hide_from_children();
     }
 }
 
-/// Asks naja what to do, and does it.
-fn begin() {
+/// Asks naja what to do, and does it; false where nobody answers.
+pub(crate) fn begin() -> bool {
     let found = python::find();
-    let Some(answer) = connection::open(found.as_ref()) else { return };
+    let Some(answer) = connection::open(found.as_ref()) else { return false };
     let Answer { settings, layouts } = answer;
-    if let (Some(found), Some((stack, code))) = (&found, layouts) {
-        let interpreter = Interpreter { thread_state: found.thread_state, stack, code };
-        // SAFETY: nothing is told yet, so that nobody reads it; no other thread of the program runs naja's code.
-        unsafe { *INTERPRETER.0.get() = Some(interpreter) };
-        if settings & wire::settings::PYTHON_ALLOCATORS != 0 {
-            python::hook_allocators();
+    let interpreter = match (&found, layouts) {
+        (Some(found), Some((stack, code))) => {
+            Some(Interpreter { thread_state: found.thread_state, stack, code })
         }
-    }
-    if settings & wire::settings::FOLLOW == 0 {
-        connection::hide_from_children();
+        _ => None,
+    };
+    // SAFETY: nothing is told yet, so that nobody reads it.
+    unsafe { *INTERPRETER.0.get() = interpreter };
+    if interpreter.is_some() && settings & wire::settings::PYTHON_ALLOCATORS != 0 {
+        python::hook_allocators();
     }
     thread::FOLLOWS.store(settings & wire::settings::FOLLOW != 0, Ordering::Relaxed);
     IS_ON.store(true, Ordering::Release);
+    true
 }
 
 /// A child that was forked: its parent's connection and rings are not its own.
@@ -85,6 +93,8 @@ pub(crate) fn forked() {
         let found = python::find();
         if connection::open(found.as_ref()).is_some() {
             IS_ON.store(true, Ordering::Release);
+            return;
         }
     }
+    attached::leave_child();
 }

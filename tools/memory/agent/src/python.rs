@@ -1,7 +1,9 @@
 //! The interpreter in the process, by its public functions.
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
-use std::mem::transmute;
+use std::mem::{MaybeUninit, transmute};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::hooks::PythonAllocator;
 
@@ -54,25 +56,76 @@ fn from_text(text: &[u8]) -> u32 {
     version
 }
 
-static mut REAL: [Option<PythonAllocator>; 3] = [None; 3];
+struct Real(UnsafeCell<[PythonAllocator; DOMAINS]>);
 
-/// Stands between the interpreter and its allocators: of raw memory, of memory, of objects.
-pub(crate) fn hook_allocators() {
+// SAFETY: it is written before the interpreter is told of the functions that read it.
+unsafe impl Sync for Real {}
+
+/// Of raw memory, of memory, of objects.
+pub(crate) const DOMAINS: usize = 3;
+
+static REAL: Real = Real(UnsafeCell::new([PythonAllocator::NONE; DOMAINS]));
+static ARE_HOOKED: AtomicBool = AtomicBool::new(false);
+
+/// The interpreter's own allocator.
+#[inline(always)]
+pub(crate) fn real<const DOMAIN: usize>() -> &'static PythonAllocator {
+    // SAFETY: it is written before anybody can ask, and then no more.
+    unsafe { &(*REAL.0.get())[DOMAIN] }
+}
+
+type Get = unsafe extern "C" fn(c_int, *mut PythonAllocator);
+type Set = unsafe extern "C" fn(c_int, *const PythonAllocator);
+
+fn functions() -> Option<(Get, Set)> {
     let (get, set) = (symbol(c"PyMem_GetAllocator"), symbol(c"PyMem_SetAllocator"));
-    if get == 0 || set == 0 {
-        return;
-    }
-    // SAFETY: their signatures in every CPython 3; they may be called before the interpreter is set up, and then by one
-    // thread, which this is.
+    // SAFETY: their signatures in every CPython 3.
+    (get != 0 && set != 0).then(|| unsafe { (transmute::<usize, Get>(get), transmute::<usize, Set>(set)) })
+}
+
+/// Stands between the interpreter and its allocators.
+///
+/// A program may run meanwhile: threads that read an allocator while it is written find an old or a new function, each
+/// of which takes the context that stays.
+pub(crate) fn hook_allocators() {
+    let Some((get, set)) = functions() else { return };
+    // SAFETY: they may be called before the interpreter is set up as well as later, by any thread.
     unsafe {
-        let get = transmute::<usize, unsafe extern "C" fn(c_int, *mut PythonAllocator)>(get);
-        let set = transmute::<usize, unsafe extern "C" fn(c_int, *const PythonAllocator)>(set);
-        let real = &raw mut REAL;
-        for (domain, place) in (*real).iter_mut().enumerate() {
-            let mut found = std::mem::MaybeUninit::<PythonAllocator>::uninit();
+        let real = &mut *REAL.0.get();
+        for (domain, place) in real.iter_mut().enumerate() {
+            let mut found = MaybeUninit::<PythonAllocator>::uninit();
             get(domain as c_int, found.as_mut_ptr());
-            let kept: *const PythonAllocator = place.insert(found.assume_init());
-            set(domain as c_int, &PythonAllocator::told(kept));
+            *place = found.assume_init();
+        }
+        for (domain, place) in real.iter().enumerate() {
+            set(domain as c_int, &place.told(domain));
         }
     }
+    ARE_HOOKED.store(true, Ordering::Release);
+}
+
+/// Gives the interpreter its allocators back; false where somebody has put others before ours, which still call them.
+pub(crate) fn unhook_allocators() -> bool {
+    if !ARE_HOOKED.load(Ordering::Acquire) {
+        return true;
+    }
+    let Some((get, set)) = functions() else { return false };
+    let mut are_ours = true;
+    // SAFETY: as in `hook_allocators`.
+    unsafe {
+        let real = &*REAL.0.get();
+        for (domain, place) in real.iter().enumerate() {
+            let mut found = MaybeUninit::<PythonAllocator>::uninit();
+            get(domain as c_int, found.as_mut_ptr());
+            if std::ptr::fn_addr_eq(found.assume_init().malloc, place.told(domain).malloc) {
+                set(domain as c_int, place);
+            } else {
+                are_ours = false;
+            }
+        }
+    }
+    if are_ours {
+        ARE_HOOKED.store(false, Ordering::Release);
+    }
+    are_ours
 }

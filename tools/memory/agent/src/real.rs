@@ -6,6 +6,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::linked;
+
 /// Bytes that are there before the real functions are.
 const FIRST_BYTES: usize = 64 << 10;
 
@@ -26,11 +28,9 @@ macro_rules! functions {
 
         static FOUND: [AtomicUsize; Place::Count as usize] = [const { AtomicUsize::new(0) }; Place::Count as usize];
 
-        fn look() {
+        fn look(find: impl Fn(&CStr) -> usize) {
             $(
-                // SAFETY: the name ends with NUL; the next library's function of this name is wanted.
-                let found = unsafe { libc::dlsym(libc::RTLD_NEXT, CStr::as_ptr($symbol)) };
-                FOUND[Place::$name as usize].store(found as usize, Ordering::Release);
+                FOUND[Place::$name as usize].store(find($symbol), Ordering::Release);
             )*
         }
 
@@ -63,11 +63,17 @@ functions! {
     munmap = c"munmap": fn(address: *mut c_void, size: usize) -> c_int;
 }
 
+/// The functions that the program itself has, for an agent that does not stand before them.
+pub(crate) fn adopt() {
+    look(linked::of_program);
+}
+
 #[cold]
 fn find(place: Place) -> usize {
     // Whoever looks may ask for memory itself, and then gets it out of the first piece.
     if !IS_LOOKING.swap(true, Ordering::AcqRel) {
-        look();
+        // SAFETY: the name ends with NUL; the next library's function of this name is wanted.
+        look(|name| unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) as usize });
         IS_LOOKING.store(false, Ordering::Release);
     }
     FOUND[place as usize].load(Ordering::Acquire)

@@ -38,6 +38,15 @@ fn map_at(address: usize, size: usize, protection: c_int, flags: c_int, file: c_
     if (-4095..0).contains(&found) { std::ptr::null_mut() } else { found as *mut u8 }
 }
 
+/// Gives back what [`map`] has given, without telling of it.
+///
+/// # Safety
+/// Nobody uses it any more.
+pub(crate) unsafe fn unmap(place: *mut u8, size: usize) {
+    // SAFETY: the caller promises that nobody uses it.
+    unsafe { libc::syscall(libc::SYS_munmap, place, size) };
+}
+
 impl Ring {
     /// A new ring, which naja has; none where that cannot be.
     pub(crate) fn new(thread: u64) -> Option<Ring> {
@@ -77,6 +86,8 @@ impl Ring {
         let again =
             map_at(start + HEAD_BYTES + RING_BYTES, RING_BYTES, access, flags, file, HEAD_BYTES as i64);
         if first.is_null() || again.is_null() {
+            // SAFETY: it was mapped here.
+            unsafe { unmap(place, HEAD_BYTES + 2 * RING_BYTES) };
             return None;
         }
         Some(Ring {
@@ -89,7 +100,7 @@ impl Ring {
     }
 
     fn head(&self) -> &Head {
-        // SAFETY: the mapping begins with one, which lives as long as the process.
+        // SAFETY: the mapping begins with one, which lives as long as the ring is used.
         unsafe { &*self.head }
     }
 
@@ -108,6 +119,9 @@ impl Ring {
             self.limit = self.head().read.load(Ordering::Acquire) + RING_BYTES as u64 - MARGIN;
             if self.at < self.limit {
                 break true;
+            }
+            if !program::is_on() {
+                break false;
             }
             if looks == 0 {
                 connection::wake();
@@ -149,6 +163,15 @@ impl Ring {
     /// The thread is over.
     pub(crate) fn close(&mut self) {
         self.head().is_over.store(1, Ordering::Release);
+    }
+
+    /// Gives its memory back; naja has its own view of it.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    pub(crate) unsafe fn unmap(&mut self) {
+        // SAFETY: the caller promises that nobody uses it.
+        unsafe { unmap(self.head.cast_mut().cast(), HEAD_BYTES + 2 * RING_BYTES) };
     }
 
     #[cold]

@@ -1,12 +1,12 @@
 //! What is known of a thread, and what it tells.
 
-use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use naja_cpython::own_stack::{Change, OwnFrame, OwnStack};
 
+use crate::own::{self, Entry};
 use crate::program::{self, Interpreter, interpreter};
 use crate::ring::{self, Ring};
 use crate::wire::{Allocator, folded, tag};
@@ -26,9 +26,8 @@ static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 static LATE: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
 static LATE_IS_BUSY: AtomicBool = AtomicBool::new(false);
 
-thread_local! {
-    static OWN: Cell<*mut Thread> = const { Cell::new(null_mut()) };
-}
+/// Every record that was ever made, the last one first.
+static ALL: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
 
 /// Stands for the record of a thread that is over.
 const OVER: usize = 8;
@@ -39,10 +38,16 @@ fn standing_for(what: usize) -> *mut Thread {
     std::ptr::without_provenance_mut(what)
 }
 
-struct Thread {
+pub(crate) struct Thread {
+    /// The one that was made before.
+    next: *mut Thread,
+    /// Its memory, but for the record itself, was given back.
+    is_gone: bool,
     is_busy: bool,
     ring: Ring,
     stack: OwnStack<'static>,
+    /// The memory of the stack's frames.
+    frames: *mut u8,
     codes: Codes,
     last_address: usize,
     last_time: u64,
@@ -51,37 +56,89 @@ struct Thread {
     ends: u8,
 }
 
-/// What is done once for a process; false where it cannot be.
-pub(crate) fn prepare() -> bool {
+/// To be called in forked children; done once, and undone when the library is unloaded. False where it cannot be.
+pub(crate) fn prepare_forks() -> bool {
     extern "C" fn in_child() {
         program::forked();
     }
+    // SAFETY: the C library forgets the function when this library is unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) == 0 }
+}
+
+/// To be called at the ends of threads; false where it cannot be.
+pub(crate) fn prepare_ends() -> bool {
     let mut key = 0;
-    // SAFETY: the functions live as long as the process: the agent is never unloaded.
-    unsafe {
-        if libc::pthread_key_create(&mut key, Some(ends)) != 0 {
-            return false;
-        }
+    // SAFETY: the key is given back by `forget_ends` before the function goes.
+    let is_made = unsafe { libc::pthread_key_create(&mut key, Some(ends)) == 0 };
+    if is_made {
         KEY.store(key, Ordering::Relaxed);
-        libc::pthread_atfork(None, None, Some(in_child)) == 0
+    }
+    is_made
+}
+
+/// Ends of threads are not of interest any more.
+pub(crate) fn forget_ends() {
+    let key = KEY.swap(u32::MAX, Ordering::Relaxed);
+    // SAFETY: it is the one that `prepare_ends` has made.
+    unsafe { libc::pthread_key_delete(key) };
+}
+
+/// Waits until no other thread is within the agent, which is off; false where that takes too long.
+pub(crate) fn wait_until_nobody_is_inside() -> bool {
+    const LOOKS: u32 = 20_000;
+    const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
+    for look in 0..LOOKS {
+        if own::is_nobody_else_inside() && !LATE_IS_BUSY.load(Ordering::Acquire) {
+            return true;
+        }
+        if look > 10 {
+            // SAFETY: a plain system call.
+            unsafe { libc::nanosleep(&PAUSE, null_mut()) };
+        }
+    }
+    false
+}
+
+/// Closes every ring and gives all memory back. Nobody is within the agent, nor comes there.
+pub(crate) fn release_all() {
+    own::forget_all();
+    LATE.store(null_mut(), Ordering::Relaxed);
+    let mut thread = ALL.swap(null_mut(), Ordering::AcqRel);
+    while !thread.is_null() {
+        // SAFETY: each record is in the list once, and nobody uses it any more.
+        unsafe {
+            let next = (*thread).next;
+            if !(*thread).is_gone {
+                (*thread).ring.close();
+                (*thread).release();
+            }
+            ring::unmap(thread.cast(), size_of::<Thread>());
+            thread = next;
+        }
     }
 }
 
 /// A forked child has but the thread that forked, and nothing of what its parent tells.
 pub(crate) fn forget() {
-    OWN.set(null_mut());
+    own::forget_all();
+    ALL.store(null_mut(), Ordering::Relaxed);
     LATE.store(null_mut(), Ordering::Relaxed);
     LATE_IS_BUSY.store(false, Ordering::Relaxed);
 }
 
 /// The thread ends. Other destructors may still give memory back, so that it ends in the last round.
 unsafe extern "C" fn ends(own: *mut c_void) {
-    const ROUNDS: u8 = 3;
-    let own = own.cast::<Thread>();
-    if own != OWN.get() {
-        return;
+    let Some(entry) = own::entry() else { return };
+    entry.enter();
+    if program::is_on() && entry.thread() == own.cast() {
+        ends_inside(entry, own.cast());
     }
-    // SAFETY: it is this thread's own record, which nobody else uses.
+    entry.leave();
+}
+
+fn ends_inside(entry: &Entry, own: *mut Thread) {
+    const ROUNDS: u8 = 3;
+    // SAFETY: it is this thread's own record, which nobody else uses, and the agent does not end as long as it is within.
     let thread = unsafe { &mut *own };
     thread.ends += 1;
     if thread.ends < ROUNDS {
@@ -89,9 +146,13 @@ unsafe extern "C" fn ends(own: *mut c_void) {
         unsafe { libc::pthread_setspecific(KEY.load(Ordering::Relaxed), own.cast()) };
         return;
     }
-    OWN.set(standing_for(OVER));
+    entry.set(standing_for(OVER));
     thread.ring.close();
-    // The record itself, some pages, stays: a process's threads are not so many, and a signal may be in it.
+    // Only the record itself, a page, stays until the agent ends.
+    if !thread.is_busy {
+        // SAFETY: the record is not in use further out, and cannot be found any more.
+        unsafe { thread.release() };
+    }
 }
 
 #[cold]
@@ -107,12 +168,16 @@ fn new_thread(number: u64) -> *mut Thread {
         program::turn_off();
         return null_mut();
     };
-    // SAFETY: the mapping is new, as long as that, of zeroes, which are frames, and lives as long as the process.
+    let memory = frames.cast();
+    // SAFETY: the mapping is new, as long as that, of zeroes, which are frames, and lives as long as the record is used.
     let frames = unsafe { std::slice::from_raw_parts_mut(frames, FRAMES_MAX) };
     let thread = Thread {
+        next: null_mut(),
+        is_gone: false,
         is_busy: false,
         ring,
         stack: OwnStack::new(frames),
+        frames: memory,
         codes,
         last_address: 0,
         last_time: 0,
@@ -121,18 +186,26 @@ fn new_thread(number: u64) -> *mut Thread {
     };
     // SAFETY: the mapping is new and large enough.
     unsafe { place.write(thread) };
-    place
+    let mut first = ALL.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: as above; nobody else knows of it yet.
+        unsafe { (*place).next = first };
+        match ALL.compare_exchange_weak(first, place, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return place,
+            Err(other) => first = other,
+        }
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn begin() -> *mut Thread {
+fn begin(entry: &Entry) -> *mut Thread {
     // Whoever asks for memory meanwhile is this function.
-    OWN.set(standing_for(BEGINNING));
+    entry.set(standing_for(BEGINNING));
     // SAFETY: a plain system call.
     let number = unsafe { libc::syscall(libc::SYS_gettid) } as u64;
     let thread = new_thread(number);
-    OWN.set(thread);
+    entry.set(thread);
     if !thread.is_null() {
         // SAFETY: the key is there. If it cannot be set, the ring stays open at the thread's end.
         unsafe { libc::pthread_setspecific(KEY.load(Ordering::Relaxed), thread.cast()) };
@@ -143,16 +216,24 @@ fn begin() -> *mut Thread {
 /// The use of a thread's record, until it is dropped.
 struct Use {
     thread: *mut Thread,
-    is_late: bool,
+    /// None where the record is shared.
+    entry: Option<&'static Entry>,
+}
+
+impl Use {
+    fn is_late(&self) -> bool {
+        self.entry.is_none()
+    }
 }
 
 impl Drop for Use {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the record lives as long as the process, and is this use's alone.
+        // SAFETY: the record is there as long as the thread is within the agent, and is this use's alone.
         unsafe { (*self.thread).is_busy = false };
-        if self.is_late {
-            LATE_IS_BUSY.store(false, Ordering::Release);
+        match self.entry {
+            Some(entry) => entry.leave(),
+            None => LATE_IS_BUSY.store(false, Ordering::Release),
         }
     }
 }
@@ -160,33 +241,47 @@ impl Drop for Use {
 /// The thread's record, unless it is in use further out, by what has asked for this memory.
 #[inline(always)]
 fn enter() -> Option<Use> {
-    let mut thread = OWN.get();
-    if (thread as usize) <= BEGINNING {
-        thread = match thread as usize {
-            OVER => return enter_late(),
-            BEGINNING => return None,
-            _ => begin(),
-        };
-        if thread.is_null() {
-            return None;
-        }
+    let Some(entry) = own::entry() else { return enter_late() };
+    entry.enter();
+    let thread = if program::is_on() { record_of(entry) } else { null_mut() };
+    if thread.is_null() {
+        entry.leave();
+        return if Thread::is_over(entry.thread()) { enter_late() } else { None };
     }
-    // SAFETY: a record that is not null lives as long as the process, and is used by this thread alone.
+    // SAFETY: a record is there as long as the thread is within the agent, and is used by this thread alone.
     unsafe {
         if (*thread).is_busy {
+            entry.leave();
             return None;
         }
         (*thread).is_busy = true;
     }
-    Some(Use { thread, is_late: false })
+    Some(Use { thread, entry: Some(entry) })
+}
+
+/// The record of a thread that is within the agent, which is on; null where there is none.
+#[inline(always)]
+fn record_of(entry: &Entry) -> *mut Thread {
+    let thread = entry.thread();
+    match thread as usize {
+        OVER if entry.is_of_another() => begin(entry),
+        OVER | BEGINNING => null_mut(),
+        0 => begin(entry),
+        _ => thread,
+    }
 }
 
 /// The record of those that have none any more.
 #[cold]
 #[inline(never)]
 fn enter_late() -> Option<Use> {
-    while LATE_IS_BUSY.swap(true, Ordering::Acquire) {
+    while LATE_IS_BUSY.swap(true, Ordering::SeqCst) {
         std::hint::spin_loop();
+    }
+    // Whoever ends the agent looks whether it is busy once it is off.
+    if !program::is_on() {
+        LATE_IS_BUSY.store(false, Ordering::Release);
+        return None;
     }
     let mut thread = LATE.load(Ordering::Relaxed);
     if thread.is_null() {
@@ -197,7 +292,7 @@ fn enter_late() -> Option<Use> {
         LATE_IS_BUSY.store(false, Ordering::Release);
         return None;
     }
-    Some(Use { thread, is_late: true })
+    Some(Use { thread, entry: None })
 }
 
 /// A clock that counts the same on every processor.
@@ -229,7 +324,7 @@ pub(crate) fn given(allocator: Allocator, address: usize, size: usize) {
     if !thread.ring.has_room() {
         return;
     }
-    if let (Some(interpreter), false) = (interpreter(), entered.is_late) {
+    if let (Some(interpreter), false) = (interpreter(), entered.is_late()) {
         thread.look(interpreter);
     }
     thread.tell(tag::GIVEN | (allocator as u8) << 3, address, Some(size));
@@ -267,22 +362,45 @@ pub(crate) fn not_taken() {
 /// To be told before memory goes back to the system.
 #[inline(always)]
 pub(crate) fn unmapped(address: usize) {
-    let own = OWN.get();
-    if (own as usize) > BEGINNING {
+    let Some(entry) = own::entry() else { return };
+    entry.enter();
+    let own = entry.thread();
+    if program::is_on() && (own as usize) > BEGINNING {
         // SAFETY: this thread's own record; what it is busy with further out reads the stack before or after.
         unsafe { (*own).stack.unmapped(address) };
     }
+    entry.leave();
 }
 
 /// Does something of which nothing is told.
 #[inline(always)]
 pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> R {
     // A thread that is over has nothing to be quiet with: what is asked for within is told too.
-    let _entered = if program::is_on() && OWN.get() as usize != OVER { enter() } else { None };
+    let is_over = || own::entry().is_none_or(|entry| Thread::is_over(entry.thread()));
+    let _entered = if program::is_on() && !is_over() { enter() } else { None };
     work()
 }
 
 impl Thread {
+    /// Whether this stands for the record of a thread that is over.
+    pub(crate) fn is_over(thread: *mut Thread) -> bool {
+        thread as usize == OVER
+    }
+
+    /// Gives its memory back, but for the record itself.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    unsafe fn release(&mut self) {
+        self.is_gone = true;
+        // SAFETY: the caller promises that nobody uses these; each is a mapping of its own.
+        unsafe {
+            self.ring.unmap();
+            ring::unmap(self.frames, FRAMES_MAX * size_of::<OwnFrame>());
+            self.codes.release();
+        }
+    }
+
     #[inline(always)]
     fn tell(&mut self, tag: u8, address: usize, size: Option<usize>) {
         let time = now();
@@ -378,7 +496,7 @@ impl Codes {
         if place.is_null() {
             return None;
         }
-        // SAFETY: the mapping is new, as long as that, of zeroes, which are empty slots, and lives as long as the process.
+        // SAFETY: the mapping is new, as long as that, of zeroes, which are empty slots, and lives as long as it is used.
         let slots = unsafe { std::slice::from_raw_parts_mut(place, slots) };
         Some(Codes { slots, count: 0 })
     }
@@ -432,9 +550,16 @@ impl Codes {
             }
         }
         larger.count = self.count;
-        // SAFETY: the old table is a mapping of our own that nobody uses any more.
-        unsafe { libc::syscall(libc::SYS_munmap, self.slots.as_ptr(), size_of_val(self.slots)) };
+        // SAFETY: nobody uses the old table any more.
+        unsafe { self.release() };
         *self = larger;
+    }
+
+    /// # Safety
+    /// Nobody uses it any more.
+    unsafe fn release(&mut self) {
+        // SAFETY: it is a mapping of our own, of that size, and the caller promises that nobody uses it.
+        unsafe { ring::unmap(self.slots.as_mut_ptr().cast(), size_of_val(self.slots)) };
     }
 }
 
