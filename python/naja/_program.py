@@ -21,4 +21,10 @@ def find() -> str:
         path = os.path.join(sysconfig.get_path("scripts", scheme), "naja")
         if os.path.isfile(path):
             return path
+    # The environment that this package lies in may be another than the interpreter's: `naja run --swap` reads it from there.
+    package = os.path.dirname(os.path.abspath(__file__))
+    prefix = os.path.normpath(os.path.join(package, *[os.pardir] * 4))
+    beside = os.path.join(prefix, "bin", "naja")
+    if os.path.isfile(beside):
+        return beside
     raise ProgramNotFound

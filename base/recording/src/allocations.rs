@@ -1,7 +1,7 @@
 //! What has happened to memory, packed into blocks of bytes, and back.
 //!
 //! Memory that is in use has a slot: a number that is free again when the memory is, and then the first to be used again.
-//! So no addresses are kept, and reading needs memory for what is in use at once and not for all that ever was. As in
+//! So no addresses are needed (a recording may keep them beside, for who asks for each block), and reading needs memory for what is in use at once and not for all that ever was. As in
 //! [`blocks`](crate::blocks), any bytes give a value or a [`BlockError`]. Start at [`AllocationBlock`].
 
 use crate::blocks::{
@@ -33,6 +33,8 @@ pub struct AllocationBlock {
     kinds: Vec<u8>,
     sizes: Vec<u8>,
     slots: Vec<u8>,
+    addresses: Vec<u8>,
+    last_address: u64,
 }
 
 impl AllocationBlock {
@@ -64,6 +66,12 @@ impl AllocationBlock {
         }
     }
 
+    /// Keeps the address of what was given last, or is left. A block has those of all or of none.
+    pub fn push_address(&mut self, address: u64) {
+        put_varint(&mut self.addresses, zigzag(address.wrapping_sub(self.last_address).cast_signed()));
+        self.last_address = address;
+    }
+
     /// Time has passed up to this tick; never backwards.
     pub fn pass(&mut self, tick: Tick) {
         if tick > self.tick {
@@ -90,7 +98,7 @@ impl AllocationBlock {
 
     /// Whether it is to be closed.
     pub fn is_full(&self) -> bool {
-        self.kinds.len() + self.sizes.len() + self.slots.len() >= FULL_LEN
+        self.kinds.len() + self.sizes.len() + self.slots.len() + self.addresses.len() >= FULL_LEN
     }
 
     /// The block's bytes.
@@ -104,6 +112,26 @@ impl AllocationBlock {
         }
         pack_quickly(&content)
     }
+
+    /// The addresses, packed apart; nothing where none were kept.
+    pub fn addresses_to_bytes(&self) -> Vec<u8> {
+        if self.addresses.is_empty() { Vec::new() } else { pack_quickly(&self.addresses) }
+    }
+}
+
+/// The addresses of a block, one for each event that gives memory or leaves some, in their order.
+///
+/// Errors: [`BlockError`] for anything that [`AllocationBlock::addresses_to_bytes`] does not write
+pub fn read_addresses(block: &[u8]) -> Result<Vec<u64>, BlockError> {
+    let content = unpack(block, MAX_CONTENT)?;
+    let mut rest = content.as_slice();
+    let mut addresses = Vec::new();
+    let mut last = 0_u64;
+    while !rest.is_empty() {
+        last = last.wrapping_add_signed(unzigzag(take_varint(&mut rest)?));
+        addresses.push(last);
+    }
+    Ok(addresses)
 }
 
 /// Which slots are free, on both sides of the file.

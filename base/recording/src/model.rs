@@ -340,6 +340,8 @@ pub struct AllocationStretch {
     pub peak_bytes: u64,
     /// The events, as [`crate::allocations`] packs them.
     pub data: Vec<u8>,
+    /// Where each block lies, packed; empty where that was not recorded.
+    pub addresses: Vec<u8>,
 }
 
 /// What a process's resident memory was made of at one moment, beside what was known to be in use.

@@ -361,32 +361,50 @@ impl<'w> Reader<'w> {
         &self,
         each: &mut dyn FnMut(AllocationStretch) -> Result<(), BlockError>,
     ) -> Result<(), RecordingError> {
-        if !self.has_allocations()? {
-            return Ok(());
-        }
-        let mut statement = self
-            .db()
-            .prepare(
-                "SELECT first_tick, end_tick, events, start_blocks, start_bytes, peak_bytes, data
-                 FROM allocation_stretches ORDER BY id",
-            )
-            .map_err(|error| self.failed(error))?;
-        let mut rows = statement.query([]).map_err(|error| self.failed(error))?;
-        while let Some(row) = rows.next().map_err(|error| self.failed(error))? {
-            let read = || -> rusqlite::Result<AllocationStretch> {
-                Ok(AllocationStretch {
-                    first_tick: row.get(0)?,
-                    end_tick: row.get(1)?,
-                    events: row.get(2)?,
-                    at_start: Amount { blocks: row.get(3)?, bytes: row.get(4)? },
-                    peak_bytes: row.get(5)?,
-                    data: row.get(6)?,
-                })
-            };
-            let stretch = read().map_err(|error| self.failed(error))?;
+        let mut last = 0;
+        while let Some((id, stretch)) = self.next_allocation_stretch(last)? {
             each(stretch).map_err(|error| self.damaged(error))?;
+            last = id;
         }
         Ok(())
+    }
+
+    /// The stretch behind the one with this number, with its own; 0 stands before the first.
+    pub fn next_allocation_stretch(
+        &self,
+        after: i64,
+    ) -> Result<Option<(i64, AllocationStretch)>, RecordingError> {
+        if after == 0 && !self.has_allocations()? {
+            return Ok(None);
+        }
+        let addresses = match self.one::<bool, i64>(schema::HAS_ADDRESSES)?.0 {
+            true => "(SELECT allocation_addresses.data FROM allocation_addresses WHERE stretch = id)",
+            false => "NULL",
+        };
+        let sql = format!(
+            "SELECT id, first_tick, end_tick, events, start_blocks, start_bytes, peak_bytes, data, {addresses}
+             FROM allocation_stretches WHERE id > ?1 ORDER BY id LIMIT 1"
+        );
+        let read = || -> rusqlite::Result<Option<(i64, AllocationStretch)>> {
+            let mut statement = self.db().prepare_cached(&sql)?;
+            let found = statement.query_row([after], |row| {
+                let stretch = AllocationStretch {
+                    first_tick: row.get(1)?,
+                    end_tick: row.get(2)?,
+                    events: row.get(3)?,
+                    at_start: Amount { blocks: row.get(4)?, bytes: row.get(5)? },
+                    peak_bytes: row.get(6)?,
+                    data: row.get(7)?,
+                    addresses: row.get::<_, Option<Vec<u8>>>(8)?.unwrap_or_default(),
+                };
+                Ok((row.get(0)?, stretch))
+            });
+            found.map(Some).or_else(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows => Ok(None),
+                other => Err(other),
+            })
+        };
+        read().map_err(|error| self.failed(error))
     }
 
     /// Every source text, in order of file name.

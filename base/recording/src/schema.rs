@@ -89,6 +89,15 @@ CREATE TABLE IF NOT EXISTS resident_parts (
 pub(crate) const HAS_RESIDENT_PARTS: &str =
     "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'resident_parts'";
 
+/// Where each block lies: a table that is there where that was asked for.
+pub(crate) const ADDRESS_TABLE: &str = "
+CREATE TABLE IF NOT EXISTS allocation_addresses (stretch INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+";
+
+/// Whether addresses are kept.
+pub(crate) const HAS_ADDRESSES: &str =
+    "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'allocation_addresses'";
+
 /// Whether allocations are kept; they may be from version 1.2 on.
 pub(crate) const HAS_ALLOCATIONS: &str =
     "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'allocation_places'";

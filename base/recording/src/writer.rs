@@ -640,6 +640,15 @@ impl Writer {
                 stretch.data
             ])?;
         }
+        let mut has_table = false;
+        for (id, stretch) in allocation_stretches.iter().filter(|(_, one)| !one.addresses.is_empty()) {
+            if !has_table {
+                db.execute_batch(schema::ADDRESS_TABLE)?;
+                has_table = true;
+            }
+            db.prepare_cached("INSERT OR REPLACE INTO allocation_addresses (stretch, data) VALUES (?1, ?2)")?
+                .execute(params![id, stretch.addresses])?;
+        }
         Ok(())
     }
 

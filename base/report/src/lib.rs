@@ -8,10 +8,10 @@ pub mod flame;
 mod page;
 pub mod pprof;
 mod protobuf;
+pub mod screen;
 mod short_path;
 pub mod sources;
 pub mod speedscope;
-pub mod screen;
 pub mod text;
 
 pub use columns::Columns;

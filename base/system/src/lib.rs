@@ -7,6 +7,7 @@
 
 mod background;
 pub mod byte_lock;
+pub mod c_blocks;
 pub mod cache;
 pub mod clock;
 mod config;
@@ -14,6 +15,7 @@ mod failure;
 mod files;
 mod inherited;
 mod interrupts;
+pub mod loaded_library;
 pub mod machine;
 mod notes;
 mod package;

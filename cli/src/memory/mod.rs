@@ -2,6 +2,7 @@
 
 mod attach;
 pub(crate) mod beside;
+mod receive;
 pub(crate) mod recording;
 mod run;
 
@@ -18,6 +19,7 @@ use crate::{ExitCode, print};
 /// Errors: those of starting a program, of recordings, and of [`naja_memory::command::show`]
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
     match &arguments.action {
+        Action::Receive(arguments) => receive::receive(arguments),
         Action::Run(arguments) => run::run(arguments),
         Action::Attach(arguments) => attach::attach(arguments),
         Action::Detach(arguments) => attach::detach(arguments),

@@ -49,6 +49,7 @@ impl Places<'_> {
         let exact = format!("{}=={}", original.name, original.version);
         let (install, folder): (Vec<String>, _) = match original.source()? {
             Source::Index(_) => (vec!["--no-deps".into(), exact], None),
+            Source::Commit(_) if original.built => (vec!["--no-deps".into(), exact], None),
             Source::Commit(_) => (vec!["--no-deps".into(), sources.display().to_string()], None),
             Source::Folder(_) => (Vec::new(), Some(sources)),
         };

@@ -33,6 +33,9 @@ pub(crate) struct Original {
     pub(crate) sha256: Option<String>,
     /// The commit of its repository, where only that holds the tests: a checkout is given with `--source`.
     pub(crate) commit: Option<String>,
+    /// With a commit: the original itself is the package index's, since building it needs libraries of the system's.
+    #[serde(default)]
+    pub(crate) built: bool,
     /// A folder beside this file, for an original that was made up.
     pub(crate) folder: Option<PathBuf>,
     /// What pytest is given, from the root of the original's sources.

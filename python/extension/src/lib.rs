@@ -8,5 +8,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     naja_dates_py::register(module)?;
     #[cfg(feature = "db")]
     naja_db_py::register(module)?;
+    #[cfg(feature = "memory")]
+    naja_memory_py::register(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

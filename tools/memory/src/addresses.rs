@@ -1,4 +1,5 @@
-//! Which memory is in use, by its addresses: out of what is given and taken come events about slots.
+//! Which memory is in use, by its addresses: out of what is given and taken come events about slots, each with the
+//! address that it is about.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,7 @@ impl Addresses {
         allocator: Allocator,
         address: u64,
         size: u64,
-        tell: &mut dyn FnMut(AllocationEvent),
+        tell: &mut dyn FnMut(AllocationEvent, u64),
     ) {
         if allocator == Allocator::Mmap {
             // A mapping may be put over others.
@@ -72,17 +73,17 @@ impl Addresses {
             // Its end was not seen. It has to come before, or the slots would not be the same for a reader.
             self.slots.free(slot);
             self.slots.free(before.slot);
-            tell(AllocationEvent::Taken { slot: before.slot });
+            tell(AllocationEvent::Taken { slot: before.slot }, address);
             let slot = self.slots.take();
             let known = self.process(process);
             match allocator {
                 Allocator::Mmap => known.mappings.insert(address, Used { slot, ..used }),
                 _ => known.blocks.insert(address, Used { slot, ..used }),
             };
-            tell(AllocationEvent::Given { slot, place, size });
+            tell(AllocationEvent::Given { slot, place, size }, address);
             return;
         }
-        tell(AllocationEvent::Given { slot, place, size });
+        tell(AllocationEvent::Given { slot, place, size }, address);
     }
 
     /// Memory was taken back; what was given before anybody looked is passed over.
@@ -93,7 +94,7 @@ impl Addresses {
         allocator: Allocator,
         address: u64,
         size: u64,
-        tell: &mut dyn FnMut(AllocationEvent),
+        tell: &mut dyn FnMut(AllocationEvent, u64),
     ) {
         let is_mapping = allocator == Allocator::Munmap;
         if is_mapping {
@@ -103,7 +104,7 @@ impl Addresses {
         }
         let Some(used) = self.process(process).blocks.remove(&address) else { return };
         self.slots.free(used.slot);
-        tell(AllocationEvent::Taken { slot: used.slot });
+        tell(AllocationEvent::Taken { slot: used.slot }, address);
         // A block that `realloc` could not make larger stays: it is the last that its thread has taken.
         let last = self.process(process).last_taken.entry(thread).or_default();
         last.is_mapping = false;
@@ -112,16 +113,21 @@ impl Addresses {
     }
 
     /// A process has no memory any more.
-    pub(crate) fn forget(&mut self, process: u32, tell: &mut dyn FnMut(AllocationEvent)) {
+    pub(crate) fn forget(&mut self, process: u32, tell: &mut dyn FnMut(AllocationEvent, u64)) {
         let gone = std::mem::take(self.process(process));
-        for used in gone.blocks.into_values().chain(gone.mappings.into_values()) {
+        for (address, used) in gone.blocks.into_iter().chain(gone.mappings) {
             self.slots.free(used.slot);
-            tell(AllocationEvent::Taken { slot: used.slot });
+            tell(AllocationEvent::Taken { slot: used.slot }, address);
         }
     }
 
     /// What a thread said last was taken back was not.
-    pub(crate) fn not_taken(&mut self, process: u32, thread: u32, tell: &mut dyn FnMut(AllocationEvent)) {
+    pub(crate) fn not_taken(
+        &mut self,
+        process: u32,
+        thread: u32,
+        tell: &mut dyn FnMut(AllocationEvent, u64),
+    ) {
         let Some(LastTaken { parts, is_mapping }) = self.process(process).last_taken.remove(&thread) else {
             return;
         };
@@ -133,7 +139,7 @@ impl Addresses {
                 true => known.mappings.insert(address, again),
                 false => known.blocks.insert(address, again),
             };
-            tell(AllocationEvent::Rest { slot, place: used.place, size: used.size });
+            tell(AllocationEvent::Rest { slot, place: used.place, size: used.size }, address);
         }
     }
 
@@ -143,7 +149,7 @@ impl Addresses {
         process: u32,
         address: u64,
         size: u64,
-        tell: &mut dyn FnMut(AllocationEvent),
+        tell: &mut dyn FnMut(AllocationEvent, u64),
     ) -> Vec<(u64, Used)> {
         let end = address.saturating_add(size);
         let mappings = &self.process(process).mappings;
@@ -158,13 +164,13 @@ impl Addresses {
             let used_end = start.saturating_add(used.size);
             self.process(process).mappings.remove(&start);
             self.slots.free(used.slot);
-            tell(AllocationEvent::Taken { slot: used.slot });
+            tell(AllocationEvent::Taken { slot: used.slot }, start);
             let before = (start < address).then(|| (start, address - start));
             let after = (used_end > end).then(|| (end, used_end - end));
             for (start, size) in before.into_iter().chain(after) {
                 let slot = self.slots.take();
                 self.process(process).mappings.insert(start, Used { slot, size, ..used });
-                tell(AllocationEvent::Rest { slot, place: used.place, size });
+                tell(AllocationEvent::Rest { slot, place: used.place, size }, start);
             }
             let from = start.max(address);
             gone.push((from, Used { size: used_end.min(end) - from, ..used }));
@@ -178,9 +184,9 @@ mod tests {
     use super::*;
 
     /// Does things to memory, and shows the events.
-    fn check(work: impl FnOnce(&mut Addresses, &mut dyn FnMut(AllocationEvent)), expected: &[&str]) {
+    fn check(work: impl FnOnce(&mut Addresses, &mut dyn FnMut(AllocationEvent, u64)), expected: &[&str]) {
         let mut events = Vec::new();
-        let mut tell = |event| {
+        let mut tell = |event, _| {
             events.push(match event {
                 AllocationEvent::Given { slot, place, size } => format!("{slot}: {size} to {place}"),
                 AllocationEvent::Rest { slot, place, size } => format!("{slot}: {size} left to {place}"),

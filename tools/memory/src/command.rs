@@ -6,6 +6,7 @@ mod attach;
 mod convert;
 mod flamegraph;
 mod leaks;
+mod receive;
 mod run;
 mod shown;
 mod stats;
@@ -25,6 +26,7 @@ pub use attach::{AttachArguments, DetachArguments};
 pub use convert::ConvertMemoryArguments;
 pub use flamegraph::FlamegraphArguments;
 pub use leaks::LeaksArguments;
+pub use receive::ReceiveArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
 pub use stats::StatsArguments;
@@ -70,6 +72,9 @@ pub enum Action {
     Stats(StatsArguments),
     /// Write a recording in the format of another program
     Convert(ConvertMemoryArguments),
+    /// Record what an agent in a running program tells
+    #[command(hide = true)]
+    Receive(ReceiveArguments),
 }
 
 /// Shows a recording: every command but those that run or touch a program, of which it shows nothing. Sentences of
@@ -79,7 +84,7 @@ pub enum Action {
 pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<Vec<String>, Failure> {
     let mut met = Vec::new();
     let text = match action {
-        Action::Run(_) | Action::Attach(_) | Action::Detach(_) => return Ok(met),
+        Action::Run(_) | Action::Attach(_) | Action::Detach(_) | Action::Receive(_) => return Ok(met),
         Action::Flamegraph(arguments) => arguments.show()?,
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,

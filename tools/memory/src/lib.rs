@@ -6,11 +6,13 @@
 mod addresses;
 #[cfg(target_arch = "x86_64")]
 pub mod attach;
+pub mod capture;
 pub mod command;
 pub mod conditions;
 mod decode;
 mod events;
 pub mod export;
+pub mod lifetimes;
 mod lives;
 mod native;
 mod page;

@@ -27,6 +27,8 @@ pub enum Detail {
     /// Each of them, in their order.
     #[default]
     Exact,
+    /// The same, and where each block lies: for who asks for single blocks. Twice as large.
+    Addressed,
     /// What each place has come to.
     Aggregated,
 }
@@ -137,7 +139,7 @@ impl Recorder {
     /// Takes an event.
     pub fn take(&mut self, event: Event) {
         let Event { process, image, thread, time, what } = event;
-        if self.detail == Detail::Exact {
+        if self.detail != Detail::Aggregated {
             self.block.pass(self.time.tick(time).max(self.block.tick()));
         }
         let place = match what {
@@ -145,7 +147,7 @@ impl Recorder {
             _ => 0,
         };
         let Recorder { addresses, tallies, block, block_peak, detail, sample_bytes, images, .. } = self;
-        let mut tell = |event: AllocationEvent| {
+        let mut tell = |event: AllocationEvent, address: u64| {
             let event = match (event, *sample_bytes) {
                 (AllocationEvent::Given { slot, place, size }, Some(mean)) => {
                     AllocationEvent::Given { slot, place, size: stands_for(size, mean) }
@@ -154,8 +156,11 @@ impl Recorder {
                 (event, _) => event,
             };
             tallies.take(event);
-            if *detail == Detail::Exact {
+            if *detail != Detail::Aggregated {
                 block.push(event);
+                if *detail == Detail::Addressed && !matches!(event, AllocationEvent::Taken { .. }) {
+                    block.push_address(address);
+                }
                 *block_peak = (*block_peak).max(tallies.now().bytes);
             }
         };
@@ -200,6 +205,7 @@ impl Recorder {
                 at_start: self.block_start,
                 peak_bytes: self.block_peak,
                 data: block.to_bytes(),
+                addresses: block.addresses_to_bytes(),
             });
         }
         self.block_start = self.tallies.now();
@@ -236,6 +242,16 @@ impl Recorder {
         self.close_block();
         self.gather(receiver, self.time.now());
         std::mem::take(&mut self.batch)
+    }
+
+    /// Notes how much memory is resident at this moment, between two writes.
+    pub fn measure(&mut self, receiver: &Receiver) {
+        let now = self.time.now();
+        for heard in receiver.processes().filter(|heard| heard.is_connected) {
+            if let Some(rss_bytes) = resident_bytes(heard.pid) {
+                self.batch.metrics.push(Metric { tick: now, process: heard.process, cpu_ns: 0, rss_bytes });
+            }
+        }
     }
 
     fn gather(&mut self, receiver: &Receiver, now: Tick) {

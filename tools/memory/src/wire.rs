@@ -40,7 +40,7 @@ pub mod tag {
     pub const NATIVE_GOES_ON: u8 = 7;
 }
 
-/// Where memory came from or went to. The numbers are memray's.
+/// Where memory came from or went to. The numbers are those of the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[allow(missing_docs)] // each is the function of its name
@@ -100,6 +100,18 @@ impl Allocator {
             Allocator::PymallocCalloc => "pymalloc_calloc",
             Allocator::PymallocRealloc => "pymalloc_realloc",
             Allocator::PymallocFree => "pymalloc_free",
+        }
+    }
+
+    /// The function that takes back what this one gives.
+    pub fn taken_by(self) -> Allocator {
+        match self {
+            Allocator::Mmap | Allocator::Munmap => Allocator::Munmap,
+            Allocator::PymallocMalloc
+            | Allocator::PymallocCalloc
+            | Allocator::PymallocRealloc
+            | Allocator::PymallocFree => Allocator::PymallocFree,
+            _ => Allocator::Free,
         }
     }
 

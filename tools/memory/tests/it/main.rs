@@ -1,4 +1,5 @@
 //! What allocations come to, held against the plainest way to count them; and the agent in programs that run already.
 
 mod attached;
+mod captures;
 mod tallies;

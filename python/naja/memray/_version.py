@@ -1,0 +1,2 @@
+# The version of memray whose interface this is.
+__version__ = "1.20.0"
