@@ -90,7 +90,7 @@ pub(super) fn detach(arguments: &DetachArguments) -> Result<ExitCode> {
 }
 
 /// Does something as a tracer, and something else again and again meanwhile.
-fn beside<T: Send>(
+pub(super) fn beside<T: Send>(
     work: impl FnOnce(&mut ModuleFiles) -> Result<T> + Send,
     mut meanwhile: impl FnMut(),
 ) -> Result<T> {
@@ -104,7 +104,7 @@ fn beside<T: Send>(
 }
 
 /// Takes the agent out of a process and of those that it has forked; warnings.
-fn leave(pid: u32, processes: &[u32], files: &mut ModuleFiles) -> Vec<String> {
+pub(super) fn leave(pid: u32, processes: &[u32], files: &mut ModuleFiles) -> Vec<String> {
     let mut warnings = Vec::new();
     let others = processes.iter().copied().filter(|other| *other != pid);
     for process in std::iter::once(pid).chain(others) {
@@ -130,7 +130,7 @@ fn stays(pid: u32) -> String {
 }
 
 /// Where the process's agent finds naja.
-struct Meeting {
+pub(super) struct Meeting {
     /// The folder as naja sees it.
     folder: tempfile::TempDir,
     /// The same as the process sees it.
@@ -141,7 +141,7 @@ struct Meeting {
 
 impl Meeting {
     /// A folder that the process sees too.
-    fn of(pid: u32) -> io::Result<Meeting> {
+    pub(super) fn of(pid: u32) -> io::Result<Meeting> {
         let root = PathBuf::from(format!("/proc/{pid}/root"));
         let is_elsewhere = is_elsewhere(pid);
         let status = fs::metadata(format!("/proc/{pid}"))?;
@@ -168,12 +168,13 @@ impl Meeting {
         Ok(meeting)
     }
 
-    fn own_place(&self) -> PathBuf {
+    /// Where a receiver is to listen.
+    pub(super) fn own_place(&self) -> PathBuf {
         self.folder.path().join("agent")
     }
 
     /// Gives something to the process's user, where that is another.
-    fn give(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
         let (user, group) = self.owner;
         if fs::metadata(path)?.uid() == user {
             return Ok(());
@@ -182,7 +183,7 @@ impl Meeting {
     }
 
     /// Has the process load the agent: naja's own file where the process can read it, else a copy.
-    fn begin(&self, pid: u32, files: &mut ModuleFiles) -> Result<()> {
+    pub(super) fn begin(&self, pid: u32, files: &mut ModuleFiles) -> Result<()> {
         let shipped = shipped_library(AGENT)?;
         let place = self.seen.join("agent");
         if !self.is_elsewhere {

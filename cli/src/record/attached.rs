@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use naja_profile::report::Facts;
-use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions, attach};
+use naja_profile::{Control, Observation, Recorder, Sampler, SamplerOptions, Sink, attach};
 use naja_report::text;
 use naja_system::{Failure, Interrupts, Result, machine, timer};
 
 use super::{Plan, finish};
+use crate::memory::beside::MemoryBeside;
 use crate::run::report;
 use crate::{ExitCode, print};
 
@@ -43,12 +44,19 @@ pub(super) fn record(pid: u32, plan: &Plan) -> Result<ExitCode> {
         native: plan.native,
         tasks: plan.tasks,
     };
+    let memory =
+        plan.memory.then(|| MemoryBeside::attach(pid, plan.subprocesses, start_ns, plan.interval_ns));
+    let mut memory = memory.transpose()?;
     let control = Arc::new(Control::default());
     let sampler = {
         let control = Arc::clone(&control);
         let thread = std::thread::Builder::new().name("sampler".to_owned());
+        let mut sink: Box<dyn Sink> = Box::new(Recorder::start(open));
+        if let Some(memory) = &mut memory {
+            sink = memory.join(sink);
+        }
         thread
-            .spawn(move || Sampler::new(options, Box::new(Recorder::start(open))).run(&control))
+            .spawn(move || Sampler::new(options, sink).run(&control))
             .map_err(|error| Failure::new("sampler-failed", "cannot start the sampler").caused_by(&error))?
     };
     let mut progress = Progress::new(plan, start_ns);
@@ -68,6 +76,10 @@ pub(super) fn record(pid: u32, plan: &Plan) -> Result<ExitCode> {
     let observation = sampler.join().ok();
     let wall_ns = timer::now_ns() - start_ns;
     progress.clear();
+    if let Some(memory) = &mut memory {
+        memory.end();
+        memory.warnings().iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+    }
     let facts = facts(observation.as_ref(), attached.command, wall_ns);
     finish(observation, facts, plan)?;
     Ok(ExitCode::Done)
