@@ -70,6 +70,7 @@ struct Staged {
     allocation_places: Vec<AllocationPlace>,
     allocation_tallies: BTreeMap<PlaceId, AllocationTally>,
     allocation_peaks: Option<u64>,
+    earlier_memory: Option<EarlierMemory>,
     allocation_stretches: Vec<(i64, AllocationStretch)>,
 }
 
@@ -314,6 +315,7 @@ impl Writer {
             .allocation_tallies
             .extend(batch.allocation_tallies.iter().map(|tally| (tally.place, *tally)));
         self.staged.allocation_peaks = batch.allocation_peaks.or(self.staged.allocation_peaks);
+        self.staged.earlier_memory = batch.earlier_memory.or(self.staged.earlier_memory);
         for stretch in &batch.allocation_stretches {
             self.staged.allocation_stretches.push((self.next_stretch, stretch.clone()));
             self.next_stretch += 1;
@@ -559,10 +561,17 @@ impl Writer {
 
     fn store_allocations(&self, db: &Connection) -> rusqlite::Result<()> {
         let Staged { allocation_places, allocation_tallies, allocation_stretches, .. } = &self.staged;
-        if allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty() {
+        let earlier = self.staged.earlier_memory;
+        let are_none =
+            allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty();
+        if are_none && earlier.is_none() {
             return Ok(());
         }
         db.execute_batch(schema::ALLOCATION_TABLES)?;
+        if let Some(earlier) = earlier {
+            set_meta(db, "earlier_heap_bytes", stored(earlier.heap_bytes))?;
+            set_meta(db, "earlier_anonymous_bytes", stored(earlier.anonymous_bytes))?;
+        }
         let mut insert = db.prepare_cached(
             "INSERT OR REPLACE INTO allocation_places (id, process, thread, node, allocator)
              VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -200,6 +200,9 @@ impl Recorder {
         for (index, heard) in receiver.processes().enumerate() {
             let id = index as u32 + 1;
             if index >= self.processes_told {
+                // Children that were forked have what their parent had.
+                self.batch.earlier_memory =
+                    self.batch.earlier_memory.or(heard.earlier.filter(|_| index == 0));
                 let parent = receiver.processes().position(|other| other.pid == heard.parent);
                 self.batch.processes.push(Process {
                     id,

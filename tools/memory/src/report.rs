@@ -2,8 +2,8 @@
 
 use naja_recording::allocations::{Slots, read_allocations};
 use naja_recording::{
-    AllocationEvent, AllocationPlace, AllocationTally, Amount, Function, Process, Reader, RecordingError,
-    StackNode,
+    AllocationEvent, AllocationPlace, AllocationTally, Amount, EarlierMemory, Function, Process, Reader,
+    RecordingError, StackNode,
 };
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -39,6 +39,8 @@ pub struct Allocations {
     pub is_exact: bool,
     /// The most resident memory that was seen of all processes together, in bytes; 0 where it was not looked at.
     pub resident_peak_bytes: u64,
+    /// What was in use before the recording began, and is in none of the figures.
+    pub earlier: Option<EarlierMemory>,
 }
 
 /// A line of a function, with the memory that was given to it.
@@ -90,6 +92,13 @@ pub struct Statistics {
     pub temporary: Amount,
     /// The most resident memory, in bytes.
     pub resident_peak_bytes: u64,
+    /// What the C library's heap had given before the recording began, in bytes; in none of the other figures. Absent where
+    /// the program was recorded from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_heap_bytes: Option<u64>,
+    /// Resident memory without a file at that moment, in bytes: that heap, Python's arenas, stacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_anonymous_bytes: Option<u64>,
     /// What came from which function, the most blocks first.
     pub allocators: Vec<(String, Amount)>,
     /// How many blocks were given of each size: from this many bytes on, the count. Powers of two; empty where only sums
@@ -143,6 +152,7 @@ impl Allocations {
             tallies,
             is_exact,
             resident_peak_bytes: resident.into_values().max().unwrap_or(0),
+            earlier: reader.earlier_memory(),
         })
     }
 
@@ -299,6 +309,8 @@ impl Allocations {
             left: self.sum(Shown::Leaks),
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
+            earlier_heap_bytes: self.earlier.map(|earlier| earlier.heap_bytes),
+            earlier_anonymous_bytes: self.earlier.map(|earlier| earlier.anonymous_bytes),
             allocators,
             sizes: sizes(reader)?,
             largest,

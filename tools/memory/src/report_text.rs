@@ -41,6 +41,13 @@ pub fn sentence(allocations: &Allocations) -> String {
     if allocations.processes.len() > 1 {
         text += &format!("; {} processes", allocations.processes.len());
     }
+    if let Some(earlier) = allocations.earlier {
+        text += &format!(
+            "; before that {} in the heap, {} of memory in all",
+            bytes(earlier.heap_bytes),
+            bytes(earlier.anonymous_bytes)
+        );
+    }
     text
 }
 
@@ -187,6 +194,15 @@ pub fn statistics(figures: &Statistics, style: Style) -> String {
     }
     if figures.resident_peak_bytes > 0 {
         text += &format!("{:<26} {}\n", "most resident memory", bytes(figures.resident_peak_bytes));
+    }
+    let earlier = [
+        ("in the heap before", figures.earlier_heap_bytes),
+        ("all memory before", figures.earlier_anonymous_bytes),
+    ];
+    for (what, amount) in earlier {
+        if let Some(amount) = amount {
+            text += &format!("{what:<26} {}\n", bytes(amount));
+        }
     }
     text += &format!("\n{}\n", style.heading("by function"));
     let mut columns = Columns::default();
