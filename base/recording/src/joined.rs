@@ -186,6 +186,7 @@ pub fn add(to: &mut Batch, from: Batch) {
     to.allocation_tallies.extend(from.allocation_tallies);
     to.allocation_peaks = from.allocation_peaks.or(to.allocation_peaks);
     to.allocation_sample_bytes = from.allocation_sample_bytes.or(to.allocation_sample_bytes);
+    to.earlier_memory = from.earlier_memory.or(to.earlier_memory);
     to.allocation_stretches.extend(from.allocation_stretches);
 }
 

@@ -387,6 +387,15 @@ pub struct Dropped {
     pub samples: u64,
 }
 
+/// Memory that a program had when its recording began, of which no allocation is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarlierMemory {
+    /// What the C library's heap had given, in bytes.
+    pub heap_bytes: u64,
+    /// Resident memory without a file, in bytes: that heap, Python's arenas, stacks, and what is free of each.
+    pub anonymous_bytes: u64,
+}
+
 /// What is written in one transaction, some four times a second.
 ///
 /// A thread that lives gives its runs up to `until_tick` in every batch, however idle it is: a thread that
@@ -423,6 +432,8 @@ pub struct Batch {
     pub allocation_peaks: Option<u64>,
     /// Allocations are samples, one after so many bytes in the mean: their bytes stand for all, their blocks for themselves.
     pub allocation_sample_bytes: Option<u64>,
+    /// What was in use before anybody looked, where that is known: once in a recording.
+    pub earlier_memory: Option<EarlierMemory>,
     /// Stretches of events, in the order of their time.
     pub allocation_stretches: Vec<AllocationStretch>,
     /// Tick up to which this batch is complete: every run ends at or before it.

@@ -265,7 +265,9 @@ impl<'w> Reader<'w> {
         if !self.one::<bool, i64>(schema::HAS_ALLOCATIONS)?.0 {
             return Ok(false);
         }
-        Ok(self.one::<bool, i64>("SELECT count(*) > 0, 0 FROM allocation_places")?.0)
+        // A program that was attached to may have asked for nothing.
+        let sql = "SELECT count(*) > 0 OR (SELECT count(*) > 0 FROM meta WHERE key = 'earlier_heap_bytes'), 0 FROM allocation_places";
+        Ok(self.one::<bool, i64>(sql)?.0)
     }
 
     /// Every place of allocations, in order of number, without holes; each node is 0 or in [`Reader::nodes`].
@@ -298,6 +300,14 @@ impl<'w> Reader<'w> {
     /// After how many bytes in the mean an allocation was sampled; none where all were recorded.
     pub fn allocation_sample_bytes(&self) -> Option<u64> {
         self.meta("allocation_sample_bytes").ok()
+    }
+
+    /// What the program had when its recording began; none where it was recorded from its start.
+    pub fn earlier_memory(&self) -> Option<EarlierMemory> {
+        Some(EarlierMemory {
+            heap_bytes: self.meta("earlier_heap_bytes").ok()?,
+            anonymous_bytes: self.meta("earlier_anonymous_bytes").ok()?,
+        })
     }
 
     /// What places have come to, in order of number; each is in [`Reader::allocation_places`].

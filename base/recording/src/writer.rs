@@ -72,6 +72,7 @@ struct Staged {
     allocation_tallies: BTreeMap<PlaceId, AllocationTally>,
     allocation_peaks: Option<u64>,
     allocation_sample_bytes: Option<u64>,
+    earlier_memory: Option<EarlierMemory>,
     allocation_stretches: Vec<(i64, AllocationStretch)>,
 }
 
@@ -319,6 +320,7 @@ impl Writer {
         self.staged.allocation_peaks = batch.allocation_peaks.or(self.staged.allocation_peaks);
         self.staged.allocation_sample_bytes =
             batch.allocation_sample_bytes.or(self.staged.allocation_sample_bytes);
+        self.staged.earlier_memory = batch.earlier_memory.or(self.staged.earlier_memory);
         for stretch in &batch.allocation_stretches {
             self.staged.allocation_stretches.push((self.next_stretch, stretch.clone()));
             self.next_stretch += 1;
@@ -587,11 +589,18 @@ impl Writer {
 
     fn store_allocations(&self, db: &Connection) -> rusqlite::Result<()> {
         let Staged { allocation_places, allocation_tallies, allocation_stretches, .. } = &self.staged;
-        if allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty() {
+        let earlier = self.staged.earlier_memory;
+        let are_none =
+            allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty();
+        if are_none && earlier.is_none() {
             return Ok(());
         }
         db.execute_batch(schema::ALLOCATION_TABLES)?;
         self.store_resident_parts(db)?;
+        if let Some(earlier) = earlier {
+            set_meta(db, "earlier_heap_bytes", stored(earlier.heap_bytes))?;
+            set_meta(db, "earlier_anonymous_bytes", stored(earlier.anonymous_bytes))?;
+        }
         let mut insert = db.prepare_cached(
             "INSERT OR REPLACE INTO allocation_places (id, process, thread, node, allocator)
              VALUES (?1, ?2, ?3, ?4, ?5)",

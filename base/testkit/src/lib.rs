@@ -5,6 +5,7 @@
 pub mod browser;
 mod data_folder;
 mod database_options;
+pub mod image;
 pub mod interpreters;
 pub mod mariadb;
 pub mod naja;

@@ -60,7 +60,7 @@ pub(super) fn attach(arguments: &AttachArguments) -> Result<ExitCode> {
     let name = program_name(&attached.command);
     let open = report::opener(arguments.output.as_deref(), settings.recordings.as_deref(), &name, header);
     let mut recording = Recording::begin(receiver, recorder, open);
-    let until = arguments.duration.map(|seconds| began + Duration::from_secs_f64(seconds));
+    let until = arguments.duration.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
     while recording.receiver.is_anybody_there()
         && !interrupts.wait(0)
         && until.is_none_or(|until| Instant::now() < until)

@@ -15,6 +15,7 @@ mod identity;
 mod interpreters;
 mod layouts;
 mod memory;
+mod memory_attach;
 mod memory_modes;
 mod memory_reports;
 mod native;

@@ -18,7 +18,7 @@ use naja_cpython::locate::{Located, of_version};
 use naja_cpython::memory::LiveProcess;
 use naja_cpython::own_code::OwnCodeLayout;
 use naja_cpython::own_stack::OwnLayout;
-use naja_recording::NodeId;
+use naja_recording::{EarlierMemory, NodeId};
 use naja_system::clock;
 use naja_system::shared_memory::SharedMemory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -108,6 +108,8 @@ pub struct Heard {
     pub command: Vec<String>,
     /// Its interpreter, `3.12.1`; none where there is none that naja knows.
     pub interpreter: Option<String>,
+    /// What it had when the agent began, where that was not at its own beginning.
+    pub earlier: Option<EarlierMemory>,
 }
 
 struct Process {
@@ -309,8 +311,10 @@ impl Receiver {
             let parent = word(3) as u32;
             let before = self.processes.iter().find(|one| one.heard.pid == pid && one.heard.parent == parent);
             let process = before.map_or(self.processes.len() as u32 + 1, |before| before.heard.process);
-            let heard =
-                Heard { process, pid, parent, is_connected: true, command: command_of(pid), interpreter };
+            let earlier = (word(7) != 0)
+                .then(|| EarlierMemory { heap_bytes: word(7), anonymous_bytes: anonymous_bytes(pid) });
+            let command = command_of(pid);
+            let heard = Heard { process, pid, parent, is_connected: true, command, interpreter, earlier };
             let native = native.then(|| NativeProcess::new(pid, &mut self.native));
             self.processes.push(Process { heard, located, socket: Some(socket), native });
         }
@@ -477,6 +481,14 @@ impl Thread {
             what,
         });
     }
+}
+
+/// Resident memory of a process that is of no file, in bytes.
+fn anonymous_bytes(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let field = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let kilobytes = field.and_then(|field| field.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) << 10
 }
 
 /// The words with which a process was started.

@@ -267,6 +267,9 @@ impl Recorder {
             if index >= self.processes_told {
                 let parent = receiver.processes().find(|other| other.pid == heard.parent);
                 let first_tick = *self.first_ticks.entry(id).or_insert(now);
+                // Children that were forked have what their parent had.
+                self.batch.earlier_memory =
+                    self.batch.earlier_memory.or(heard.earlier.filter(|_| index == 0));
                 self.batch.processes.push(Process {
                     id,
                     pid: heard.pid,

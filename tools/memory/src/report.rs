@@ -1,8 +1,8 @@
 //! What a recording says of memory: places with their stacks, summed in several ways.
 
 use naja_recording::{
-    AllocationEvent, AllocationPlace, AllocationTally, Amount, Function, Process, Reader, RecordingError,
-    StackNode, Thread, Tick,
+    AllocationEvent, AllocationPlace, AllocationTally, Amount, EarlierMemory, Function, Process, Reader,
+    RecordingError, StackNode, Thread, Tick,
 };
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -58,6 +58,8 @@ pub struct Allocations {
     pub resident_peak_bytes: u64,
     /// What is known of it: at the look of the most resident memory of one process.
     pub resident: Option<Resident>,
+    /// What was in use before the recording began, and is in none of the figures.
+    pub earlier: Option<EarlierMemory>,
 }
 
 /// A line of a function, with the memory that was given to it.
@@ -153,6 +155,13 @@ pub struct Statistics {
     pub resident_peak_bytes: u64,
     /// What is known of resident memory; nothing where nobody looked.
     pub resident: Option<Resident>,
+    /// What the C library's heap had given before the recording began, in bytes; in none of the other figures. Absent where
+    /// the program was recorded from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_heap_bytes: Option<u64>,
+    /// Resident memory without a file at that moment, in bytes: that heap, Python's arenas, stacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_anonymous_bytes: Option<u64>,
     /// What came from which function, the most blocks first.
     pub allocators: Vec<(String, Amount)>,
     /// How many blocks were given of each size: from this many bytes on, the count. Powers of two; empty where only sums
@@ -209,6 +218,7 @@ impl Allocations {
             is_exact,
             resident_peak_bytes: resident.into_values().max().unwrap_or(0),
             resident: Resident::of(reader)?,
+            earlier: reader.earlier_memory(),
         })
     }
 
@@ -447,6 +457,8 @@ impl Allocations {
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
             resident: self.resident.clone(),
+            earlier_heap_bytes: self.earlier.map(|earlier| earlier.heap_bytes),
+            earlier_anonymous_bytes: self.earlier.map(|earlier| earlier.anonymous_bytes),
             allocators,
             // What was sampled says nothing of how many small ones there were.
             sizes: if self.sample_bytes.is_some() { Vec::new() } else { sizes },

@@ -48,6 +48,13 @@ pub fn sentence(allocations: &Allocations) -> String {
             bytes(mean)
         );
     }
+    if let Some(earlier) = allocations.earlier {
+        text += &format!(
+            "; before that {} in the heap, {} of memory in all",
+            bytes(earlier.heap_bytes),
+            bytes(earlier.anonymous_bytes)
+        );
+    }
     text
 }
 
@@ -274,6 +281,15 @@ pub fn statistics(figures: &Statistics, style: Style) -> String {
     }
     if figures.resident_peak_bytes > 0 {
         text += &format!("{:<26} {}\n", "most resident memory", bytes(figures.resident_peak_bytes));
+    }
+    let earlier = [
+        ("in the heap before", figures.earlier_heap_bytes),
+        ("all memory before", figures.earlier_anonymous_bytes),
+    ];
+    for (what, amount) in earlier {
+        if let Some(amount) = amount {
+            text += &format!("{what:<26} {}\n", bytes(amount));
+        }
     }
     if let Some(resident) = &figures.resident {
         text += &format!("\n{}\n", style.heading(&resident.about));

@@ -30,11 +30,12 @@ static IS_PREPARED: AtomicBool = AtomicBool::new(false);
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn naja_memory_begin(place: *const c_char, flags: c_int) -> c_int {
     naja_memory_told.handle.store(linked::own_handle() as u64, Ordering::Relaxed);
-    // SAFETY: the caller promises the text.
     let result = if place.is_null() || flags != 0 {
         reason::BAD_PLACE
     } else {
-        keeping_errno(|| begin(unsafe { CStr::from_ptr(place) }))
+        // SAFETY: the caller promises the text.
+        let place = unsafe { CStr::from_ptr(place) };
+        keeping_errno(|| begin(place))
     };
     naja_memory_told.began.store(i64::from(result), Ordering::Release);
     result

@@ -149,6 +149,11 @@ pub(crate) fn is_nobody_else_inside() -> bool {
         .all(|entry| entry.inside.load(Ordering::Acquire) == 0 || entry.owner.load(Ordering::Relaxed) == own)
 }
 
+/// Whether the calling thread is within the agent.
+pub(crate) fn is_inside() -> bool {
+    entry().is_some_and(|entry| entry.inside.load(Ordering::Relaxed) != 0)
+}
+
 /// Forgets every thread: they are those of a forked child's parent, or the agent has ended.
 pub(crate) fn forget_all() {
     let own = own_address();

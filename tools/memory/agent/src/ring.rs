@@ -61,9 +61,15 @@ impl Ring {
                 0 => Ring::map(file),
                 _ => None,
             };
-            let ring = ring.filter(|_| connection::hand_over(file, thread));
+            let is_heard = ring.is_some() && connection::hand_over(file, thread);
             libc::close(file);
-            ring
+            match ring {
+                Some(mut ring) if !is_heard => {
+                    ring.unmap();
+                    None
+                }
+                ring => ring,
+            }
         }
     }
 

@@ -108,6 +108,24 @@ pub(crate) fn wait_until_nobody_is_inside() -> bool {
 /// Closes every ring and gives all memory back. Nobody is within the agent, nor comes there.
 pub(crate) fn release_all() {
     own::forget_all();
+    release_each(|thread| thread.ring.close());
+}
+
+/// A forked child has but the thread that forked, and nothing of what its parent tells.
+pub(crate) fn forget() {
+    let is_inside = own::is_inside();
+    own::forget_all();
+    LATE_IS_BUSY.store(false, Ordering::Relaxed);
+    if is_inside {
+        // A signal's handler has forked in the middle of it.
+        ALL.store(null_mut(), Ordering::Relaxed);
+        LATE.store(null_mut(), Ordering::Relaxed);
+    } else {
+        release_each(|_| {});
+    }
+}
+
+fn release_each(before: impl Fn(&mut Thread)) {
     LATE.store(null_mut(), Ordering::Relaxed);
     let mut thread = ALL.swap(null_mut(), Ordering::AcqRel);
     while !thread.is_null() {
@@ -115,21 +133,13 @@ pub(crate) fn release_all() {
         unsafe {
             let next = (*thread).next;
             if !(*thread).is_gone {
-                (*thread).ring.close();
+                before(&mut *thread);
                 (*thread).release();
             }
             ring::unmap(thread.cast(), size_of::<Thread>());
             thread = next;
         }
     }
-}
-
-/// A forked child has but the thread that forked, and nothing of what its parent tells.
-pub(crate) fn forget() {
-    own::forget_all();
-    ALL.store(null_mut(), Ordering::Relaxed);
-    LATE.store(null_mut(), Ordering::Relaxed);
-    LATE_IS_BUSY.store(false, Ordering::Relaxed);
 }
 
 /// The thread ends. Other destructors may still give memory back, so that it ends in the last round.
@@ -166,13 +176,22 @@ fn ends_inside(entry: &Entry, own: *mut Thread) {
 fn new_thread(number: u64) -> *mut Thread {
     let frames = ring::map(FRAMES_MAX * size_of::<OwnFrame>()).cast::<OwnFrame>();
     let place = ring::map(size_of::<Thread>()).cast::<Thread>();
-    if frames.is_null() || place.is_null() {
-        program::turn_off();
-        return null_mut();
-    }
-    let (Some(ring), Some(codes)) = (Ring::new(number), Codes::new(CODES_FIRST)) else {
-        program::turn_off();
-        return null_mut();
+    let codes = if frames.is_null() || place.is_null() { None } else { Codes::new(CODES_FIRST) };
+    let ring = codes.is_some().then(|| Ring::new(number)).flatten();
+    let (ring, codes) = match (ring, codes) {
+        (Some(ring), Some(codes)) => (ring, codes),
+        (_, codes) => {
+            program::turn_off();
+            // SAFETY: nobody knows of these yet; nothing is mapped at null.
+            unsafe {
+                ring::unmap(frames.cast(), FRAMES_MAX * size_of::<OwnFrame>());
+                ring::unmap(place.cast(), size_of::<Thread>());
+                if let Some(mut codes) = codes {
+                    codes.release();
+                }
+            }
+            return null_mut();
+        }
     };
     let memory = frames.cast();
     // SAFETY: the mapping is new, as long as that, of zeroes, which are frames, and lives as long as the record is used.

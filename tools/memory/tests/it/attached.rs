@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use naja_memory::{Event, Receiver, Settings, What, wire::reason};
+use naja_testkit::image::{Image, range_of};
 use naja_testkit::interpreters::{Interpreter, interpreters};
 use naja_testkit::target::Target;
 use serde_json::json;
@@ -110,68 +111,18 @@ fn blocks_of(events: &[Event], wanted: u64) -> usize {
     events.iter().filter(is_it).count()
 }
 
-/// What of a process's memory may not differ once the agent is gone: the protected parts of all files that are mapped. And
-/// all words that can be written, of which none may lead into the agent.
-struct Memory {
-    protected: Vec<(String, Vec<u8>)>,
-    words: Vec<u64>,
-    names: Vec<String>,
-}
-
-impl Memory {
-    fn of(pid: u32) -> Memory {
-        use std::os::unix::fs::FileExt;
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
-        let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("it may be read");
-        let (mut protected, mut words, mut names) = (Vec::new(), Vec::new(), Vec::new());
-        for line in maps.lines() {
-            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let Some(name) = fields.get(5).filter(|name| name.starts_with('/')) else { continue };
-            let (start, end) = fields[0].split_once('-').expect("a stretch");
-            let number = |text| u64::from_str_radix(text, 16).expect("a number");
-            let (start, end) = (number(start), number(end));
-            let mut bytes = vec![0; (end - start) as usize];
-            if !fields[1].starts_with('r') || memory.read_exact_at(&mut bytes, start).is_err() {
-                continue;
-            }
-            names.push((*name).to_owned());
-            match fields[1] {
-                "rw-p" => {
-                    words.extend(
-                        bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("8"))),
-                    );
-                }
-                _ => protected.push((format!("{} {} {name}", fields[0], fields[1]), bytes)),
-            }
-        }
-        Memory { protected, words, names }
-    }
-}
-
-/// Where the agent lies.
-fn range_of_agent(pid: u32) -> std::ops::Range<u64> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
-    let lines: Vec<&str> = maps.lines().filter(|line| line.contains("libnaja_memory_agent")).collect();
-    let number = |text: &str| u64::from_str_radix(text, 16).expect("a number");
-    let bounds = |line: &str| {
-        let (start, end) = line.split_once(' ').expect("a line").0.split_once('-').expect("a stretch");
-        (number(start), number(end))
-    };
-    bounds(lines.first().expect("it is there")).0..bounds(lines.last().expect("it is there")).1
-}
-
 fn check(interpreter: &Interpreter, settings: Settings) {
     let mut target = Target::start(interpreter, PROGRAM);
     let pid = target.pid();
     // What Python keeps of its own accord is there.
     target.ask("import json");
     let agent = agent();
-    let before = Memory::of(pid);
+    let before = Image::of(pid);
     for round in 0..3 {
         let ear = Ear::open(settings);
         let wanted = 5_000_001 + round;
         target.ask(&format!("load {}", agent.display()));
-        let range = range_of_agent(pid);
+        let range = range_of(pid, "libnaja_memory_agent").expect("it is loaded");
         assert_eq!(target.ask("end"), json!(reason::NOT_BEGUN), "{interpreter}");
         assert_eq!(
             target.ask(&format!("begin {}", ear.place.display())),
@@ -179,7 +130,7 @@ fn check(interpreter: &Interpreter, settings: Settings) {
             "{interpreter}"
         );
         assert_eq!(target.ask(&format!("begin {}", ear.place.display())), json!(reason::ALREADY));
-        assert!(Memory::of(pid).words.iter().any(|word| range.contains(word)), "{interpreter}");
+        assert!(Image::of(pid).leads_to(&range), "{interpreter}");
         target.ask(&format!("keep {wanted}"));
         // What was given before the agent was there is taken while it is.
         target.ask("drop");
@@ -197,17 +148,10 @@ fn check(interpreter: &Interpreter, settings: Settings) {
         let of_python = |event: &&Event| matches!(event.what, What::Given { allocator, .. } if allocator.word().starts_with("pymalloc"));
         assert_eq!(events.iter().any(|event| of_python(&event)), settings.python_allocators, "{interpreter}");
         target.ask("unload");
-        let after = Memory::of(pid);
+        let after = Image::of(pid);
         assert!(!after.names.iter().any(|name| name.contains("naja")), "{interpreter}");
-        assert!(
-            !after.words.iter().any(|word| range.contains(word)),
-            "{interpreter}: a slot leads to the agent"
-        );
-        for (place, bytes) in &before.protected {
-            let same = after.protected.iter().find(|(other, _)| other == place);
-            let same = same.unwrap_or_else(|| panic!("{interpreter}: {place} is not there any more"));
-            assert!(&same.1 == bytes, "{interpreter}: {place} is not what it was");
-        }
+        assert!(!after.leads_to(&range), "{interpreter}: a slot leads to the agent");
+        assert_eq!(before.first_that_differs(&after), None, "{interpreter}");
         assert!(target.is_running());
     }
     target.ask("stop");
