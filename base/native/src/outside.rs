@@ -62,6 +62,16 @@ pub(crate) fn wait(
     }
 }
 
+/// Whether a thread with these registers is there, or may be about to go there: a function's address is read into a
+/// register before it is called.
+pub(crate) fn is_held(r: &libc::user_regs_struct, code: &Range<u64>) -> bool {
+    let words = [
+        r.rip, r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
+        r.r14, r.r15,
+    ];
+    words.iter().any(|word| code.contains(word))
+}
+
 fn is_outside(
     thread: &Traced,
     pid: u32,
@@ -70,11 +80,7 @@ fn is_outside(
     stack: &mut StackCopy,
 ) -> Result<bool, VisitError> {
     let r = thread.registers()?;
-    let held = [
-        r.rip, r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
-        r.r14, r.r15,
-    ];
-    if held.iter().any(|word| code.contains(word)) {
+    if is_held(&r, code) {
         return Ok(false);
     }
     if stack.fill(pid, r.rsp, STACK_BYTES).is_err() {

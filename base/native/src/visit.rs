@@ -266,8 +266,8 @@ impl Visit {
         }
     }
 
-    /// Waits until all other threads are outside of a stretch of code, to which nothing leads any more; false where that takes
-    /// too long. The one that is borrowed is.
+    /// Waits until all threads are outside of a stretch of code, to which nothing leads any more; false where that takes too
+    /// long, or where the one that is borrowed is about to go there.
     ///
     /// Errors: the process is gone, or forbids it
     pub fn wait_until_outside(
@@ -276,6 +276,10 @@ impl Visit {
         files: &mut ModuleFiles,
         patience: Duration,
     ) -> Result<bool, VisitError> {
+        // Nothing on its stack is, or it would not have been borrowed.
+        if outside::is_held(&self.saved.registers, code) {
+            return Ok(false);
+        }
         outside::wait(self.pid, self.tid, code, files, patience)
     }
 
