@@ -176,12 +176,14 @@ impl Visit {
         Ok(&self.modules)
     }
 
-    /// Where the first function of these names lies that a library of the process exports.
-    pub fn function(&self, names: &[&str]) -> Option<u64> {
+    /// Where the first function of these names lies that a library of the process exports; one that begins within `besides` is
+    /// passed over.
+    pub fn function(&self, names: &[&str], besides: &Range<u64>) -> Option<u64> {
         names.iter().find_map(|name| {
             self.modules
                 .list()
                 .iter()
+                .filter(|module| !besides.contains(&module.start))
                 .find_map(|module| Some(module.file.exported(name)?.wrapping_add(module.bias)))
         })
     }

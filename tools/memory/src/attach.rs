@@ -68,17 +68,20 @@ fn begin_within(
     /// Wanted by the C library's own way in, before 2.34.
     const RTLD_DLOPEN: u64 = 0x8000_0000;
     let fails = |error| cannot_attach(pid, error);
-    let (dlopen, mode) = match (visit.function(&["dlopen"]), visit.function(&["__libc_dlopen_mode"])) {
-        (Some(dlopen), _) => (dlopen, RTLD_NOW),
-        (None, Some(dlopen)) => (dlopen, RTLD_NOW | RTLD_DLOPEN),
-        (None, None) => {
-            return Err(Failure::new(
-                "cannot-load-agent",
-                format!("process {pid} has no `dlopen`: it is linked statically"),
-            )
-            .hint("`naja record -p` samples it without loading anything"));
-        }
-    };
+    let (dlopen, mode) =
+        match (visit.function(&["dlopen"], &(0..0)), visit.function(&["__libc_dlopen_mode"], &(0..0))) {
+            (Some(dlopen), _) => (dlopen, RTLD_NOW),
+            (None, Some(dlopen)) => (dlopen, RTLD_NOW | RTLD_DLOPEN),
+            (None, None) => {
+                return Err(Failure::new(
+                    "cannot-load-agent",
+                    format!("process {pid} has no `dlopen`: it is linked statically"),
+                )
+                .hint("`naja record -p` samples it without loading anything"));
+            }
+        };
+    // Looked for before the agent is there, which has functions of these names.
+    let dlclose = visit.function(&["dlclose", "__libc_dlclose"], &(0..0));
     let path = visit.place(&c_text(agent)).map_err(fails)?;
     visit.call(dlopen, &[path, mode]).map_err(fails)?;
     let Some(told) = Agent::find(visit, files).map_err(fails)? else {
@@ -92,7 +95,7 @@ fn begin_within(
     }
     // What was loaded goes again.
     let handle = told.read(pid, offset_of!(Told, handle));
-    if let (Some(dlclose), 1..) = (visit.function(&["dlclose"]), handle) {
+    if let (Some(dlclose), 1..) = (dlclose, handle) {
         visit.call(dlclose, &[handle]).map_err(fails)?;
     }
     Err(match i32::try_from(began).unwrap_or(-1) {
@@ -141,7 +144,7 @@ pub fn end(pid: u32, files: &mut ModuleFiles) -> Result<Ended> {
         let is_quiet = ended != i64::from(reason::BUSY) && told.read(pid, offset_of!(Told, loading)) == 0;
         if is_quiet && !stays && visit.wait_until_outside(&range, files, OUTSIDE_MAX).map_err(fails)? {
             let handle = told.read(pid, offset_of!(Told, handle));
-            if let (Some(dlclose), 1..) = (visit.function(&["dlclose", "__libc_dlclose"]), handle) {
+            if let (Some(dlclose), 1..) = (visit.function(&["dlclose", "__libc_dlclose"], &range), handle) {
                 visit.call(dlclose, &[handle]).map_err(fails)?;
             }
             visit.end().map_err(fails)?;

@@ -35,7 +35,7 @@ fn visit_until_over(running: &mut Running) -> u32 {
             Err(VisitError::Gone) => break,
             Err(error) => panic!("{error} after {count} visits"),
         };
-        let write = visit.function(&["write"]).unwrap();
+        let write = visit.function(&["write"], &(0..0)).unwrap();
         for byte in [b'a', b'b'] {
             let place = visit.place(&[byte]).unwrap();
             match visit.call(write, &[1, place, 1]) {
