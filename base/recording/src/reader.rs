@@ -364,6 +364,12 @@ impl<'w> Reader<'w> {
         })
     }
 
+    /// Whether each allocation was recorded, and not only what places came to.
+    pub fn has_allocation_events(&self) -> Result<bool, RecordingError> {
+        Ok(self.has_allocations()?
+            && self.one::<bool, i64>("SELECT EXISTS (SELECT 1 FROM allocation_stretches), 0")?.0)
+    }
+
     /// Gives every stretch of events, in the order of time.
     ///
     /// Cost: one stretch in memory at a time.

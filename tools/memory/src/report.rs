@@ -186,11 +186,7 @@ impl Allocations {
                 .hint("`naja memory run app.py` records them"));
         }
         let places = reader.allocation_places()?;
-        let mut is_exact = false;
-        reader.allocation_stretches(&mut |_| {
-            is_exact = true;
-            Ok(())
-        })?;
+        let is_exact = reader.has_allocation_events()?;
         if temporary_within != 1 && !is_exact {
             return Err(Failure::new(
                 "only-sums",
