@@ -1,13 +1,15 @@
 //! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
 
+mod heap;
+mod live;
 mod recording;
 mod run;
 
-use std::io;
+use std::io::{self, Write};
 
 use naja_memory::command::{Action, MemoryArguments};
 use naja_report::text::Style;
-use naja_system::Result;
+use naja_system::{Failure, Result};
 
 use crate::ExitCode;
 
@@ -17,11 +19,27 @@ use crate::ExitCode;
 pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
     match &arguments.action {
         Action::Run(arguments) => run::run(arguments),
+        Action::Heap(arguments) => heap::heap(arguments),
+        Action::Live(arguments) => live::live(arguments),
         action => {
-            let columns =
-                terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-            naja_memory::command::show(action, &mut io::stdout(), Style::of_stdout(columns))
-                .map(|()| ExitCode::Done)
+            let style = Style::of_stdout(columns(&io::stdout()));
+            naja_memory::command::show(action, &mut io::stdout(), style).map(|()| ExitCode::Done)
         }
+    }
+}
+
+/// How wide a terminal is, where it is one.
+fn columns(stream: &io::Stdout) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0))
+}
+
+/// Prints on standard output; a reader that has gone is no failure.
+fn screen(text: &str) -> Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("cannot-write", "cannot write to standard output").caused_by(&error))
+        }
+        _ => Ok(()),
     }
 }

@@ -30,7 +30,18 @@ pub(super) struct Recorded {
 }
 
 /// Hears and writes until `ended`.
-pub(super) fn record(mut receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
+pub(super) fn record(receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
+    record_and_show(receiver, open, detail, ended, &mut |_| ())
+}
+
+/// The same; `show` sees what is written each time that something was, and at the end.
+pub(super) fn record_and_show(
+    mut receiver: Receiver,
+    open: Open,
+    detail: Detail,
+    ended: &AtomicBool,
+    show: &mut dyn FnMut(&Writer),
+) -> Recorded {
     let (mut writer, failure) = open();
     // A recording of memory is asked for as a whole: it has no oldest part that could go.
     writer.set_size_limit(u64::MAX);
@@ -42,12 +53,14 @@ pub(super) fn record(mut receiver: Receiver, open: Open, detail: Detail, ended: 
         if written.elapsed() >= WRITE_EVERY {
             let result = recorder.write(&receiver, &mut writer);
             go_on(result, &mut writer, &mut warnings);
+            show(&writer);
             written = Instant::now();
         }
     }
     receiver.finish(&mut |event| recorder.take(event));
     let result = recorder.finish(&receiver, &mut writer);
     go_on(result, &mut writer, &mut warnings);
+    show(&writer);
     Recorded { writer, warnings, heard: receiver.processes().count() }
 }
 

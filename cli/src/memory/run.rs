@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
-use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
+use naja_system::{Child, Failure, Launch, Observer, Result, Session, shipped_library};
 
 use super::recording::{INTERVAL_NS, Recorded, record, tell};
 use crate::ExitCode;
@@ -29,6 +29,29 @@ const PRELOAD: &str = "LD_PRELOAD";
 ///
 /// Errors: those of starting a program, and `cannot-listen`
 pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
+    let Prepared { launch, receiver, open, detail, folder } = prepare(arguments)?;
+    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
+    let mut observer = MemoryObserver::new(receiver, open, detail);
+    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
+    drop(folder);
+    tell(observer.recorded, arguments.json, arguments.quiet);
+    ended.end_alike();
+}
+
+/// All that is needed to start a program with the agent in it.
+pub(super) struct Prepared {
+    pub(super) launch: Launch,
+    pub(super) receiver: Receiver,
+    pub(super) open: Open,
+    pub(super) detail: Detail,
+    /// Where the agent finds naja, as long as it lives.
+    pub(super) folder: tempfile::TempDir,
+}
+
+/// Finds the program, and makes a place where its agent finds naja.
+///
+/// Errors: those of finding a program, and `cannot-listen`
+pub(super) fn prepare(arguments: &RunMemoryArguments) -> Result<Prepared> {
     let settings = RunSettings::read()?;
     let agent = shipped_library(AGENT)?;
     let interpreter = interpreter::find(settings.python().as_deref());
@@ -53,12 +76,7 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let open =
         report::opener(arguments.output.as_deref(), settings.recordings.as_deref(), &program_name, header);
     let detail = if arguments.aggregate { Detail::Aggregated } else { Detail::Exact };
-    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
-    let mut observer = MemoryObserver::new(receiver, open, detail);
-    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
-    drop(folder);
-    tell(observer.recorded, arguments.json, arguments.quiet);
-    ended.end_alike();
+    Ok(Prepared { launch, receiver, open, detail, folder })
 }
 
 /// The agent before what the user has set.

@@ -15,6 +15,8 @@ mod identity;
 mod interpreters;
 mod layouts;
 mod memory;
+mod memory_heap;
+mod memory_live;
 mod native;
 mod native_threads;
 mod project;

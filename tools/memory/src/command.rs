@@ -2,6 +2,8 @@
 //!
 //! Each command has its arguments in a file of its own; those that run or touch a program are run by the program `naja`.
 
+mod heap;
+mod live;
 mod run;
 mod shown;
 mod stats;
@@ -13,6 +15,8 @@ use std::io::Write;
 use naja_report::text::Style;
 use naja_system::Failure;
 
+pub use heap::HeapArguments;
+pub use live::LiveMemoryArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
 pub use stats::StatsArguments;
@@ -44,6 +48,10 @@ pub enum Action {
     Tree(TreeArguments),
     /// Show the figures of a recording: sums, functions, sizes
     Stats(StatsArguments),
+    /// Show how Python's allocator of small objects uses its memory, in a running process
+    Heap(HeapArguments),
+    /// Watch a program's memory while it runs
+    Live(LiveMemoryArguments),
 }
 
 /// Shows a recording: every command but those that run or touch a program, of which it shows nothing.
@@ -51,7 +59,7 @@ pub enum Action {
 /// Errors: those of the recording; `no-allocations`, `only-sums`, `cannot-write`
 pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<(), Failure> {
     let text = match action {
-        Action::Run(_) => return Ok(()),
+        Action::Run(_) | Action::Heap(_) | Action::Live(_) => return Ok(()),
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,
         Action::Stats(arguments) => arguments.show(style)?,

@@ -6,6 +6,8 @@
 mod addresses;
 pub mod command;
 mod decode;
+pub mod heap;
+pub mod live;
 mod receive;
 mod recorder;
 pub mod report;
