@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::asyncio::{CHAIN_MAX, TASKS_MAX, TaskReader, TaskThread};
 use crate::code::{CodeInfo, decode_and_check, read_code};
 use crate::core_file::CoreFile;
+use crate::heap::{self, Pool};
 use crate::locate::Locator;
-use crate::locate::{FoundBy, Located};
+use crate::locate::{FoundBy, Located, Variables};
 use crate::memory::{Memory, MemoryError, Range};
 use crate::native::{find_libc_tid, os_thread_id};
 use crate::objects::{read_string, thread_names};
@@ -174,6 +175,32 @@ pub fn tasks(input: &[u8]) {
             assert!(reader.chain(&memory, running.task).len() <= CHAIN_MAX, "within the limits");
         }
         reader.chain(&memory, 0x50_0000 + round as u64);
+    }
+}
+
+/// Reads the arenas of pymalloc, with and without names of variables.
+///
+/// # Panics
+/// When a pool holds more than it can: a fuzzer is to find that.
+pub fn heap(input: &[u8]) {
+    let (located, bytes) = located(input);
+    let memory = FuzzMemory::new(bytes);
+    let symbols = [0x20_0000, 0x20_0200, 0x20_0208, 0x20_0210, 0x20_0218].map(Some).to_vec();
+    let ranges = vec![Range { address: 0x30_0000, len: 5000 }];
+    for symbols in [symbols, vec![None; 5]] {
+        let Ok(heap) = heap::read(&memory, &located, &Variables { symbols, ranges: ranges.clone() }) else {
+            continue;
+        };
+        for state in heap.states {
+            let pools: Vec<u64> =
+                state.arenas.iter().flat_map(|arena| arena.used_pools(&state.layout)).take(50).collect();
+            let kinds = heap::kinds_of(&memory, &located, &state.layout, &pools);
+            assert!(kinds.pools <= pools.len(), "no more than there are");
+            for pool in state.arenas.iter().flat_map(|arena| &arena.pools) {
+                let Pool::Used { class, blocks } = pool else { continue };
+                assert!(u64::from(*blocks) <= state.layout.blocks_per_pool(*class), "no more than there are");
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod asyncio;
 pub mod code;
 pub mod core_file;
+pub mod heap;
 #[doc(hidden)]
 pub mod hostile;
 pub mod locate;

@@ -21,7 +21,7 @@ use naja_system::Failure;
 use self::image::Dynamic;
 use self::maps::{Image, Mapping};
 use crate::core_file::CoreFile;
-use crate::memory::{Memory, MemoryError};
+use crate::memory::{Memory, MemoryError, Range};
 use crate::native::find_libc_tid;
 use crate::offsets::{ABSENT, COOKIE, DEBUG_OFFSETS_SIZE_MAX, DebugOffsets, Offsets, Version, table};
 use crate::reader::Layout;
@@ -482,6 +482,46 @@ pub(crate) fn section(
         let address = binary::section(place.open(image).ok()?, section)?;
         Some(address.wrapping_add(bias))
     })
+}
+
+/// Variables of the file that holds an interpreter, which it does not export.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variables {
+    /// Addresses of the symbols that were asked for.
+    pub(crate) symbols: Vec<Option<u64>>,
+    /// Where it keeps its variables.
+    pub(crate) ranges: Vec<Range>,
+}
+
+/// Where the file of an interpreter has its variables, and those of them that bear these names and whose names have not been
+/// stripped from the file.
+///
+/// Cost: the list of what is mapped, and the file's table of symbols.
+pub(crate) fn variables(
+    place: Place<'_>,
+    memory: &dyn Memory,
+    located: &Located,
+    names: &[&str],
+) -> Result<Variables, LocateError> {
+    let mappings = place.mappings()?;
+    let images = maps::images(&mappings);
+    let nothing = Variables { symbols: vec![None; names.len()], ranges: Vec::new() };
+    let is_it = |image: &&Image<'_>| {
+        image.path == located.binary && (image.start()..image.end()).contains(&located.runtime)
+    };
+    let Some(image) = images.iter().find(is_it) else { return Ok(nothing) };
+    let range = |mapping: &Mapping| Range {
+        address: mapping.start,
+        len: usize::try_from(mapping.len()).unwrap_or(usize::MAX),
+    };
+    let symbols = match (Dynamic::read(memory, image), place.open(image)) {
+        (Ok(Some(dynamic)), Ok(file)) => binary::symbols(file, names)
+            .into_iter()
+            .map(|address| Some(address?.wrapping_add(dynamic.bias)))
+            .collect(),
+        _ => nothing.symbols,
+    };
+    Ok(Variables { symbols, ranges: image.writable().map(range).collect() })
 }
 
 /// What an interpreter is looked for in.

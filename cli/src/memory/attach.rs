@@ -68,7 +68,12 @@ pub(super) fn attach(arguments: &AttachArguments) -> Result<ExitCode> {
         recording.go_on();
     }
     let processes: Vec<u32> = recording.receiver.processes().map(|heard| heard.pid).collect();
-    let ended = beside(|files| Ok(leave(pid, &processes, files)), || recording.go_on())?;
+    let ended = beside(
+        |files| Ok(leave(pid, &processes, files)),
+        || {
+            recording.go_on();
+        },
+    )?;
     let mut recorded = recording.end();
     recorded.warnings.extend(ended);
     drop(meeting);

@@ -2,15 +2,17 @@
 
 mod attach;
 pub(crate) mod beside;
+mod heap;
+mod live;
 mod receive;
 pub(crate) mod recording;
 mod run;
 
-use std::io;
+use std::io::{self, Write};
 
 use naja_memory::command::{Action, MemoryArguments};
 use naja_report::text::Style;
-use naja_system::Result;
+use naja_system::{Failure, Result};
 
 use crate::{ExitCode, print};
 
@@ -23,10 +25,11 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
         Action::Run(arguments) => run::run(arguments),
         Action::Attach(arguments) => attach::attach(arguments),
         Action::Detach(arguments) => attach::detach(arguments),
+        Action::Heap(arguments) => heap::heap(arguments),
+        Action::Live(arguments) => live::live(arguments),
         action => {
-            let columns =
-                terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-            let met = naja_memory::command::show(action, &mut io::stdout(), Style::of_stdout(columns))?;
+            let style = Style::of_stdout(columns(&io::stdout()));
+            let met = naja_memory::command::show(action, &mut io::stdout(), style)?;
             Ok(if say_met(&met) { ExitCode::No } else { ExitCode::Done })
         }
     }
@@ -36,4 +39,20 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
 fn say_met(met: &[String]) -> bool {
     met.iter().for_each(|sentence| print::line(&format!("failed: {sentence}")));
     !met.is_empty()
+}
+
+/// How wide a terminal is, where it is one.
+fn columns(stream: &io::Stdout) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0))
+}
+
+/// Prints on standard output; a reader that has gone is no failure.
+fn screen(text: &str) -> Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("cannot-write", "cannot write to standard output").caused_by(&error))
+        }
+        _ => Ok(()),
+    }
 }

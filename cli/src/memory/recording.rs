@@ -54,6 +54,25 @@ pub(super) fn record(
     recording.end()
 }
 
+/// The same; `show` sees what is written each time that something was, and at the end.
+pub(super) fn record_and_show(
+    receiver: Receiver,
+    open: Open,
+    detail: Detail,
+    ended: &AtomicBool,
+    show: &mut dyn FnMut(&Writer),
+) -> Recorded {
+    let mut recording = Recording::begin(receiver, Recorder::begin(detail, INTERVAL_NS), open);
+    while !ended.load(Ordering::Acquire) {
+        if recording.go_on() {
+            show(&recording.writer);
+        }
+    }
+    let recorded = recording.end();
+    show(&recorded.writer);
+    recorded
+}
+
 /// A recording that is being made.
 pub(super) struct Recording {
     pub(super) receiver: Receiver,
@@ -85,8 +104,8 @@ impl Recording {
         }
     }
 
-    /// Hears what there is, and writes now and then.
-    pub(super) fn go_on(&mut self) {
+    /// Hears what there is, and writes now and then; whether it has written.
+    pub(super) fn go_on(&mut self) -> bool {
         let recorder = &mut self.recorder;
         self.receiver.hear(&mut |event| recorder.take(event));
         if let Some(every) = self.watch.measure_every_ms
@@ -95,11 +114,13 @@ impl Recording {
             self.recorder.measure(&self.receiver);
             self.measured = Instant::now();
         }
-        if self.written.elapsed() >= WRITE_EVERY {
+        let is_due = self.written.elapsed() >= WRITE_EVERY;
+        if is_due {
             let result = self.recorder.write(&self.receiver, &mut self.writer);
             go_on(result, &mut self.writer, &mut self.warnings);
             self.written = Instant::now();
         }
+        is_due
     }
 
     /// Hears and writes what is left.

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use naja_memory::attach::AGENT;
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
-use naja_system::{Child, Failure, Observer, Result, Session, Status, shipped_library};
+use naja_system::{Child, Failure, Launch, Observer, Result, Session, Status, shipped_library};
 use tempfile::TempDir;
 
 use super::recording::{INTERVAL_NS, Recorded, Watch, record, tell};
@@ -30,6 +30,33 @@ const PRELOAD: &str = "LD_PRELOAD";
 ///
 /// Errors: those of starting a program, and `cannot-listen`
 pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
+    let Prepared { launch, receiver, open, detail, folder } = prepare(arguments)?;
+    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
+    let mut observer = MemoryObserver::new(receiver, open, detail);
+    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
+    drop(folder);
+    let has_failed = tell(observer.recorded, arguments.json, arguments.quiet, &arguments.fail_if);
+    // A program that failed itself says so: what its memory came to is of no importance then.
+    if has_failed && ended.status == Status::Exited(0) {
+        return Ok(ExitCode::No);
+    }
+    ended.end_alike();
+}
+
+/// All that is needed to start a program with the agent in it.
+pub(super) struct Prepared {
+    pub(super) launch: Launch,
+    pub(super) receiver: Receiver,
+    pub(super) open: Open,
+    pub(super) detail: Detail,
+    /// Where the agent finds naja, as long as it lives.
+    pub(super) folder: tempfile::TempDir,
+}
+
+/// Finds the program, and makes a place where its agent finds naja.
+///
+/// Errors: those of finding a program, and `cannot-listen`
+pub(super) fn prepare(arguments: &RunMemoryArguments) -> Result<Prepared> {
     let settings = RunSettings::read()?;
     let interpreter = interpreter::find(settings.python().as_deref());
     let mut words = Words { module: None, code: None, rest: arguments.program.clone() };
@@ -51,16 +78,7 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let open =
         report::opener(arguments.output.as_deref(), settings.recordings.as_deref(), &program_name, header);
     let detail = if arguments.aggregate { Detail::Aggregated } else { Detail::Exact };
-    let session = Session::prepare().map_err(|error| cannot_start(&launch, &error))?;
-    let mut observer = MemoryObserver::new(receiver, open, detail);
-    let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
-    drop(folder);
-    let has_failed = tell(observer.recorded, arguments.json, arguments.quiet, &arguments.fail_if);
-    // A program that failed itself says so: what its memory came to is of no importance then.
-    if has_failed && ended.status == Status::Exited(0) {
-        return Ok(ExitCode::No);
-    }
-    ended.end_alike();
+    Ok(Prepared { launch, receiver, open, detail, folder })
 }
 
 /// A receiver, and the folder in which its agents find it.

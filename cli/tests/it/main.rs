@@ -16,6 +16,8 @@ mod interpreters;
 mod layouts;
 mod memory;
 mod memory_attach;
+mod memory_heap;
+mod memory_live;
 mod memory_modes;
 mod memory_reports;
 mod native;

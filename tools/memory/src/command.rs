@@ -5,7 +5,9 @@
 mod attach;
 mod convert;
 mod flamegraph;
+mod heap;
 mod leaks;
+mod live;
 mod receive;
 mod run;
 mod shown;
@@ -25,7 +27,9 @@ use naja_system::Failure;
 pub use attach::{AttachArguments, DetachArguments};
 pub use convert::ConvertMemoryArguments;
 pub use flamegraph::FlamegraphArguments;
+pub use heap::HeapArguments;
 pub use leaks::LeaksArguments;
+pub use live::LiveMemoryArguments;
 pub use receive::ReceiveArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
@@ -75,6 +79,10 @@ pub enum Action {
     /// Record what an agent in a running program tells
     #[command(hide = true)]
     Receive(ReceiveArguments),
+    /// Show how Python's allocator of small objects uses its memory, in a running process
+    Heap(HeapArguments),
+    /// Watch a program's memory while it runs
+    Live(LiveMemoryArguments),
 }
 
 /// Shows a recording: every command but those that run or touch a program, of which it shows nothing. Sentences of
@@ -84,7 +92,12 @@ pub enum Action {
 pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<Vec<String>, Failure> {
     let mut met = Vec::new();
     let text = match action {
-        Action::Run(_) | Action::Attach(_) | Action::Detach(_) | Action::Receive(_) => return Ok(met),
+        Action::Run(_)
+        | Action::Attach(_)
+        | Action::Detach(_)
+        | Action::Heap(_)
+        | Action::Live(_)
+        | Action::Receive(_) => return Ok(met),
         Action::Flamegraph(arguments) => arguments.show()?,
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,

@@ -56,6 +56,14 @@ pub(super) fn section(file: File, name: &str) -> Option<u64> {
     elf.section_by_name(name).map(|section| section.address())
 }
 
+/// Where a file has its local symbols, as addresses in the file: one answer for each name.
+pub(super) fn symbols(file: File, names: &[&str]) -> Vec<Option<u64>> {
+    let cache = ReadCache::new(file);
+    let Ok(elf) = ElfFile64::<LittleEndian, _>::parse(&cache) else { return vec![None; names.len()] };
+    let find = |name: &&str| local_symbol(&elf, &cache, format!("{name}\0").as_bytes());
+    names.iter().map(find).collect()
+}
+
 /// Looks through `.symtab` for a name: first its places among the names, then the symbol that uses one.
 fn local_symbol<'data, R: ReadRef<'data>>(
     elf: &ElfFile64<'data, LittleEndian, R>,

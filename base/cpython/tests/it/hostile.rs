@@ -6,7 +6,7 @@ use naja_cpython::hostile;
 
 type Entry = (&'static str, fn(&[u8]));
 
-const ENTRIES: [Entry; 8] = [
+const ENTRIES: [Entry; 9] = [
     ("lines", hostile::lines),
     ("code", hostile::code),
     ("strings", hostile::strings),
@@ -15,6 +15,7 @@ const ENTRIES: [Entry; 8] = [
     ("tasks", hostile::tasks),
     ("values", hostile::values),
     ("core_file", hostile::core_file),
+    ("heap", hostile::heap),
 ];
 
 /// Replays what fuzzing has found worth keeping: `fuzz/corpus/TARGET/*`.
