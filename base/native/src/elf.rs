@@ -192,6 +192,13 @@ pub(crate) fn functions(bytes: &Bytes) -> Vec<FunctionTable> {
     tables.into_iter().filter_map(table).collect()
 }
 
+/// Where something lies that a file exports; its own terms.
+pub(crate) fn exported(bytes: &Bytes, name: &str) -> Option<u64> {
+    let elf = Elf::parse(&**bytes).ok()?;
+    let found = elf.dynamic_symbols().find(|symbol| symbol.is_definition() && symbol.name() == Ok(name))?;
+    Some(found.address())
+}
+
 /// The debugging sections of a file, by name; `None` where it has not got the first of them.
 pub(crate) fn debug_sections(bytes: &Bytes, names: &[&str]) -> Option<Vec<Option<Bytes>>> {
     let elf = Elf::parse(&**bytes).ok()?;

@@ -57,6 +57,18 @@ impl ModuleFile {
         &self.path
     }
 
+    /// The last part of its path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Where something lies that it exports, in its own terms.
+    ///
+    /// Cost: looks through the names of all that it exports.
+    pub fn exported(&self, name: &str) -> Option<u64> {
+        elf::exported(&self.bytes, name)
+    }
+
     /// Its contents; they stay readable when the process has ended and the file is gone.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -194,6 +206,17 @@ pub struct Module {
 }
 
 impl Module {
+    /// Where these bytes of code lie, in the process.
+    pub(crate) fn find_code(&self, wanted: &[u8]) -> Option<u64> {
+        self.file.layout.loads.iter().find_map(|load| {
+            let start = load.address.wrapping_add(self.bias);
+            let is_code = start < self.end && start.wrapping_add(load.size) > self.start;
+            let bytes = self.file.bytes.part(load.offset, load.size).filter(|_| is_code)?;
+            let at = bytes.windows(wanted.len()).position(|window| window == wanted)?;
+            Some(start.wrapping_add(at as u64))
+        })
+    }
+
     /// Whether an address is one to which a call returns: the instruction before it is a call.
     pub(crate) fn is_behind_call(&self, address: u64) -> bool {
         let address = address.wrapping_sub(self.bias);

@@ -338,7 +338,17 @@ fn where_it_stands(registers: &libc::user_regs_struct) -> Registers {
 #[cfg(target_arch = "x86_64")]
 fn repeat_call(id: libc::pid_t, registers: &libc::user_regs_struct) {
     const ERESTARTNOHAND: i64 = 514;
-    // Those that the kernel ends, and of which nothing has been done when it does.
+    let is_ended = registers.rax as i64 == -i64::from(libc::EINTR);
+    if is_ended && is_ended_by_pause(registers.orig_rax as i64) {
+        let place = std::mem::offset_of!(libc::user_regs_struct, rax);
+        // SAFETY: the request takes numbers only; it writes one register of a thread that stands still.
+        unsafe { libc::ptrace(libc::PTRACE_POKEUSER, id, place, -ERESTARTNOHAND) };
+    }
+}
+
+/// Whether the kernel ends this system call with `EINTR` when its thread is paused; nothing of it has been done then.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_ended_by_pause(call: i64) -> bool {
     const CALLS: [i64; 14] = [
         libc::SYS_read,
         libc::SYS_accept,
@@ -355,12 +365,7 @@ fn repeat_call(id: libc::pid_t, registers: &libc::user_regs_struct) {
         libc::SYS_epoll_pwait,
         libc::SYS_epoll_pwait2,
     ];
-    let is_ended = registers.rax as i64 == -i64::from(libc::EINTR);
-    if is_ended && CALLS.contains(&(registers.orig_rax as i64)) {
-        let place = std::mem::offset_of!(libc::user_regs_struct, rax);
-        // SAFETY: the request takes numbers only; it writes one register of a thread that stands still.
-        unsafe { libc::ptrace(libc::PTRACE_POKEUSER, id, place, -ERESTARTNOHAND) };
-    }
+    CALLS.contains(&call)
 }
 
 /// On aarch64 the kernel has looked at the result before the stop.

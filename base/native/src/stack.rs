@@ -84,3 +84,17 @@ pub(crate) fn copy(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usiz
         Err(_) => Err(io::Error::last_os_error()),
     }
 }
+
+/// Writes into memory of a process, all of it or none that counts.
+pub(crate) fn write(pid: u32, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: bytes.len() };
+    // SAFETY: `local` describes `bytes`, which are read; the kernel checks the other process's addresses itself.
+    let count = unsafe { libc::process_vm_writev(pid, &local, 1, &remote, 1, 0) };
+    match usize::try_from(count) {
+        Ok(count) if count == bytes.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}

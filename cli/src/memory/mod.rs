@@ -1,5 +1,6 @@
 //! `naja memory`: the commands that run or touch a program; the others are `naja_memory`'s.
 
+mod attach;
 mod receive;
 mod recording;
 mod run;
@@ -19,6 +20,8 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
     match &arguments.action {
         Action::Receive(arguments) => receive::receive(arguments),
         Action::Run(arguments) => run::run(arguments),
+        Action::Attach(arguments) => attach::attach(arguments),
+        Action::Detach(arguments) => attach::detach(arguments),
         action => {
             let columns =
                 terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));

@@ -29,46 +29,64 @@ pub(super) struct Recorded {
     pub(super) heard: usize,
 }
 
-/// What is looked at beside what agents tell.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Watch {
-    /// Resident memory is looked at so often; without it, whenever something is written.
-    pub(super) measure_every_ms: Option<u64>,
+/// Hears and writes until `ended`.
+pub(super) fn record(receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
+    let mut recording = Recording::begin(receiver, Recorder::begin(detail, INTERVAL_NS), open);
+    while !ended.load(Ordering::Acquire) {
+        recording.go_on();
+    }
+    recording.end()
 }
 
-/// Hears and writes until `ended`.
-pub(super) fn record(
-    mut receiver: Receiver,
-    open: Open,
-    detail: Detail,
-    ended: &AtomicBool,
-    watch: Watch,
-) -> Recorded {
-    let (mut writer, failure) = open();
-    // A recording of memory is asked for as a whole: it has no oldest part that could go.
-    writer.set_size_limit(u64::MAX);
-    let mut warnings: Vec<String> = failure.iter().map(Failure::one_line).collect();
-    let mut recorder = Recorder::begin(detail, INTERVAL_NS);
-    let mut written = Instant::now();
-    let mut measured = written;
-    while !ended.load(Ordering::Acquire) {
-        receiver.hear(&mut |event| recorder.take(event));
-        if let Some(every) = watch.measure_every_ms
-            && measured.elapsed() >= Duration::from_millis(every)
-        {
-            recorder.measure(&receiver);
-            measured = Instant::now();
-        }
-        if written.elapsed() >= WRITE_EVERY {
-            let result = recorder.write(&receiver, &mut writer);
-            go_on(result, &mut writer, &mut warnings);
-            written = Instant::now();
+/// A recording that is being made.
+pub(super) struct Recording {
+    pub(super) receiver: Receiver,
+    recorder: Recorder,
+    writer: Writer,
+    warnings: Vec<String>,
+    written: Instant,
+}
+
+impl Recording {
+    /// Goes on where the recorder is.
+    pub(super) fn begin(receiver: Receiver, recorder: Recorder, open: Open) -> Recording {
+        let (mut writer, failure) = open();
+        // A recording of memory is asked for as a whole: it has no oldest part that could go.
+        writer.set_size_limit(u64::MAX);
+        let warnings = failure.iter().map(Failure::one_line).collect();
+        Recording { receiver, recorder, writer, warnings, written: Instant::now() }
+    }
+
+    /// Hears what there is, and writes now and then.
+    pub(super) fn go_on(&mut self) {
+        let recorder = &mut self.recorder;
+        self.receiver.hear(&mut |event| recorder.take(event));
+        if self.written.elapsed() >= WRITE_EVERY {
+            self.write();
         }
     }
-    receiver.finish(&mut |event| recorder.take(event));
-    let result = recorder.finish(&receiver, &mut writer);
-    go_on(result, &mut writer, &mut warnings);
-    Recorded { writer, warnings, heard: receiver.processes().count() }
+
+    /// Writes what was heard.
+    pub(super) fn write(&mut self) {
+        let result = self.recorder.write(&self.receiver, &mut self.writer);
+        go_on(result, &mut self.writer, &mut self.warnings);
+        self.written = Instant::now();
+    }
+
+    /// Notes how much memory is resident at this moment.
+    pub(super) fn measure(&mut self) {
+        self.recorder.measure(&self.receiver);
+    }
+
+    /// Hears and writes what is left.
+    pub(super) fn end(mut self) -> Recorded {
+        let recorder = &mut self.recorder;
+        self.receiver.finish(&mut |event| recorder.take(event));
+        let result = self.recorder.finish(&self.receiver, &mut self.writer);
+        go_on(result, &mut self.writer, &mut self.warnings);
+        let heard = self.receiver.processes().count();
+        Recorded { writer: self.writer, warnings: self.warnings, heard }
+    }
 }
 
 /// Where the file cannot be written any more, the rest is kept in memory.

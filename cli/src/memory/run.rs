@@ -9,19 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use naja_memory::attach::AGENT;
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
 use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
 
-use super::recording::{INTERVAL_NS, Recorded, Watch, record, tell};
+use super::recording::{INTERVAL_NS, Recorded, record, tell};
 use crate::ExitCode;
 use crate::run::observer::Open;
 use crate::run::settings::RunSettings;
 use crate::run::target::{Target, Words};
 use crate::run::{cannot_start, interpreter, report};
 
-/// The agent's file.
-pub(super) const AGENT: &str = "libnaja_memory_agent.so";
 /// The variable that names libraries which are loaded before all others.
 const PRELOAD: &str = "LD_PRELOAD";
 
@@ -101,7 +100,7 @@ impl Observer for MemoryObserver {
         let Some((receiver, open, detail)) = self.start.take() else { return };
         let ended = Arc::clone(&self.ended);
         let thread = std::thread::Builder::new().name("recorder".to_owned());
-        self.thread = thread.spawn(move || record(receiver, open, detail, &ended, Watch::default())).ok();
+        self.thread = thread.spawn(move || record(receiver, open, detail, &ended)).ok();
     }
 
     fn stopped(&mut self) {}

@@ -178,7 +178,8 @@ class Tracker:
         if self._output is not None:
             command += ["--output", self._output]
         command += ["--python-allocators"] * self._python_allocators + ["--follow"] * self._follow_fork
-        command += ["--aggregate"] * self._is_aggregated + ["--", *sys.argv]
+        command += ["--aggregate"] * self._is_aggregated + ["--live"] * (self._server is not None)
+        command += ["--", *sys.argv]
         # In a session of its own: Ctrl-C is the program's, and naja writes what there is.
         self._recorder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -205,6 +206,7 @@ class Tracker:
             "trace_python_allocators": self._python_allocators,
             "native_traces": self._native_traces,
             "is_exact": not self._is_aggregated,
+            "interval_ms": self._interval_ms,
             "folders": folders(),
         }
 

@@ -2,6 +2,7 @@
 //!
 //! Each command has its arguments in a file of its own; those that run or touch a program are run by the program `naja`.
 
+mod attach;
 mod receive;
 mod run;
 mod shown;
@@ -14,6 +15,7 @@ use std::io::Write;
 use naja_report::text::Style;
 use naja_system::Failure;
 
+pub use attach::{AttachArguments, DetachArguments};
 pub use receive::ReceiveArguments;
 pub use run::RunMemoryArguments;
 pub use shown::ShownOptions;
@@ -27,6 +29,7 @@ pub use tree::TreeArguments;
 
   naja memory run app.py                     run it, and show what was in use at the peak
   naja memory run -o app.naja app.py 100     keep the recording there
+  naja memory attach -d 10 4211              record a process that runs already, for 10 seconds
   naja memory tree app.naja                  who called what was given memory
   naja memory summary --leaks app.naja       what was never given back")]
 pub struct MemoryArguments {
@@ -40,6 +43,10 @@ pub struct MemoryArguments {
 pub enum Action {
     /// Run a program and record its allocations
     Run(RunMemoryArguments),
+    /// Record a process that runs already
+    Attach(AttachArguments),
+    /// End the recording of a process that runs
+    Detach(DetachArguments),
     /// Show the lines with most memory
     Summary(SummaryArguments),
     /// Show the callers of what was given memory, as a tree
@@ -56,7 +63,7 @@ pub enum Action {
 /// Errors: those of the recording; `no-allocations`, `only-sums`, `cannot-write`
 pub fn show(action: &Action, screen: &mut dyn Write, style: Style) -> Result<(), Failure> {
     let text = match action {
-        Action::Run(_) | Action::Receive(_) => return Ok(()),
+        Action::Run(_) | Action::Attach(_) | Action::Detach(_) | Action::Receive(_) => return Ok(()),
         Action::Summary(arguments) => arguments.show(style)?,
         Action::Tree(arguments) => arguments.show(style)?,
         Action::Stats(arguments) => arguments.show(style)?,

@@ -4,6 +4,8 @@
 //! [`Tallies`] count, while it happens or out of the recording.
 
 mod addresses;
+#[cfg(target_arch = "x86_64")]
+pub mod attach;
 pub mod capture;
 pub mod command;
 mod decode;

@@ -21,6 +21,7 @@ use naja_recording::NodeId;
 use naja_system::clock;
 use naja_system::shared_memory::SharedMemory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, accept_with, bind, listen, recvmsg, send, socket_with,
@@ -169,6 +170,11 @@ impl Receiver {
         new.map(move |(index, (process, os_tid))| ((count + index) as u32 + 1, *process, *os_tid))
     }
 
+    /// Whether a process can still say something.
+    pub fn is_anybody_there(&self) -> bool {
+        !self.knocking.is_empty() || self.processes.iter().any(|process| process.socket.is_some())
+    }
+
     /// Waits a little for something to be said, and tells it; whether there was anything.
     pub fn hear(&mut self, tell: &mut dyn FnMut(Event)) -> bool {
         self.set_sleeping(1);
@@ -251,7 +257,9 @@ impl Receiver {
         if word(0) != Message::Hello as u64 || word(1) != u64::from(wire::VERSION) {
             return;
         }
-        let pid = word(2) as u32;
+        // A process in a container has another number there.
+        let pid =
+            socket_peercred(&socket).map_or(word(2) as u32, |peer| peer.pid.as_raw_nonzero().get() as u32);
         let memory = LiveProcess::new(pid);
         let located = of_version(&memory, word(4) as u32, word(5) != 0, word(6));
         let settings = u64::from(self.settings.python_allocators) * wire::settings::PYTHON_ALLOCATORS

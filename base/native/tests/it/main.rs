@@ -5,6 +5,7 @@ mod hostile;
 mod moved;
 mod pausing;
 mod unwinding;
+mod visiting;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
