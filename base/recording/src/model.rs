@@ -344,6 +344,31 @@ pub struct AllocationStretch {
     pub addresses: Vec<u8>,
 }
 
+/// What a process's resident memory was made of at one moment, beside what was known to be in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResidentParts {
+    /// When.
+    pub tick: Tick,
+    /// Whose.
+    pub process: ProcessId,
+    /// Resident memory in bytes: the three that follow.
+    pub resident_bytes: u64,
+    /// Of files that are mapped: code, libraries, data.
+    pub files_bytes: u64,
+    /// Of the recorder's own buffers.
+    pub recorder_bytes: u64,
+    /// Of its own: not of files.
+    pub own_bytes: u64,
+    /// How much of its own is mapped, resident or not.
+    pub own_mapped_bytes: u64,
+    /// In use, given by the C library's allocator.
+    pub blocks_bytes: u64,
+    /// In use, given by `mmap`.
+    pub mapped_bytes: u64,
+    /// In use, given by Python's own allocators, where they were recorded; else what they have is within the other two.
+    pub objects_bytes: u64,
+}
+
 /// The text of a source file, kept so that the recording can be read elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -386,6 +411,8 @@ pub struct Batch {
     pub runs: Vec<ThreadRuns>,
     /// Memory and CPU.
     pub metrics: Vec<Metric>,
+    /// What resident memory was made of.
+    pub resident_parts: Vec<ResidentParts>,
     /// Source files (at the end). One whose name is known already replaces it.
     pub sources: Vec<Source>,
     /// New places of allocations.

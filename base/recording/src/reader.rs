@@ -325,6 +325,30 @@ impl<'w> Reader<'w> {
         }
     }
 
+    /// What resident memory was made of, where somebody looked, in the order of time.
+    pub fn resident_parts(&self) -> Result<Vec<ResidentParts>, RecordingError> {
+        if !self.one::<bool, i64>(schema::HAS_RESIDENT_PARTS)?.0 {
+            return Ok(Vec::new());
+        }
+        let sql =
+            "SELECT tick, process, resident_bytes, files_bytes, recorder_bytes, own_bytes, own_mapped_bytes,
+                   blocks_bytes, mapped_bytes, objects_bytes FROM resident_parts ORDER BY tick, process";
+        self.rows(sql, |row| {
+            Ok(ResidentParts {
+                tick: row.get(0)?,
+                process: row.get(1)?,
+                resident_bytes: row.get(2)?,
+                files_bytes: row.get(3)?,
+                recorder_bytes: row.get(4)?,
+                own_bytes: row.get(5)?,
+                own_mapped_bytes: row.get(6)?,
+                blocks_bytes: row.get(7)?,
+                mapped_bytes: row.get(8)?,
+                objects_bytes: row.get(9)?,
+            })
+        })
+    }
+
     /// Gives every stretch of events, in the order of time.
     ///
     /// Cost: one stretch in memory at a time.
@@ -445,7 +469,8 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn damaged(&self, what: impl std::fmt::Display) -> RecordingError {
+    /// That it is damaged, and how.
+    pub fn damaged(&self, what: impl std::fmt::Display) -> RecordingError {
         RecordingError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
 

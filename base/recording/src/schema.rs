@@ -24,7 +24,7 @@ pub const TEST_HISTORY_ID: i32 = 0x6e6a_7473;
 /// Readers refuse a later major version.
 pub(crate) const MAJOR: u32 = 1;
 /// Grows with each addition.
-pub(crate) const MINOR: u32 = 2;
+pub(crate) const MINOR: u32 = 3;
 /// The byte that a writer keeps locked while it lives; far from those that SQLite locks, at one gibibyte.
 pub(crate) const WRITER_BYTE: i64 = 1 << 62;
 
@@ -78,6 +78,11 @@ CREATE TABLE IF NOT EXISTS allocation_stretches (
     id INTEGER PRIMARY KEY, first_tick INTEGER NOT NULL, end_tick INTEGER NOT NULL, events INTEGER NOT NULL,
     start_blocks INTEGER NOT NULL, start_bytes INTEGER NOT NULL, peak_bytes INTEGER NOT NULL,
     data BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS resident_parts (
+    tick INTEGER NOT NULL, process INTEGER NOT NULL, resident_bytes INTEGER NOT NULL, files_bytes INTEGER NOT NULL,
+    recorder_bytes INTEGER NOT NULL, own_bytes INTEGER NOT NULL, own_mapped_bytes INTEGER NOT NULL,
+    blocks_bytes INTEGER NOT NULL, mapped_bytes INTEGER NOT NULL, objects_bytes INTEGER NOT NULL,
+    PRIMARY KEY (tick, process)) STRICT;
 ";
 
 /// Where each block lies: a table that is there where that was asked for.
@@ -88,6 +93,9 @@ CREATE TABLE IF NOT EXISTS allocation_addresses (stretch INTEGER PRIMARY KEY, da
 /// Whether addresses are kept.
 pub(crate) const HAS_ADDRESSES: &str =
     "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'allocation_addresses'";
+/// Whether it is kept what resident memory was made of; it may be from version 1.3 on.
+pub(crate) const HAS_RESIDENT_PARTS: &str =
+    "SELECT count(*) > 0, 0 FROM sqlite_schema WHERE type = 'table' AND name = 'resident_parts'";
 
 /// Whether allocations are kept; they may be from version 1.2 on.
 pub(crate) const HAS_ALLOCATIONS: &str =

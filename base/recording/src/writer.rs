@@ -68,6 +68,7 @@ struct Staged {
     metrics: Vec<Metric>,
     sources: Vec<Source>,
     allocation_places: Vec<AllocationPlace>,
+    resident_parts: Vec<ResidentParts>,
     allocation_tallies: BTreeMap<PlaceId, AllocationTally>,
     allocation_peaks: Option<u64>,
     allocation_stretches: Vec<(i64, AllocationStretch)>,
@@ -310,6 +311,7 @@ impl Writer {
 
     fn stage_allocations(&mut self, batch: &Batch) {
         self.staged.allocation_places.extend_from_slice(&batch.allocation_places);
+        self.staged.resident_parts.extend_from_slice(&batch.resident_parts);
         self.staged
             .allocation_tallies
             .extend(batch.allocation_tallies.iter().map(|tally| (tally.place, *tally)));
@@ -557,12 +559,36 @@ impl Writer {
         Ok(())
     }
 
+    fn store_resident_parts(&self, db: &Connection) -> rusqlite::Result<()> {
+        let mut insert = db.prepare_cached(
+            "INSERT OR REPLACE INTO resident_parts (tick, process, resident_bytes, files_bytes, recorder_bytes, own_bytes,
+             own_mapped_bytes, blocks_bytes, mapped_bytes, objects_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        for one in &self.staged.resident_parts {
+            insert.execute(params![
+                one.tick,
+                one.process,
+                one.resident_bytes,
+                one.files_bytes,
+                one.recorder_bytes,
+                one.own_bytes,
+                one.own_mapped_bytes,
+                one.blocks_bytes,
+                one.mapped_bytes,
+                one.objects_bytes,
+            ])?;
+        }
+        Ok(())
+    }
+
     fn store_allocations(&self, db: &Connection) -> rusqlite::Result<()> {
         let Staged { allocation_places, allocation_tallies, allocation_stretches, .. } = &self.staged;
         if allocation_places.is_empty() && allocation_tallies.is_empty() && allocation_stretches.is_empty() {
             return Ok(());
         }
         db.execute_batch(schema::ALLOCATION_TABLES)?;
+        self.store_resident_parts(db)?;
         let mut insert = db.prepare_cached(
             "INSERT OR REPLACE INTO allocation_places (id, process, thread, node, allocator)
              VALUES (?1, ?2, ?3, ?4, ?5)",

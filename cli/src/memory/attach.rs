@@ -66,7 +66,7 @@ pub(super) fn attach(arguments: &AttachArguments) -> Result<ExitCode> {
     let mut recorded = recording.end();
     recorded.warnings.extend(ended);
     drop(meeting);
-    tell(Some(recorded), arguments.json, arguments.quiet);
+    tell(Some(recorded), arguments.json, arguments.quiet, &[]);
     Ok(ExitCode::Done)
 }
 

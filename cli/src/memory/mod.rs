@@ -11,7 +11,7 @@ use naja_memory::command::{Action, MemoryArguments};
 use naja_report::text::Style;
 use naja_system::Result;
 
-use crate::ExitCode;
+use crate::{ExitCode, print};
 
 /// Runs `naja memory`. Does not return when a program was started: it ends as the program ended.
 ///
@@ -25,8 +25,14 @@ pub(crate) fn memory(arguments: &MemoryArguments) -> Result<ExitCode> {
         action => {
             let columns =
                 terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-            naja_memory::command::show(action, &mut io::stdout(), Style::of_stdout(columns))
-                .map(|()| ExitCode::Done)
+            let met = naja_memory::command::show(action, &mut io::stdout(), Style::of_stdout(columns))?;
+            Ok(if say_met(&met) { ExitCode::No } else { ExitCode::Done })
         }
     }
+}
+
+/// Says which conditions of `--fail-if` hold; whether there are any.
+fn say_met(met: &[String]) -> bool {
+    met.iter().for_each(|sentence| print::line(&format!("failed: {sentence}")));
+    !met.is_empty()
 }

@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use naja_memory::conditions::{self, Condition};
 use naja_memory::report::Allocations;
 use naja_memory::{Detail, Receiver, Recorder, report_text};
 use naja_recording::Writer;
 use naja_report::text::Style;
 use naja_system::{Failure, Result};
 
+use super::say_met;
 use crate::print;
 use crate::run::observer::Open;
 use crate::run::terminal_columns;
@@ -103,10 +105,16 @@ fn go_on(
     }
 }
 
-/// Completes the recording, and says what it holds.
-pub(super) fn tell(recorded: Option<Recorded>, as_json: bool, is_quiet: bool) {
+/// Completes the recording, and says what it holds; whether a condition holds, or cannot be looked at.
+pub(super) fn tell(
+    recorded: Option<Recorded>,
+    as_json: bool,
+    is_quiet: bool,
+    conditions: &[Condition],
+) -> bool {
     let Some(Recorded { mut writer, mut warnings, heard }) = recorded else {
-        return print::line("warning: the recorder failed; the program ran unobserved");
+        print::line("warning: the recorder failed; the program ran unobserved");
+        return !conditions.is_empty();
     };
     let path = Some(writer.path().to_owned()).filter(|path| path.is_file());
     if heard == 0 {
@@ -119,8 +127,12 @@ pub(super) fn tell(recorded: Option<Recorded>, as_json: bool, is_quiet: bool) {
         warnings.push(Failure::from(error).context("the recording is incomplete").one_line());
     }
     let shown = if heard == 0 { Ok(None) } else { describe(&writer, as_json).map(Some) };
+    let warn = |warnings: &[String]| {
+        warnings.iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+    };
     if is_quiet {
-        return warnings.iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+        warn(&warnings);
+        return check(&writer, conditions);
     }
     match shown {
         Ok(text) => {
@@ -128,10 +140,29 @@ pub(super) fn tell(recorded: Option<Recorded>, as_json: bool, is_quiet: bool) {
         }
         Err(failure) => warnings.push(failure.one_line()),
     }
-    warnings.iter().for_each(|warning| print::line(&format!("warning: {warning}")));
+    warn(&warnings);
     if let (Some(path), false) = (path, as_json) {
         let path = path.display();
         print::line(&format!("recorded in {path}; `naja memory tree {path}` shows who called"));
+    }
+    check(&writer, conditions)
+}
+
+/// Says which conditions hold; whether any does, or cannot be looked at.
+fn check(writer: &Writer, conditions: &[Condition]) -> bool {
+    if conditions.is_empty() {
+        return false;
+    }
+    let met = || -> Result<Vec<String>> {
+        let allocations = Allocations::read(&writer.reader()?, 1)?;
+        conditions::failures(conditions, &allocations)
+    };
+    match met() {
+        Ok(met) => say_met(&met),
+        Err(failure) => {
+            print::failure(&failure, false);
+            true
+        }
     }
 }
 

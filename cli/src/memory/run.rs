@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use naja_memory::attach::AGENT;
 use naja_memory::command::RunMemoryArguments;
 use naja_memory::{Detail, Receiver, Settings, wire};
-use naja_system::{Child, Failure, Observer, Result, Session, shipped_library};
+use naja_system::{Child, Failure, Observer, Result, Session, Status, shipped_library};
 
 use super::recording::{INTERVAL_NS, Recorded, record, tell};
 use crate::ExitCode;
@@ -24,7 +24,8 @@ use crate::run::{cannot_start, interpreter, report};
 /// The variable that names libraries which are loaded before all others.
 const PRELOAD: &str = "LD_PRELOAD";
 
-/// Starts a program with the agent in it. Does not return when it was started: it ends as the program ended.
+/// Starts a program with the agent in it. Does not return when it was started, unless a condition of `--fail-if` holds: it
+/// ends as the program ended.
 ///
 /// Errors: those of starting a program, and `cannot-listen`
 pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
@@ -56,7 +57,11 @@ pub(super) fn run(arguments: &RunMemoryArguments) -> Result<ExitCode> {
     let mut observer = MemoryObserver::new(receiver, open, detail);
     let ended = session.run(&launch, &mut observer).map_err(|error| cannot_start(&launch, &error))?;
     drop(folder);
-    tell(observer.recorded, arguments.json, arguments.quiet);
+    let has_failed = tell(observer.recorded, arguments.json, arguments.quiet, &arguments.fail_if);
+    // A program that failed itself says so: what its memory came to is of no importance then.
+    if has_failed && ended.status == Status::Exited(0) {
+        return Ok(ExitCode::No);
+    }
     ended.end_alike();
 }
 

@@ -355,7 +355,7 @@ fn firefox_tables_refer_to_what_is_there_and_samples_weigh_what_sql_counts() {
 }
 
 /// A field of a message of protocol buffers: a number, or bytes.
-enum Field {
+pub(crate) enum Field {
     Number(u64),
     Bytes(Vec<u8>),
 }
@@ -368,7 +368,7 @@ impl Field {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Field::Bytes(bytes) => bytes,
             Field::Number(value) => panic!("bytes are expected: {value}"),
@@ -380,7 +380,7 @@ impl Field {
     }
 }
 
-fn varint(bytes: &mut &[u8]) -> u64 {
+pub(crate) fn varint(bytes: &mut &[u8]) -> u64 {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().expect("a number is whole");
@@ -393,7 +393,7 @@ fn varint(bytes: &mut &[u8]) -> u64 {
     panic!("a number is too long");
 }
 
-fn varints(mut bytes: &[u8]) -> Vec<u64> {
+pub(crate) fn varints(mut bytes: &[u8]) -> Vec<u64> {
     let mut values = Vec::new();
     while !bytes.is_empty() {
         values.push(varint(&mut bytes));
@@ -401,7 +401,7 @@ fn varints(mut bytes: &[u8]) -> Vec<u64> {
     values
 }
 
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
+pub(crate) fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let key = varint(&mut bytes);

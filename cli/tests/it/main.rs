@@ -15,6 +15,7 @@ mod identity;
 mod interpreters;
 mod layouts;
 mod memory;
+mod memory_reports;
 mod native;
 mod native_threads;
 mod project;

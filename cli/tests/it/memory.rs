@@ -10,7 +10,13 @@ use serde_json::Value;
 use crate::naja;
 
 /// `naja memory run` of a program's text, with the interpreter and options that are wanted.
-fn run(naja: &Naja, folder: &Path, interpreter: &Interpreter, options: &[&str], program: &str) -> Output {
+pub(crate) fn run(
+    naja: &Naja,
+    folder: &Path,
+    interpreter: &Interpreter,
+    options: &[&str],
+    program: &str,
+) -> Output {
     std::fs::write(folder.join("app.py"), program).expect("the program is written");
     let mut command = naja.command();
     command.args(["memory", "run", "-o", "app.naja"]).args(options).arg(&interpreter.path).arg("app.py");
@@ -20,7 +26,7 @@ fn run(naja: &Naja, folder: &Path, interpreter: &Interpreter, options: &[&str], 
 }
 
 /// A report in JSON.
-fn report(naja: &Naja, folder: &Path, words: &[&str]) -> Value {
+pub(crate) fn report(naja: &Naja, folder: &Path, words: &[&str]) -> Value {
     let mut command = naja.command();
     command.arg("memory").args(words).args(["--json", "app.naja"]);
     let output = command.current_dir(folder).output().expect("naja starts");
@@ -29,7 +35,7 @@ fn report(naja: &Naja, folder: &Path, words: &[&str]) -> Value {
 }
 
 /// Rows of a query on the recording, a line each, with commas.
-fn sql(naja: &Naja, folder: &Path, query: &str) -> Vec<String> {
+pub(crate) fn sql(naja: &Naja, folder: &Path, query: &str) -> Vec<String> {
     let output =
         naja.command().args(["sql", "--format", "csv", "app.naja", query]).current_dir(folder).output();
     let output = output.expect("naja starts");
@@ -388,7 +394,7 @@ fn other_recordings_are_named_as_what_they_are() {
         naja.command().args(["run", "-q", "-o", "app.naja", "app.py"]).current_dir(folder.path()).output();
     assert!(recorded.expect("naja starts").status.success());
     for (file, name) in [
-        ("capture.bin", "not-a-recording"),
+        ("capture.bin", "memray-capture"),
         ("app.naja", "no-allocations"),
         ("none.naja", "recording-not-found"),
     ] {

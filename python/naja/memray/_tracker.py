@@ -108,7 +108,9 @@ class Tracker:
         self._interval_ms = memory_interval_ms
         self._follow_fork = follow_fork
         self._python_allocators = trace_python_allocators
-        self._is_aggregated = file_format == FileFormat.AGGREGATED_ALLOCATIONS
+        # Who looks at what is in use now needs no past.
+        is_live = isinstance(destination, SocketDestination)
+        self._is_aggregated = is_live or file_format == FileFormat.AGGREGATED_ALLOCATIONS
         self._command_line = " ".join(sys.argv)
         self._folder = tempfile.mkdtemp(prefix="naja-")
         self._server: _Server | None = None

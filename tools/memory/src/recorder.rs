@@ -5,13 +5,14 @@ use std::fs;
 use naja_recording::allocations::AllocationBlock;
 use naja_recording::{
     AllocationEvent, AllocationPlace, AllocationStretch, Amount, Batch, Metric, Process, RecordingError,
-    Thread, Tick, Writer,
+    ResidentParts, Thread, Tick, Writer,
 };
 use naja_system::{clock, machine};
 use rustc_hash::FxHashMap;
 
 use crate::addresses::Addresses;
 use crate::receive::{Event, Receiver, What};
+use crate::resident::Looks;
 use crate::stacks::Stacks;
 use crate::tally::Tallies;
 use crate::wire::Allocator;
@@ -47,6 +48,7 @@ pub struct Recorder {
     nodes_told: usize,
     processes_told: usize,
     threads_told: usize,
+    looks: Looks,
 }
 
 /// What ticks of the processor's clock are in those of the recording.
@@ -100,6 +102,7 @@ impl Recorder {
             nodes_told: 0,
             processes_told: 0,
             threads_told: 0,
+            looks: Looks::default(),
         }
     }
 
@@ -239,6 +242,10 @@ impl Recorder {
             }
             if let Some(rss_bytes) = resident_bytes(heard.pid) {
                 self.batch.metrics.push(Metric { tick: now, process: id, cpu_ns: 0, rss_bytes });
+                if let Some(parts) = self.looks.look(heard.pid, id, rss_bytes) {
+                    let parts = ResidentParts { tick: now, ..parts };
+                    self.batch.resident_parts.push(in_use(parts, &self.places, &self.tallies));
+                }
             }
         }
         self.processes_told = receiver.processes().count();
@@ -253,6 +260,29 @@ impl Recorder {
         }
         self.batch.until_tick = now;
     }
+}
+
+/// Adds what is in use of a process.
+///
+/// Cost: O(places); the looks are rare
+fn in_use(
+    mut parts: ResidentParts,
+    places: &FxHashMap<(u32, u32, u32, Allocator), u32>,
+    tallies: &Tallies,
+) -> ResidentParts {
+    for ((process, _, _, allocator), place) in places {
+        if *process == parts.process {
+            let bytes = tallies.tally(*place).now.bytes;
+            match allocator {
+                Allocator::Mmap => parts.mapped_bytes += bytes,
+                Allocator::PymallocMalloc | Allocator::PymallocCalloc | Allocator::PymallocRealloc => {
+                    parts.objects_bytes += bytes;
+                }
+                _ => parts.blocks_bytes += bytes,
+            }
+        }
+    }
+    parts
 }
 
 /// Resident memory of a process that lives.

@@ -1,14 +1,15 @@
 //! What a recording says of memory: places with their stacks, summed in several ways.
 
-use naja_recording::allocations::{Slots, read_allocations};
 use naja_recording::{
     AllocationEvent, AllocationPlace, AllocationTally, Amount, Function, Process, Reader, RecordingError,
-    StackNode,
+    StackNode, Thread, Tick,
 };
 use naja_system::Failure;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
+use crate::events::{Events, each_event};
+pub use crate::resident::{Part, Resident};
 use crate::tally::Tallies;
 use crate::wire::Allocator;
 
@@ -27,18 +28,34 @@ pub enum Shown {
     Given,
 }
 
+impl Shown {
+    /// What a tally has of it.
+    pub(crate) fn of(self, tally: &AllocationTally) -> Amount {
+        match self {
+            Shown::Peak => tally.at_peak,
+            Shown::Leaks => tally.now,
+            Shown::Temporary => tally.temporary,
+            Shown::Given => tally.given,
+        }
+    }
+}
+
 /// The allocations of a recording.
 pub struct Allocations {
     /// The processes.
     pub processes: Vec<Process>,
-    functions: Vec<Function>,
-    nodes: Vec<StackNode>,
-    places: Vec<AllocationPlace>,
-    tallies: Vec<AllocationTally>,
+    /// Their threads.
+    pub threads: Vec<Thread>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) nodes: Vec<StackNode>,
+    pub(crate) places: Vec<AllocationPlace>,
+    pub(crate) tallies: Vec<AllocationTally>,
     /// Whether every allocation is there, and not only what places came to.
     pub is_exact: bool,
     /// The most resident memory that was seen of all processes together, in bytes; 0 where it was not looked at.
     pub resident_peak_bytes: u64,
+    /// What is known of it: at the look of the most resident memory of one process.
+    pub resident: Option<Resident>,
 }
 
 /// A line of a function, with the memory that was given to it.
@@ -77,6 +94,48 @@ pub struct Branch {
 /// a program's, so that it is a list.
 pub type Tree = Vec<Branch>;
 
+/// A row of the table: what a line was given through a function of the C library or Python.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// How much.
+    pub amount: Amount,
+    /// The allocator, `malloc`.
+    pub allocator: &'static str,
+    /// The thread's process in the system, where rows are of one thread.
+    pub pid: Option<u32>,
+    /// The thread's number in the system, where rows are of one thread.
+    pub os_tid: Option<u32>,
+    /// The function's qualified name; empty outside of Python.
+    pub function: String,
+    /// Its file.
+    pub file: String,
+    /// The line; 0 where it is not known.
+    pub line: u32,
+}
+
+/// A call on a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// The function's qualified name.
+    pub function: String,
+    /// Its file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+}
+
+/// A line with memory in use at the end, and who called it when it was given most of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// The line; `own` is what was in use.
+    #[serde(flatten)]
+    pub location: Location,
+    /// Its callers on the stack that most of it was given to, the nearest first.
+    pub callers: Vec<Call>,
+    /// What was given to that stack.
+    pub of_stack: Amount,
+}
+
 /// Figures of a whole recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Statistics {
@@ -90,6 +149,8 @@ pub struct Statistics {
     pub temporary: Amount,
     /// The most resident memory, in bytes.
     pub resident_peak_bytes: u64,
+    /// What is known of resident memory; nothing where nobody looked.
+    pub resident: Option<Resident>,
     /// What came from which function, the most blocks first.
     pub allocators: Vec<(String, Amount)>,
     /// How many blocks were given of each size: from this many bytes on, the count. Powers of two; empty where only sums
@@ -137,26 +198,22 @@ impl Allocations {
         }
         Ok(Allocations {
             processes: reader.processes()?,
+            threads: reader.threads()?,
             functions: reader.functions()?,
             nodes: reader.nodes()?,
             places,
             tallies,
             is_exact,
             resident_peak_bytes: resident.into_values().max().unwrap_or(0),
+            resident: Resident::of(reader)?,
         })
     }
 
     /// Each place with what is shown of it, where that is anything.
-    fn amounts(&self, shown: Shown) -> impl Iterator<Item = (&AllocationPlace, Amount)> {
+    pub fn amounts(&self, shown: Shown) -> impl Iterator<Item = (&AllocationPlace, Amount)> {
         let amounts = self.tallies.iter().filter_map(move |tally| {
             let place = self.places.get((tally.place as usize).checked_sub(1)?)?;
-            let amount = match shown {
-                Shown::Peak => tally.at_peak,
-                Shown::Leaks => tally.now,
-                Shown::Temporary => tally.temporary,
-                Shown::Given => tally.given,
-            };
-            Some((place, amount))
+            Some((place, shown.of(tally)))
         });
         amounts.filter(|(_, amount)| amount.blocks > 0)
     }
@@ -166,15 +223,21 @@ impl Allocations {
         self.amounts(shown).fold(Amount::default(), |sum, (_, amount)| plus(sum, amount))
     }
 
-    fn node(&self, id: u32) -> Option<&StackNode> {
+    /// The node of a stack; none for 0.
+    pub fn node(&self, id: u32) -> Option<&StackNode> {
         let first = self.nodes.first()?.id;
         self.nodes.get(id.checked_sub(first)? as usize)
     }
 
+    /// A function by its number.
+    pub fn function(&self, id: u32) -> Option<&Function> {
+        let first = self.functions.first().map_or(1, |function| function.id);
+        self.functions.get(id.checked_sub(first)? as usize)
+    }
+
     /// The function and file of a node.
     fn names(&self, node: &StackNode) -> (&str, &str) {
-        let first = self.functions.first().map_or(1, |function| function.id);
-        let function = self.functions.get(node.function.wrapping_sub(first) as usize);
+        let function = self.function(node.function);
         function.map_or(("", ""), |function| (function.qualified_name.as_str(), function.file.as_str()))
     }
 
@@ -270,10 +333,91 @@ impl Allocations {
         tree
     }
 
+    /// The rows of the table, those with most bytes first; each is of one thread, or of all.
+    pub fn rows(&self, shown: Shown, by_thread: bool) -> Vec<Row> {
+        let mut sums: FxHashMap<(u32, u32, u32, u8), Amount> = FxHashMap::default();
+        for (place, amount) in self.amounts(shown) {
+            let (function, line) = self.node(place.node).map_or((0, 0), |node| (node.function, node.line));
+            let thread = if by_thread { place.thread } else { 0 };
+            let sum = sums.entry((thread, function, line, place.allocator)).or_default();
+            *sum = plus(*sum, amount);
+        }
+        let threads: FxHashMap<u32, &Thread> =
+            self.threads.iter().map(|thread| (thread.id, thread)).collect();
+        let pids: FxHashMap<u32, u32> =
+            self.processes.iter().map(|process| (process.id, process.pid)).collect();
+        let row = |((thread, function, line, allocator), amount)| {
+            let thread = threads.get(&thread);
+            let node = StackNode { id: 0, parent: 0, function, line };
+            let (function, file) = self.names(&node);
+            Row {
+                amount,
+                allocator: Allocator::of_number(allocator).map_or("unknown", Allocator::word),
+                pid: thread.and_then(|thread| pids.get(&thread.process).copied()),
+                os_tid: thread.map(|thread| thread.os_tid),
+                function: function.to_owned(),
+                file: file.to_owned(),
+                line,
+            }
+        };
+        let mut rows: Vec<Row> = sums.into_iter().map(row).collect();
+        rows.sort_by(|a, b| {
+            let key = |row: &Row| (row.amount.bytes, row.amount.blocks);
+            let rest =
+                |row: &Row| (row.file.clone(), row.line, row.function.clone(), row.allocator, row.os_tid);
+            key(b).cmp(&key(a)).then_with(|| rest(a).cmp(&rest(b)))
+        });
+        rows
+    }
+
+    /// The lines with most in use at the end, each with its nearest callers.
+    pub fn leaks(&self, rows: usize, callers: usize) -> Vec<Leak> {
+        let mut locations = self.locations(Shown::Leaks);
+        locations.retain(|location| location.own.blocks > 0);
+        locations.sort_by_key(|location| std::cmp::Reverse(location.own.bytes));
+        locations.truncate(rows);
+        // Of each line the stack with most of it, whatever its threads and allocators.
+        let mut stacks: FxHashMap<u32, Amount> = FxHashMap::default();
+        for (place, amount) in self.amounts(Shown::Leaks) {
+            let sum = stacks.entry(place.node).or_default();
+            *sum = plus(*sum, amount);
+        }
+        let mut largest: FxHashMap<(&str, &str, u32), (Amount, u32)> = FxHashMap::default();
+        for (id, amount) in stacks {
+            let Some(node) = self.node(id) else { continue };
+            let (function, file) = self.names(node);
+            let found = largest.entry((function, file, node.line)).or_default();
+            if (amount.bytes, std::cmp::Reverse(id)) > (found.0.bytes, std::cmp::Reverse(found.1)) {
+                *found = (amount, id);
+            }
+        }
+        let leak = |location: Location| {
+            let key = (location.function.as_str(), location.file.as_str(), location.line);
+            let (of_stack, node) = largest.get(&key).copied().unwrap_or((location.own, 0));
+            let callers = self.stack(self.node(node).map_or(0, |node| node.parent)).take(callers);
+            Leak { callers: callers.collect(), of_stack, location }
+        };
+        locations.into_iter().map(leak).collect()
+    }
+
+    /// The calls of a stack, the innermost first.
+    pub fn stack(&self, node: u32) -> impl Iterator<Item = Call> {
+        let nodes = std::iter::successors(self.node(node), |node| self.node(node.parent));
+        nodes.map(|node| {
+            let (function, file) = self.names(node);
+            Call { function: function.to_owned(), file: file.to_owned(), line: node.line }
+        })
+    }
+
     /// The figures.
     ///
     /// Errors: those of the recording
     pub fn statistics(&self, reader: &Reader<'_>, top: usize) -> Result<Statistics, Failure> {
+        Ok(self.statistics_of(sizes(reader)?, top))
+    }
+
+    /// The figures, where it is known how many blocks there were of each size.
+    pub(crate) fn statistics_of(&self, sizes: Vec<(u64, u64)>, top: usize) -> Statistics {
         let mut allocators: FxHashMap<u8, Amount> = FxHashMap::default();
         for (place, amount) in self.amounts(Shown::Given) {
             let sum = allocators.entry(place.allocator).or_default();
@@ -293,17 +437,18 @@ impl Allocations {
         most_frequent.sort_by_key(|location| std::cmp::Reverse(location.own.blocks));
         largest.truncate(top);
         most_frequent.truncate(top);
-        Ok(Statistics {
+        Statistics {
             given: self.sum(Shown::Given),
             peak: self.sum(Shown::Peak),
             left: self.sum(Shown::Leaks),
             temporary: self.sum(Shown::Temporary),
             resident_peak_bytes: self.resident_peak_bytes,
+            resident: self.resident.clone(),
             allocators,
-            sizes: sizes(reader)?,
+            sizes,
             largest,
             most_frequent,
-        })
+        }
     }
 }
 
@@ -349,30 +494,49 @@ fn replayed(
 ) -> Result<Vec<AllocationTally>, RecordingError> {
     let mut tallies = Tallies::new(temporary_within);
     places.iter().for_each(|place| tallies.know(place));
-    each_event(reader, &mut |event| tallies.take(event))?;
+    each_event(reader, &mut tallies)?;
     Ok(tallies.all())
 }
 
 /// How many blocks were given of each power of two.
 fn sizes(reader: &Reader<'_>) -> Result<Vec<(u64, u64)>, RecordingError> {
-    let mut counts = [0_u64; 65];
-    each_event(reader, &mut |event| {
+    let mut sizes = Sizes::default();
+    each_event(reader, &mut sizes)?;
+    Ok(sizes.finish())
+}
+
+/// Counts blocks by their size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    counts: [u64; 65],
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { counts: [0; 65] }
+    }
+}
+
+impl Events for Sizes {
+    fn time(&mut self, _: Tick) {}
+
+    #[inline]
+    fn event(&mut self, event: AllocationEvent) {
         if let AllocationEvent::Given { size, .. } = event
-            && let Some(count) = counts.get_mut(size.checked_ilog2().map_or(0, |power| power as usize + 1))
+            && let Some(count) = self.counts.get_mut((u64::BITS - size.leading_zeros()) as usize)
         {
             *count += 1;
         }
-    })?;
-    let first = counts.iter().position(|count| *count > 0).unwrap_or(counts.len());
-    let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let from = |index: usize| if index == 0 { 0 } else { 1 << (index - 1) };
-    Ok((first..=last).filter_map(|index| Some((from(index), *counts.get(index)?))).collect())
+    }
 }
 
-/// Tells every event of a recording.
-fn each_event(reader: &Reader<'_>, each: &mut dyn FnMut(AllocationEvent)) -> Result<(), RecordingError> {
-    let mut slots = Slots::default();
-    reader.allocation_stretches(&mut |stretch| {
-        read_allocations(&stretch.data, &mut slots, &mut |_, event| each(event))
-    })
+impl Sizes {
+    /// From how many bytes on, and how many: powers of two.
+    pub(crate) fn finish(self) -> Vec<(u64, u64)> {
+        let counts = self.counts;
+        let first = counts.iter().position(|count| *count > 0).unwrap_or(counts.len());
+        let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
+        let from = |index: usize| if index == 0 { 0 } else { 1 << (index - 1) };
+        (first..=last).filter_map(|index| Some((from(index), *counts.get(index)?))).collect()
+    }
 }

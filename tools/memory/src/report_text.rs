@@ -3,7 +3,7 @@
 use naja_recording::Amount;
 use naja_report::text::{Columns, Style, bytes, count, percent, shorten_end, shorten_path};
 
-use crate::report::{Allocations, Branch, Location, Shown, Statistics};
+use crate::report::{Allocations, Branch, Leak, Location, Row, Shown, Statistics};
 
 /// Branches with less than this share are not shown.
 const BRANCH_SHARE_MIN: f64 = 0.01;
@@ -106,6 +106,86 @@ fn table(locations: &[Location], whole: u64, shown: Shown, style: Style) -> Stri
     text
 }
 
+/// The rows of the table, of `all` that there are.
+pub fn rows(
+    allocations: &Allocations,
+    shown: Shown,
+    rows: &[Row],
+    all: usize,
+    by_thread: bool,
+    style: Style,
+) -> String {
+    let whole = allocations.sum(shown);
+    let mut text = format!("{}: {} in {} blocks\n", shown.heading(), bytes(whole.bytes), count(whole.blocks));
+    if rows.is_empty() {
+        return text;
+    }
+    let width = style.columns.saturating_sub(if by_thread { 66 } else { 50 }).max(20);
+    let mut columns = Columns::default();
+    let mut head =
+        vec![String::new(), "bytes".to_owned(), String::new(), "blocks".to_owned(), "from".to_owned()];
+    if by_thread {
+        head.push("thread".to_owned());
+    }
+    columns.cells(head);
+    for row in rows {
+        let mut cells = vec![
+            name(&row.function, &row.file, row.line, width),
+            bytes(row.amount.bytes),
+            percent(row.amount.bytes as f64 / whole.bytes.max(1) as f64),
+            count(row.amount.blocks),
+            row.allocator.to_owned(),
+        ];
+        if by_thread {
+            cells.push(thread(row));
+        }
+        columns.cells(cells);
+    }
+    let mut lines = columns.lines("  ").into_iter();
+    text += &lines.next().map(|line| style.faint(&line) + "\n").unwrap_or_default();
+    lines.for_each(|line| text += &(line + "\n"));
+    if all > rows.len() {
+        let more = format!("and {} more rows; `-n 0` shows all", count((all - rows.len()) as u64));
+        text += &format!("{}\n", style.faint(&more));
+    }
+    text
+}
+
+/// A thread as the system numbers it.
+fn thread(row: &Row) -> String {
+    match (row.pid, row.os_tid) {
+        (Some(pid), Some(0)) => format!("{pid}/ended"),
+        (Some(pid), Some(os_tid)) if pid != os_tid => format!("{pid}/{os_tid}"),
+        (Some(pid), _) => pid.to_string(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// What was in use at the end, line by line.
+pub fn leaks(allocations: &Allocations, leaks: &[Leak], style: Style) -> String {
+    let whole = allocations.sum(Shown::Leaks);
+    let mut text = format!("{} in {} blocks in use at the end\n", bytes(whole.bytes), count(whole.blocks));
+    let width = style.columns.saturating_sub(8).max(40);
+    for leak in leaks {
+        let Location { function, file, line, own, .. } = &leak.location;
+        let share = percent(own.bytes as f64 / whole.bytes.max(1) as f64);
+        text += &format!(
+            "\n{} {share} in {} blocks  {}\n",
+            bytes(own.bytes),
+            count(own.blocks),
+            style.heading(&name(function, file, *line, width))
+        );
+        if leak.of_stack.bytes < own.bytes && !leak.callers.is_empty() {
+            text +=
+                &format!("  {}\n", style.faint(&format!("{} of it called by", bytes(leak.of_stack.bytes))));
+        }
+        for call in &leak.callers {
+            text += &format!("    {}\n", name(&call.function, &call.file, call.line, width));
+        }
+    }
+    text
+}
+
 /// `function  file:line`, no wider than that.
 fn name(function: &str, file: &str, line: u32, width: usize) -> String {
     if file.is_empty() && function.is_empty() {
@@ -187,6 +267,16 @@ pub fn statistics(figures: &Statistics, style: Style) -> String {
     }
     if figures.resident_peak_bytes > 0 {
         text += &format!("{:<26} {}\n", "most resident memory", bytes(figures.resident_peak_bytes));
+    }
+    if let Some(resident) = &figures.resident {
+        text += &format!("\n{}\n", style.heading(&resident.about));
+        let mut columns = Columns::default();
+        for part in &resident.parts {
+            let indent = if part.within { "  " } else { "" };
+            columns.row([format!("{indent}{}", part.name), bytes(part.bytes)]);
+        }
+        columns.lines("  ").into_iter().for_each(|line| text += &(line + "\n"));
+        resident.notes.iter().for_each(|note| text += &format!("  {note}\n"));
     }
     text += &format!("\n{}\n", style.heading("by function"));
     let mut columns = Columns::default();

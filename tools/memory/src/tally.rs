@@ -2,7 +2,9 @@
 //!
 //! It is fed with events about slots, while they happen or out of a recording. Start at [`Tallies::take`].
 
-use naja_recording::{AllocationEvent, AllocationPlace, AllocationTally, Amount, PlaceId};
+use naja_recording::{AllocationEvent, AllocationPlace, AllocationTally, Amount, PlaceId, Tick};
+
+use crate::events::Events;
 
 /// Memory that is in use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,6 +181,15 @@ impl Tallies {
             self.tallies[*place as usize].has_changed = false;
         }
         changed.into_iter().map(|place| self.tally(place)).collect()
+    }
+}
+
+impl Events for Tallies {
+    fn time(&mut self, _: Tick) {}
+
+    #[inline]
+    fn event(&mut self, event: AllocationEvent) {
+        self.take(event);
     }
 }
 

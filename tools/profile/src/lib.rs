@@ -22,7 +22,6 @@ mod recorder;
 pub mod report;
 mod report_text;
 mod sampler;
-mod short_path;
 mod sink;
 mod stacks;
 mod target;

@@ -1,34 +1,27 @@
 //! The page of `naja view`: one self-contained HTML file that shows a recording.
 //!
 //! Rust sums the samples into rows (`samples`), codes them (`data`) and wraps everything into one file; the
-//! scripts beside this file decode the rows and compute all that is shown. The page asks the outside for
-//! nothing. Start at [`html`]; on the other side, at `main.js`.
+//! scripts beside this file, and those of [`naja_report::flame`], decode the rows and compute all that is shown. The page
+//! asks the outside for nothing. Start at [`html`]; on the other side, at `main.js`.
 
 mod data;
 mod fold;
 mod samples;
-pub(crate) mod sources;
 
 use naja_recording::{Reader, RecordingError};
-use naja_report::Page;
+use naja_report::flame::FlamePage;
 use serde_json::Value;
 
 pub use data::{PageInput, PageStart, encode};
 pub use samples::{GC, GIL, Row, Samples};
 
-/// In the order in which they build on each other.
+/// The page's own scripts, in the order in which they build on each other.
 const SCRIPTS: &[&str] = &[
-    include_str!("page/format.js"),
-    include_str!("page/decode.js"),
+    include_str!("page/states.js"),
     include_str!("page/model.js"),
-    include_str!("page/trees.js"),
     include_str!("page/state.js"),
-    include_str!("page/colours.js"),
     include_str!("page/summary.js"),
     include_str!("page/timeline.js"),
-    include_str!("page/flame.js"),
-    include_str!("page/table.js"),
-    include_str!("page/source.js"),
     include_str!("page/keys.js"),
     include_str!("page/main.js"),
 ];
@@ -66,12 +59,12 @@ pub(crate) fn input_of(reader: &Reader<'_>, samples: Samples) -> Result<PageInpu
 pub fn html(input: PageInput) -> String {
     let title = format!("{} · naja", input.header.command.join(" "));
     let data = encode(input);
-    Page {
+    FlamePage {
         title: &title,
-        styles: &[include_str!("page/style.css")],
-        body: include_str!("page/index.html"),
+        style: "",
+        filters: include_str!("page/filters.html"),
         scripts: SCRIPTS,
-        data: &[("recording", &data)],
+        data: &data,
     }
     .render()
 }

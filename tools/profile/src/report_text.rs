@@ -6,8 +6,8 @@ use naja_report::text::{
 };
 
 use crate::report::{HotReport, ProcessReport, Report, Shares, SwapReport, ThreadReport};
-use crate::short_path::short_path;
 use crate::target::NO_LONGER_PYTHON;
+use naja_report::short_path;
 
 /// Programs shorter than this get one line.
 const SHORT_S: f64 = 0.1;

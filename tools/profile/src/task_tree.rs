@@ -15,7 +15,7 @@ use naja_recording::State;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
-use crate::short_path::short_path;
+use naja_report::short_path;
 
 /// Deeper in the tree than this nothing is indented further.
 const INDENT_MAX: usize = 40;

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::conditions::Condition;
+
 /// Run a program and record its allocations
 #[derive(Debug, clap::Args)]
 pub struct RunMemoryArguments {
@@ -18,6 +20,10 @@ pub struct RunMemoryArguments {
     /// Record this process alone, and none of its children
     #[arg(long)]
     pub no_follow: bool,
+    /// Where the program ended well, end with code 1 if this is so; may be given several times, as in 'peak > 1GB' or
+    /// 'leaked > 1MB'
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_if: Vec<Condition>,
     /// Print what was recorded as JSON on standard error
     #[arg(long)]
     pub json: bool,

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use naja_recording::Reader;
 use naja_report::text::Style;
 use naja_system::Failure;
 use serde_json::json;
 
-use super::{ShownOptions, as_line};
+use super::{ShownOptions, as_line, open};
 use crate::report::Allocations;
 use crate::report_text;
 
@@ -31,7 +30,7 @@ impl TreeArguments {
     /// Errors: those of the recording; `no-allocations`, `only-sums`
     pub(super) fn show(&self, style: Style) -> Result<String, Failure> {
         let shown = self.shown.shown();
-        let reader = Reader::open(&self.file)?;
+        let reader = open(&self.file)?;
         let allocations = Allocations::read(&reader, self.shown.temporary_within)?;
         if !self.json {
             return Ok(report_text::tree(&allocations, shown, style));

@@ -6,8 +6,8 @@ use naja_recording::FunctionKind;
 use serde_json::{Value, json};
 
 use super::{Frame, LocalVariable, ProcessDump, ThreadDump};
-use crate::short_path::short_path;
 use crate::task_tree;
+use naja_report::short_path;
 
 /// The version of the form.
 const FORMAT: u32 = 1;

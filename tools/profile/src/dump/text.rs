@@ -5,8 +5,8 @@ use std::fmt::Write;
 use naja_recording::State;
 
 use super::{Frame, LocalVariable, ProcessDump, ThreadDump};
-use crate::short_path::short_path;
 use crate::task_tree;
+use naja_report::short_path;
 
 /// How a dump is shown.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,7 +12,6 @@ mod format;
 mod html;
 mod options;
 mod pprof;
-mod protobuf;
 mod speedscope;
 pub(crate) mod stacks;
 mod svg;

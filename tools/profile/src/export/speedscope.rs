@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use naja_recording::Thread;
+use naja_report::speedscope::{Samples, Speedscope, SpeedscopeFrame};
 use naja_system::Failure;
-use serde_json::json;
 
 use super::cannot_write;
 use super::content::{Content, on_one_line};
@@ -19,14 +19,15 @@ const SINGLE_TICKS_MAX: u64 = 1_000_000;
 /// Writes the file.
 pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let mut stacks = Stacks::new(content, Shape::Bare);
-    let mut profiles = Profiles { content, out, any: false };
     let mut now: Option<(Thread, Vec<(StackId, u64)>)> = None;
-    profiles.begin().map_err(cannot_write)?;
+    let exporter = format!("naja {}", content.header().naja_version);
+    let mut file =
+        Speedscope::begin(out, &exporter, &content.header().command.join(" ")).map_err(cannot_write)?;
     content.counted(&mut |thread, stretch| {
         if now.as_ref().is_none_or(|(before, _)| before.id != thread.id)
             && let Some((thread, runs)) = now.replace((thread.clone(), Vec::new()))
         {
-            profiles.profile(&thread, &runs, &stacks).map_err(cannot_write)?;
+            profile(&mut file, content, &thread, &runs, &stacks).map_err(cannot_write)?;
         }
         let stack = stacks.of(thread, &stretch.run);
         let ticks = u64::from(stretch.run.ticks);
@@ -38,84 +39,34 @@ pub(super) fn write(content: &Content<'_>, out: &mut dyn Write) -> Result<(), Fa
         Ok(())
     })?;
     if let Some((thread, runs)) = now {
-        profiles.profile(&thread, &runs, &stacks).map_err(cannot_write)?;
+        profile(&mut file, content, &thread, &runs, &stacks).map_err(cannot_write)?;
     }
-    profiles.end(&stacks).map_err(cannot_write)
+    let frames = stacks.frames.iter().map(|frame| SpeedscopeFrame {
+        name: &frame.name,
+        file: &frame.file,
+        line: frame.line,
+    });
+    file.end("seconds", frames).map_err(cannot_write)
 }
 
-struct Profiles<'c> {
-    content: &'c Content<'c>,
-    out: &'c mut dyn Write,
-    any: bool,
-}
-
-impl Profiles<'_> {
-    fn begin(&mut self) -> io::Result<()> {
-        write!(
-            self.out,
-            "{{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\"exporter\":{},\"name\":{},\
-             \"activeProfileIndex\":0,\"profiles\":[",
-            json!(format!("naja {}", self.content.header().naja_version)),
-            json!(self.content.header().command.join(" ")),
-        )
-    }
-
-    fn profile(&mut self, thread: &Thread, runs: &[(StackId, u64)], stacks: &Stacks<'_>) -> io::Result<()> {
-        let pid = self.content.process(thread.process).map_or(0, |process| process.pid);
-        let name = format!("Process {pid} Thread {} \"{}\"", thread.os_tid, on_one_line(&thread.name));
-        self.named(&name, runs, stacks)
-    }
-
-    fn named(&mut self, name: &str, runs: &[(StackId, u64)], stacks: &Stacks<'_>) -> io::Result<()> {
-        let all: u64 = runs.iter().map(|(_, ticks)| ticks).sum();
-        let single = all <= SINGLE_TICKS_MAX;
-        write!(
-            self.out,
-            "{}{{\"type\":\"sampled\",\"name\":{},\"unit\":\"seconds\",\"startValue\":0,\"endValue\":{},\"samples\":[",
-            if self.any { "," } else { "" },
-            json!(name),
-            self.content.seconds(all),
-        )?;
-        self.any = true;
-        // How often each run is written, and the ticks of each time.
-        let times = |ticks: u64| if single { (ticks, 1) } else { (1, ticks) };
-        let mut comma = "";
-        for (stack, ticks) in runs {
-            let path = format!("{:?}", stacks.path(*stack));
-            for _ in 0..times(*ticks).0 {
-                write!(self.out, "{comma}{path}")?;
-                comma = ",";
-            }
-        }
-        write!(self.out, "],\"weights\":[")?;
-        comma = "";
-        for (_, ticks) in runs {
-            let (count, ticks) = times(*ticks);
-            let seconds = self.content.seconds(ticks);
-            for _ in 0..count {
-                write!(self.out, "{comma}{seconds}")?;
-                comma = ",";
-            }
-        }
-        write!(self.out, "]}}")
-    }
-
-    fn end(&mut self, stacks: &Stacks<'_>) -> io::Result<()> {
-        if !self.any {
-            // A file without a profile cannot be opened.
-            self.named("no samples", &[], stacks)?;
-        }
-        write!(self.out, "],\"shared\":{{\"frames\":[")?;
-        for (index, frame) in stacks.frames.iter().enumerate() {
-            // All four, also where nothing is known: readers of py-spy's files, its own tests among them, ask for each.
-            let frame_json = json!({
-                "name": frame.name,
-                "file": (!frame.file.is_empty()).then_some(&frame.file),
-                "line": (frame.line != 0).then_some(frame.line),
-                "col": null,
-            });
-            write!(self.out, "{}{frame_json}", if index == 0 { "" } else { "," })?;
-        }
-        writeln!(self.out, "]}}}}")
-    }
+fn profile(
+    file: &mut Speedscope<'_>,
+    content: &Content<'_>,
+    thread: &Thread,
+    runs: &[(StackId, u64)],
+    stacks: &Stacks<'_>,
+) -> io::Result<()> {
+    let pid = content.process(thread.process).map_or(0, |process| process.pid);
+    let name = format!("Process {pid} Thread {} \"{}\"", thread.os_tid, on_one_line(&thread.name));
+    let all: u64 = runs.iter().map(|(_, ticks)| ticks).sum();
+    let single = all <= SINGLE_TICKS_MAX;
+    // How often each run is written, and the ticks of each time.
+    let samples: Vec<Samples<StackId>> = runs
+        .iter()
+        .map(|&(stack, ticks)| {
+            let (count, ticks) = if single { (ticks, 1) } else { (1, ticks) };
+            Samples { stack, count, weight: content.seconds(ticks) }
+        })
+        .collect();
+    file.profile(&name, "seconds", content.seconds(all), &samples, &|stack| stacks.path(stack))
 }

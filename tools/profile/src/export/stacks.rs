@@ -9,7 +9,7 @@ use naja_recording::{FunctionId, FunctionKind, NodeId, Run, Thread};
 use rustc_hash::FxHashMap;
 
 use super::content::{Content, on_one_line};
-use crate::short_path::short_path;
+use naja_report::short_path;
 
 /// Number of a frame in [`Stacks::frames`].
 pub(super) type FrameId = u32;

@@ -14,8 +14,8 @@ use serde::Serialize;
 use crate::export::ExportOptions;
 use crate::export::content::Content;
 use crate::export::stacks::label;
-use crate::page::sources::{self, Text};
-use crate::short_path::short_path;
+use naja_report::short_path;
+use naja_report::sources::{self, Text};
 
 /// The heat of a recording.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -132,7 +132,10 @@ impl Heat {
 fn add_texts(content: &Content<'_>, reader: &Reader<'_>, files: &mut [FileHeat]) -> Result<(), Failure> {
     let header = content.header();
     let names: Vec<&str> = files.iter().map(|file| file.file.as_str()).collect();
-    let texts = sources::choose(&names, &reader.sources()?, &header.working_directory, header.start_unix_ns);
+    let kept = reader.sources()?;
+    let recorded: Vec<(&str, &str)> =
+        kept.iter().map(|source| (source.file.as_str(), source.text.as_str())).collect();
+    let texts = sources::choose(&names, &recorded, &header.working_directory, header.start_unix_ns);
     for (file, text) in files.iter_mut().zip(texts) {
         match text {
             Text::Recorded(text) => file.text = Some(text),

@@ -2,69 +2,20 @@
 
 /** Choices after which everything must be summed again. */
 const FILTERS = ["from", "to", "process", "thread", "states"];
-const SHAPE = ["group", "lines", "invert"];
 
-class ProfilePage {
+class ProfilePage extends FlamePage {
   constructor(recording) {
-    this.recording = recording;
-    theme.start(() => this.sums && this.repaint());
-    this.choices = new Choices(recording);
-    this.forest = new Forest(recording);
+    super(recording, new Choices(initialChoices(recording), (name, text) => parseChoice(recording, name, text), recording.bucketCount), FILTERS);
     showSummary(recording);
-    this.timeline = new Timeline(recording, this.choices);
-    this.flame = new Flame(recording, this.choices);
-    this.table = new Table(recording, this.choices);
-    this.source = new SourceView(recording, this.choices);
     this.presets = makePresets(recording);
-    this.makeFilters();
-    this.connectBar();
-    listenToKeys(this);
-    this.choices.listen((values, changed) => this.update(values, changed));
-    this.update(this.choices.values, null);
-  }
-
-  /** Shows what `changed` (names of choices, or null for all) affects. */
-  update(values, changed) {
-    const any = (names) => !changed || names.some((name) => changed.has(name));
-    const began = performance.now();
-    if (any(FILTERS)) this.sums = this.recording.sum(values);
-    const refiltered = any(FILTERS);
-    if (refiltered || any([...SHAPE, "flip"])) this.flame.update(values, this.forest.tree(values, this.sums));
-    else if (any(["zoom"]) && this.flame.pathOf(this.flame.zoomed) !== values.zoom) this.flame.zoomTo(this.flame.nodeAt(values.zoom));
-    else if (any(["search"])) this.flame.search();
-    else if (any(["colour"])) this.flame.draw();
-    if (refiltered || any(["selected"])) this.timeline.update(values, changed, this.sums);
-    if (refiltered || any(["search", "sort", "list", "selected", "line"])) this.table.update(values, this.sums);
-    if (refiltered || any(["selected", "line"])) this.source.update(values, this.sums, changed);
-    this.showFilters(values);
-    this.showBar(values);
-    if (refiltered) {
-      this.resumMilliseconds = performance.now() - began;
-      announce(this);
-    }
-  }
-
-  repaint() {
-    this.showFilters(this.choices.values);
-    this.timeline.draw();
-    this.flame.draw();
+    this.begin(new Timeline(recording, this.choices), KEY_HELP, { s: () => this.nextPreset() });
   }
 
   // ---- Filters ----------------------------------------------------------------------------------------
 
   makeFilters() {
     const { recording, choices } = this;
-    const options = (select, labels) => {
-      select.append(el("option", { value: "" }, `all ${labels.length}`), ...labels.map((label, index) => el("option", { value: index }, label)));
-      // A thread implies its process, so only one of the two filters is ever set by hand.
-      return (name, more) => select.addEventListener("change", () => choices.set({ [name]: select.value === "" ? null : Number(select.value), ...more }));
-    };
-    options(byId("process-select"), recording.processLabel)("process", { thread: null });
-    const several = recording.processes.length > 1;
-    options(byId("thread-select"), recording.threadLabel.map((label, thread) =>
-      (several ? `${label} · ${recording.processLabel[recording.threadProcess[thread]]}` : label)))("thread", { process: null });
-    byId("process-field").hidden = !several;
-    byId("thread-field").hidden = recording.threads.length < 2;
+    this.makeSelects();
     const present = new Set();
     for (let row = 0; row < recording.rowCount; row += 1) present.add(recording.rowFlags[row] & STATE_BITS);
     this.chips = STACK_ORDER.map((word) => recording.meta.states.indexOf(word)).filter((state) => present.has(state)).map((state) => {
@@ -95,14 +46,13 @@ class ProfilePage {
     const text = whole ? "Whole recording" : `${formatMoment(from, recording.bucketSeconds)} – ${formatMoment(to, recording.bucketSeconds)}`;
     byId("stretch").replaceChildren(el("b", {}, text), ` ${formatTime(to - from)}`,
       whole ? "" : el("button", { type: "button", class: "clear", title: "Select the whole recording (Escape)", "aria-label": "Clear the stretch of time", onclick: () => this.timeline.clear() }, "✕"));
-    byId("process-select").value = values.process ?? "";
-    byId("thread-select").value = values.thread ?? "";
+    this.showSelects(values);
     const all = sums.stateTicks.reduce((sum, ticks) => sum + ticks, 0);
     for (const { state, word, button, swatch, share } of this.chips) {
       button.setAttribute("aria-pressed", String(Boolean((values.states >> state) & 1)));
       share.textContent = formatShare(sums.stateTicks[state], all);
       const context = swatch.getContext("2d");
-      context.fillStyle = stateOf(word).hatched ? hatch(context, theme.state(word), stateOf(word).hatched) : theme.state(word);
+      context.fillStyle = stateOf(word).hatched ? hatch(context, stateColour(word), stateOf(word).hatched) : stateColour(word);
       context.fillRect(0, 0, 12, 12);
     }
     for (const { button, states } of this.presetButtons) button.setAttribute("aria-pressed", String(this.onPresent(states) === this.onPresent(values.states)));
@@ -116,59 +66,6 @@ class ProfilePage {
   nextPreset() {
     const index = this.presets.findIndex(([, states]) => this.onPresent(states) === this.onPresent(this.choices.values.states));
     this.choices.set({ states: this.presets[(index + 1) % this.presets.length][1] });
-  }
-
-  /** Where there is no room for both, the table comes back in place of the details. */
-  focusTable() {
-    if (!byId("table-pane").checkVisibility()) {
-      this.choices.set({ selected: null });
-      this.choices.tell();
-    }
-    this.table.focus();
-  }
-
-  clearFilters() {
-    const { initial } = this.choices;
-    this.choices.set(Object.fromEntries([...FILTERS, "search", "zoom"].map((name) => [name, initial[name]])));
-  }
-
-  clearInnermost() {
-    const { values } = this.choices;
-    if (!byId("tooltip").hidden) hideTooltip();
-    if (document.activeElement?.closest("#time-pane") && !this.timeline.isWhole()) return this.timeline.clear();
-    if (this.flame.zoomOut()) return;
-    if (values.search) this.choices.set({ search: "" });
-    else if (values.selected !== null) this.source.close();
-    else if (!this.timeline.isWhole()) this.timeline.clear();
-    else this.clearFilters();
-  }
-
-  // ---- Bar above the flame graph ----------------------------------------------------------------------
-
-  connectBar() {
-    const { choices } = this;
-    byId("search").addEventListener("input", (event) => choices.set({ search: event.target.value }));
-    byId("search").addEventListener("keydown", (event) => {
-      if (event.key === "Enter") byId("flame-canvas").focus(), this.flame.nextMatch(1);
-    });
-    for (const name of ["lines", "invert", "flip"]) byId(`${name}-button`).addEventListener("click", () => choices.set({ [name]: !choices.values[name] }));
-    for (const id of ["lines-button", "list-lines", "hottest-button"]) byId(id).hidden = !this.recording.hasLines;
-    for (const name of ["group", "colour"]) byId(`${name}-select`).addEventListener("change", (event) => choices.set({ [name]: event.target.value }));
-    byId("zoom-button").addEventListener("click", () => this.flame.showFunction(choices.values.selected));
-    byId("theme-button").addEventListener("click", () => theme.toggle());
-    byId("help-button").addEventListener("click", showKeys);
-    // The kinds of Python code are always told; native code and tasks are there only where they were asked for.
-    const present = new Set([0, 1, 2, 3, ...this.recording.functionKind]);
-    byId("flame-legend").append(...KINDS.flatMap((kind, index) =>
-      (present.has(index) ? [el("span", { class: "legend-entry" }, el("i", { class: `kind kind-${index}` }), kind)] : [])));
-  }
-
-  showBar(values) {
-    if (byId("search").value !== values.search) byId("search").value = values.search;
-    for (const name of ["lines", "invert", "flip"]) byId(`${name}-button`).setAttribute("aria-pressed", String(values[name]));
-    for (const name of ["group", "colour"]) byId(`${name}-select`).value = values[name];
-    byId("flame-title").textContent = values.invert ? "Callers" : "Flame graph";
-    byId("flame-legend").hidden = values.colour !== "kind";
   }
 }
 
@@ -184,28 +81,4 @@ function makePresets(recording) {
   ];
 }
 
-/** Tells screen readers what is now selected, once the changes have settled. */
-function announce(page) {
-  clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => {
-    byId("time-status").textContent = `${byId("stretch").textContent.replace("✕", "")}: ${formatTime(page.recording.seconds(page.sums.ticks))} counted`;
-  }, 400);
-}
-
-async function start() {
-  const began = performance.now();
-  try {
-    const recording = new Recording(await decodeRecording("recording"));
-    const page = new ProfilePage(recording);
-    page.readyMilliseconds = performance.now() - began;
-    // For the curious at the console, and for tests: every figure can be had from here.
-    window.naja = page;
-    document.body.classList.add("ready");
-  } catch (error) {
-    byId("fatal").hidden = false;
-    byId("fatal").textContent = `This page cannot show its recording: ${error.message}`;
-    throw error;
-  }
-}
-
-start();
+startPage("recording", 1, (data) => new ProfilePage(new Recording(data)));

@@ -1,21 +1,15 @@
 // The recording in memory and the sums that everything else shows.
 //
-// Words: a *row* is (thread, bucket, node, flags) with its ticks; a *node* is a line of a function below its
-// caller's node. Node 0 is the root, node 1 stands for samples without a Python stack. Nodes are in preorder:
-// `nodeEnd[n]` is one past the last node below n. Rows are sorted by process, thread, bucket.
+// Words: a *row* is (thread, bucket, node, flags) with its ticks; for nodes see call_tree.js. Rows are sorted by process,
+// thread, bucket.
 
 const STATE_BITS = 15;
 const GIL_BIT = 16;
 const GC_BIT = 32;
-const ROOT = 0;
-/** More lines than a file has, so that a file and a line make one number. */
-const LINES_MAX = 16777216;
 
-const KINDS = ["application", "package", "standard library", "no file", "native code", "task"];
-
-class Recording {
+class Recording extends CallTree {
   constructor({ meta, columns }) {
-    this.meta = meta;
+    super(meta);
     this.tickSeconds = meta.header.interval_ns / 1e9;
     this.bucketTicks = meta.bucket_ticks;
     this.bucketCount = meta.bucket_count;
@@ -38,122 +32,6 @@ class Recording {
     this.readNodes(columns);
     this.readThreads();
     this.markOutermost();
-  }
-
-  readFunctions() {
-    const { functions, files } = this.meta;
-    this.functionName = functions.name;
-    this.functionFile = functions.file;
-    this.functionLine = functions.line;
-    this.functionCount = functions.name.length;
-    this.fileKind = files.map(kindOfFile);
-    this.fileShort = this.meta.start.whole_paths ? files : files.map(shortFile);
-    /** Whether samples tell the lines of a function apart. */
-    this.hasLines = this.meta.start.lines;
-    this.functionKind = functions.file.map((file, code) => ({ native: 4, task: 5 })[functions.kind[code]] ?? this.fileKind[file]);
-  }
-
-  readNodes(columns) {
-    const count = columns.node_up.length + 2;
-    this.nodeCount = count;
-    this.nodeParent = new Int32Array(count);
-    this.nodeFunction = new Int32Array(count);
-    this.nodeLine = new Int32Array(count);
-    this.nodeEnd = new Int32Array(count).fill(0);
-    this.nodeFunction[ROOT] = -1;
-    for (let node = 2; node < count; node += 1) {
-      this.nodeParent[node] = node - columns.node_up[node - 2];
-      this.nodeFunction[node] = columns.node_function[node - 2];
-      this.nodeLine[node] = columns.node_line[node - 2];
-    }
-    for (let node = count - 1; node >= 0; node -= 1) {
-      const end = Math.max(this.nodeEnd[node], node + 1);
-      this.nodeEnd[node] = end;
-      if (node > 0 && this.nodeEnd[this.nodeParent[node]] < end) this.nodeEnd[this.nodeParent[node]] = end;
-    }
-  }
-
-  /** For each thread its rows, its process's index, and what to call it. */
-  readThreads() {
-    const processIndex = new Map(this.processes.map((process, index) => [process.id, index]));
-    this.threadProcess = this.threads.map((thread) => processIndex.get(thread.process) ?? 0);
-    this.threadStart = new Int32Array(this.threads.length + 1).fill(this.rowCount);
-    for (let row = this.rowCount - 1; row >= 0; row -= 1) this.threadStart[this.rowThread[row]] = row;
-    for (let thread = this.threads.length - 1; thread >= 0; thread -= 1) {
-      if (this.threadStart[thread] > this.threadStart[thread + 1]) this.threadStart[thread] = this.threadStart[thread + 1];
-    }
-    this.threadLabel = this.threads.map((thread, index) => this.labelOfThread(thread, index));
-    // Children that fork has made share their parent's command line: the report knows what each mostly ran.
-    const told = this.meta.report?.processes;
-    const busiest = new Map((Array.isArray(told) ? told : []).map((process) => [process.pid, process.busiest_function]));
-    this.processLabel = this.processes.map((process) => {
-      const does = (busiest.get(process.pid) ?? "").split(".<locals>")[0];
-      return `${commandName(process.command)} (${process.pid})${does ? ` ${does}` : ""}`;
-    });
-  }
-
-  /** A thread that never ran Python and was given no name has only that of the program. */
-  labelOfThread(thread, index) {
-    const program = (this.processes[this.threadProcess[index]]?.command[0] ?? "").split("/").pop().slice(0, 15);
-    const nodes = this.rowNode.subarray(this.threadStart[index], this.threadStart[index + 1]);
-    if (thread.name === program && !nodes.some((node) => node > 1)) return `C thread ${thread.os_tid}`;
-    return thread.name || `thread ${thread.os_tid}`;
-  }
-
-  /**
-   * Marks the nodes that are the outermost of their function, file, and (file, line) on their stack:
-   * a total adds only those, so that recursion is not counted twice. Preorder makes it one pass.
-   */
-  markOutermost() {
-    const lineIds = new Map();
-    this.nodeLineId = new Int32Array(this.nodeCount);
-    this.outermost = new Uint8Array(this.nodeCount);
-    this.outermostLine = new Uint8Array(this.nodeCount);
-    const functionUntil = new Int32Array(this.functionCount);
-    const lineUntil = [];
-    this.outermostFile = new Uint8Array(this.nodeCount);
-    const fileUntil = new Int32Array(this.fileShort.length);
-    this.lineFunction = [];
-    this.lineNumber = [];
-    for (let node = 1; node < this.nodeCount; node += 1) {
-      const code = this.nodeFunction[node];
-      if (node >= functionUntil[code]) {
-        this.outermost[node] = 1;
-        functionUntil[code] = this.nodeEnd[node];
-      }
-      const file = this.functionFile[code];
-      if (node >= fileUntil[file]) {
-        this.outermostFile[node] = 1;
-        fileUntil[file] = this.nodeEnd[node];
-      }
-      const key = file * LINES_MAX + this.nodeLine[node];
-      let line = lineIds.get(key);
-      if (line === undefined) {
-        line = lineIds.size;
-        lineIds.set(key, line);
-        this.lineFunction.push(code);
-        this.lineNumber.push(this.nodeLine[node]);
-        lineUntil.push(0);
-      }
-      this.nodeLineId[node] = line;
-      if (node >= lineUntil[line]) {
-        this.outermostLine[node] = 1;
-        lineUntil[line] = this.nodeEnd[node];
-      }
-    }
-    this.lineCount = lineIds.size;
-    this.lineIds = lineIds;
-  }
-
-  /** The number by which sums know a line of a file, or undefined where it has no sample. */
-  lineId(file, line) {
-    return this.lineIds.get(file * LINES_MAX + line);
-  }
-
-  /** Which threads a filter on process and thread (indexes, or null) leaves, as 0 and 1. */
-  threadMask({ process, thread }) {
-    return Uint8Array.from(this.threads, (_, index) =>
-      (thread === null || thread === index) && (process === null || process === this.threadProcess[index]) ? 1 : 0);
   }
 
   /**
@@ -182,102 +60,20 @@ class Recording {
         if ((states >> (flags & STATE_BITS)) & 1) own[this.rowNode[row]] += ticks;
       }
     }
-    return { filter, mask, own, stateTicks, gilTicks, gcTicks, ...this.totals(own) };
+    return { filter, mask, own, stateTicks, gilTicks, gcTicks, ...this.totals(own), get ticks() { return this.whole; } };
   }
 
-  /** Totals of nodes, functions, lines and files that follow from the nodes' own ticks. */
-  totals(own) {
-    const total = Float64Array.from(own);
-    for (let node = this.nodeCount - 1; node > 0; node -= 1) total[this.nodeParent[node]] += total[node];
-    const functionOwn = new Float64Array(this.functionCount);
-    const functionTotal = new Float64Array(this.functionCount);
-    const lineOwn = new Float64Array(this.lineCount);
-    const lineTotal = new Float64Array(this.lineCount);
-    const fileOwn = new Float64Array(this.fileShort.length);
-    const fileTotal = new Float64Array(this.fileShort.length);
-    for (let node = 1; node < this.nodeCount; node += 1) {
-      if (total[node] === 0) continue;
-      const code = this.nodeFunction[node];
-      const line = this.nodeLineId[node];
-      functionOwn[code] += own[node];
-      lineOwn[line] += own[node];
-      const file = this.functionFile[code];
-      fileOwn[file] += own[node];
-      if (this.outermostFile[node]) fileTotal[file] += total[node];
-      if (this.outermost[node]) functionTotal[code] += total[node];
-      if (this.outermostLine[node]) lineTotal[line] += total[node];
-    }
-    return { total, functionOwn, functionTotal, lineOwn, lineTotal, fileOwn, fileTotal, ticks: total[ROOT] };
-  }
-
-  /** Who called the function and whom it called, in ticks: two lists of [function, ticks], largest first. */
-  neighbours(code, sums) {
-    const callers = new Map();
-    const callees = new Map();
-    const calleeUntil = new Map();
-    const add = (map, key, ticks) => map.set(key, (map.get(key) ?? 0) + ticks);
-    for (let node = 1; node < this.nodeCount; node += 1) {
-      const ticks = sums.total[node];
-      if (ticks === 0) continue;
-      if (this.nodeFunction[node] === code && this.outermost[node]) {
-        const parent = this.nodeParent[node];
-        if (parent !== ROOT) add(callers, this.nodeFunction[parent], ticks);
+  /** Tells the rows that a sum's filter leaves, each with its ticks. */
+  eachCounted({ filter, mask }, each) {
+    const { from, to, states } = filter;
+    for (let thread = 0; thread < this.threads.length; thread += 1) {
+      if (!mask[thread]) continue;
+      for (let row = this.threadStart[thread]; row < this.threadStart[thread + 1]; row += 1) {
+        const bucket = this.rowBucket[row];
+        if (bucket < from || bucket >= to) continue;
+        if ((states >> (this.rowFlags[row] & STATE_BITS)) & 1) each(row, this.rowTicks[row]);
       }
-      const parent = this.nodeParent[node];
-      if (parent === ROOT || this.nodeFunction[parent] !== code) continue;
-      const callee = this.nodeFunction[node];
-      if (node < (calleeUntil.get(callee) ?? 0)) continue;
-      calleeUntil.set(callee, this.nodeEnd[node]);
-      add(callees, callee, ticks);
     }
-    const sorted = (map) => [...map].sort((a, b) => b[1] - a[1]);
-    return { callers: sorted(callers), callees: sorted(callees) };
-  }
-
-  /**
-   * What led to a line and what it called, in ticks, largest first: callers as [line's number in sums, ticks],
-   * callees as [function, ticks]. A line that is on a stack several times counts where it is outermost, so that own
-   * time and callees together are its total.
-   */
-  neighboursOfLine(line, sums) {
-    const callers = new Map();
-    const callees = new Map();
-    const add = (map, key, ticks) => map.set(key, (map.get(key) ?? 0) + ticks);
-    const isIt = (node) => this.nodeLineId[node] === line && this.outermostLine[node];
-    for (let node = 1; node < this.nodeCount; node += 1) {
-      const ticks = sums.total[node];
-      const parent = this.nodeParent[node];
-      if (ticks === 0 || parent === ROOT) continue;
-      if (isIt(node)) add(callers, this.nodeLineId[parent], ticks);
-      if (isIt(parent)) add(callees, this.nodeFunction[node], ticks);
-    }
-    const sorted = (map) => [...map].sort((a, b) => b[1] - a[1]);
-    return { callers: sorted(callers), callees: sorted(callees) };
-  }
-
-  /** For each file the line with the most own ticks, of equal ones the most in total: its number in sums, or -1. */
-  hottestLines(sums) {
-    const hottest = new Int32Array(this.fileShort.length).fill(-1);
-    for (let line = 0; line < this.lineCount; line += 1) {
-      if (sums.lineTotal[line] === 0) continue;
-      const file = this.functionFile[this.lineFunction[line]];
-      const best = hottest[file];
-      const more = best < 0 || sums.lineOwn[line] > sums.lineOwn[best] ||
-        (sums.lineOwn[line] === sums.lineOwn[best] && sums.lineTotal[line] > sums.lineTotal[best]);
-      if (more) hottest[file] = line;
-    }
-    return hottest;
-  }
-
-  /** Own and total ticks of each line of a file: a map from line number to { own, total, code }. */
-  heatOfFile(file, sums) {
-    const heat = new Map();
-    for (let line = 0; line < this.lineCount; line += 1) {
-      const code = this.lineFunction[line];
-      if (this.functionFile[code] !== file || sums.lineTotal[line] === 0) continue;
-      heat.set(this.lineNumber[line], { own: sums.lineOwn[line], total: sums.lineTotal[line], code });
-    }
-    return heat;
   }
 
   /** Ticks per bucket in which a function was on the stack (all states of the filter, all time). */
@@ -376,41 +172,12 @@ class Recording {
     return ticks * this.tickSeconds;
   }
 
-  /** `module.py:12`, or nothing for code without a file. */
-  place(code, line = this.functionLine[code]) {
-    const file = this.fileShort[this.functionFile[code]];
-    return file ? (line ? `${file}:${line}` : file) : "";
+  /** Ticks as people read them. */
+  format(ticks) {
+    return formatTime(this.seconds(ticks));
   }
-}
 
-/** Of Python code: 0 application, 1 package, 2 standard library, 3 no file: an index into KINDS. */
-function kindOfFile(file) {
-  if (/[\\/](site|dist)-packages[\\/]/.test(file)) return 1;
-  if (/[\\/]lib(64)?[\\/]python\d/.test(file) || /^<frozen /.test(file) || /[\\/]python3\d*\.zip[\\/]/.test(file)) return 2;
-  return file === "" || file.startsWith("<") ? 3 : 0;
-}
+  /** What is said where nothing is counted: in the graph, and in a table. */
+  nothing = ["No samples in this selection. Escape clears it; the chips above choose the states.", "Nothing here has samples in this selection."];
 
-/** The part of a file's name that tells what it is: `json/decoder.py`. */
-function shortFile(file) {
-  const library = /.*[\\/](?:site|dist)-packages[\\/](.*)$/.exec(file) ?? /[\\/]lib(?:64)?[\\/]python\d[^\\/]*[\\/](.*)$/.exec(file);
-  if (library) return library[1];
-  const parts = file.split(/[\\/]/);
-  return parts.length > 2 ? parts.slice(-2).join("/") : file;
-}
-
-/** What a command is called in a list: the script or module, not the interpreter's whole path. */
-function commandName(command) {
-  const [program = "process", ...rest] = command;
-  const base = (path) => path.split(/[\\/]/).pop();
-  if (!/python[\d.]*$/.test(program)) return base(program);
-  // The helpers of multiprocessing all run `-c` with long texts that say little.
-  const text = rest.join(" ");
-  if (text.includes("multiprocessing.resource_tracker")) return "resource tracker";
-  if (text.includes("multiprocessing.forkserver")) return "fork server";
-  if (text.includes("multiprocessing")) return "multiprocessing worker";
-  const index = rest.findIndex((argument) => !argument.startsWith("-") || argument === "-c" || argument === "-m");
-  if (index < 0) return base(program);
-  if (rest[index] === "-c") return `${base(program)} -c`;
-  if (rest[index] === "-m") return rest[index + 1] ?? base(program);
-  return base(rest[index]);
 }

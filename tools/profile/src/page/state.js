@@ -1,4 +1,4 @@
-// What the user has chosen, kept in the address after `#` so that a view can be shared, and told to listeners.
+// What there is to choose, and what the page starts with.
 
 /** Values the page starts with; only what differs from them is in the address. */
 function initialChoices(recording) {
@@ -44,89 +44,26 @@ function defaultStates(recording) {
   return idleTicks > ticks / 3 && idleTicks < ticks ? all & ~idle : all;
 }
 
-class Choices {
-  constructor(recording) {
-    this.recording = recording;
-    this.initial = initialChoices(recording);
-    this.values = { ...this.initial, ...this.read() };
-    this.listeners = [];
-    this.pending = null;
-    addEventListener("hashchange", () => this.set({ ...this.initial, ...this.read() }));
-  }
-
-  /** Calls `listener(values, changed)` once a frame after something has changed; `changed` is a set of names. */
-  listen(listener) {
-    this.listeners.push(listener);
-  }
-
-  set(patch) {
-    // A line belongs to the function that it was chosen with.
-    if ("selected" in patch && !("line" in patch)) patch = { ...patch, line: null };
-    const changed = Object.keys(patch).filter((name) => this.values[name] !== patch[name]);
-    if (changed.length === 0) return;
-    Object.assign(this.values, patch);
-    this.pending ??= new Set();
-    if (this.pending.size === 0) requestAnimationFrame(() => this.tell());
-    for (const name of changed) this.pending.add(name);
-  }
-
-  /** Tells listeners at once; normally the next frame does. */
-  tell() {
-    const changed = this.pending;
-    this.pending = null;
-    if (!changed || changed.size === 0) return;
-    for (const listener of this.listeners) listener(this.values, changed);
-    clearTimeout(this.writing);
-    // Browsers limit how often the address may change, and a drag changes it every frame.
-    this.writing = setTimeout(() => this.write(), 150);
-  }
-
-  write() {
-    const parts = Object.entries(this.values)
-      .filter(([name, value]) => value !== this.initial[name])
-      .map(([name, value]) => `${name}=${encodeURIComponent(value === null ? "" : String(value))}`);
-    try {
-      history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname + location.search);
-    } catch {
-      // A page in a sandbox may not change its address; the view then cannot be shared, and works.
-    }
-  }
-
-  /** The address's choices, each checked: a link may come from another recording. */
-  read() {
-    const found = {};
-    for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
-      const value = this.parse(name, text);
-      if (value !== undefined) found[name] = value;
-    }
-    if ((found.from ?? 0) >= (found.to ?? this.recording.bucketCount)) {
-      delete found.from;
-      delete found.to;
-    }
-    return found;
-  }
-
-  parse(name, text) {
-    const { recording } = this;
-    const index = (limit) => (/^\d+$/.test(text) && Number(text) < limit ? Number(text) : undefined);
-    const word = (...words) => (words.includes(text) ? text : undefined);
-    switch (name) {
-      case "from": return index(recording.bucketCount);
-      case "to": return index(recording.bucketCount + 1);
-      case "process": return index(recording.processes.length);
-      case "thread": return index(recording.threads.length);
-      case "states": return index(1 << recording.stateCount);
-      case "selected": return index(recording.functionCount);
-      case "line": return index(LINES_MAX);
-      case "group": return word("none", "process", "thread");
-      case "colour": return word("kind", "file", "function");
-      case "sort": return word("own", "total", "name");
-      case "list": return text === "lines" && !recording.hasLines ? undefined : word("functions", "lines", "files");
-      case "lines": return recording.hasLines && text === "true";
-      case "invert": case "flip": return text === "true";
-      case "zoom": return /^[-\d.:]*$/.test(text) ? text : undefined;
-      case "search": return text;
-      default: return undefined;
-    }
+/** A choice of the address, checked: a link may come from another recording. */
+function parseChoice(recording, name, text) {
+  const index = (limit) => (/^\d+$/.test(text) && Number(text) < limit ? Number(text) : undefined);
+  const word = (...words) => (words.includes(text) ? text : undefined);
+  switch (name) {
+    case "from": return index(recording.bucketCount);
+    case "to": return index(recording.bucketCount + 1);
+    case "process": return index(recording.processes.length);
+    case "thread": return index(recording.threads.length);
+    case "states": return index(1 << recording.stateCount);
+    case "selected": return index(recording.functionCount);
+    case "line": return index(LINES_MAX);
+    case "group": return word("none", "process", "thread");
+    case "colour": return word("kind", "file", "function");
+    case "sort": return word("own", "total", "name");
+    case "list": return text === "lines" && !recording.hasLines ? undefined : word("functions", "lines", "files");
+    case "lines": return recording.hasLines && text === "true";
+    case "invert": case "flip": return text === "true";
+    case "zoom": return /^[-\d.:]*$/.test(text) ? text : undefined;
+    case "search": return text;
+    default: return undefined;
   }
 }

@@ -4,7 +4,7 @@ use naja_recording::{Ending, FunctionKind, Process, State, ThreadId};
 use naja_report::text::{bytes, percent};
 use rustc_hash::FxHashMap;
 
-use crate::short_path::short_path;
+use naja_report::short_path;
 
 use super::counts::{FunctionIndex, Mode, OwnTotal, Span, Totals, name};
 use super::grid::clean;

@@ -1,14 +1,14 @@
-//! As much of protocol buffers as `pprof` needs: numbers, bytes and messages, one after the other.
+//! As much of protocol buffers as the format of pprof needs: numbers, bytes and messages, one after the other.
 
 /// A message in the making.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
     /// A number. 0 is what a reader takes an absent number for, and is left out.
-    pub(super) fn number(&mut self, field: u32, value: u64) {
+    pub(crate) fn number(&mut self, field: u32, value: u64) {
         if value != 0 {
             self.varint(u64::from(field) << 3);
             self.varint(value);
@@ -16,26 +16,26 @@ impl Message {
     }
 
     /// Bytes or text.
-    pub(super) fn bytes(&mut self, field: u32, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
         self.varint(u64::from(field) << 3 | 2);
         self.varint(value.len() as u64);
         self.bytes.extend_from_slice(value);
     }
 
     /// A message within this one.
-    pub(super) fn message(&mut self, field: u32, value: &Message) {
+    pub(crate) fn message(&mut self, field: u32, value: &Message) {
         self.bytes(field, &value.bytes);
     }
 
     /// Several numbers of one field.
-    pub(super) fn packed(&mut self, field: u32, values: impl Iterator<Item = u64>) {
+    pub(crate) fn packed(&mut self, field: u32, values: impl Iterator<Item = u64>) {
         let mut packed = Message::default();
         values.for_each(|value| packed.varint(value));
         self.message(field, &packed);
     }
 
     /// The whole message.
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.bytes
     }
 

@@ -58,8 +58,8 @@ class SourceView {
     const own = sums.functionOwn[code];
     const total = sums.functionTotal[code];
     byId("detail-facts").replaceChildren(
-      el("b", {}, formatTime(recording.seconds(own))), ` own (${formatShare(own, sums.ticks)}) · `,
-      el("b", {}, formatTime(recording.seconds(total))), ` total (${formatShare(total, sums.ticks)}) · `,
+      el("b", {}, recording.format(own)), ` own (${formatShare(own, sums.whole)}) · `,
+      el("b", {}, recording.format(total)), ` total (${formatShare(total, sums.whole)}) · `,
       el("span", { class: "path", title: recording.meta.files[file] }, recording.place(code) || KINDS[3]), ` · ${KINDS[recording.functionKind[code]]}`);
     this.heat = recording.heatOfFile(file, sums);
     this.showNeighbours(values, sums);
@@ -92,7 +92,7 @@ class SourceView {
     const item = ({ other, line, place, ticks }) => el("li", {},
       el("button", { type: "button", class: "link", title: place, onclick: () => this.choices.set({ selected: other, line }) },
         this.recording.functionName[other], el("span", { class: "at" }, place)),
-      el("span", { class: "share-text", title: formatTime(this.recording.seconds(ticks)) }, formatShare(ticks, whole)));
+      el("span", { class: "share-text", title: this.recording.format(ticks) }, formatShare(ticks, whole)));
     const more = entries.length > NEIGHBOURS_MAX ? el("li", { class: "more" }, `and ${entries.length - NEIGHBOURS_MAX} more`) : null;
     return el("div", { class: "neighbour-list" }, el("h3", {}, title),
       entries.length ? el("ul", {}, entries.slice(0, NEIGHBOURS_MAX).map(item), more) : el("p", { class: "empty" }, "none"));
@@ -104,10 +104,10 @@ class SourceView {
     facts.hidden = line === null;
     if (facts.hidden) return;
     const [own, total] = id === undefined ? [0, 0] : [sums.lineOwn[id], sums.lineTotal[id]];
-    const amount = (ticks) => el("b", {}, formatTime(this.recording.seconds(ticks)));
+    const amount = (ticks) => el("b", {}, this.recording.format(ticks));
     facts.replaceChildren(
-      el("b", {}, `Line ${line}`), ": ", amount(own), ` own (${formatShare(own, sums.ticks)}) · `,
-      amount(total), ` total (${formatShare(total, sums.ticks)}) `,
+      el("b", {}, `Line ${line}`), ": ", amount(own), ` own (${formatShare(own, sums.whole)}) · `,
+      amount(total), ` total (${formatShare(total, sums.whole)}) `,
       el("button", { type: "button", class: "link", onclick: () => this.choices.set({ line: null }) }, "whole function"),
     );
   }
@@ -173,16 +173,16 @@ class SourceView {
     const { recording, sums } = this;
     const number = index + 1;
     const heat = this.heat.get(number);
-    const share = (ticks) => (ticks ? formatShare(ticks, sums.ticks) : "");
+    const share = (ticks) => (ticks ? formatShare(ticks, sums.whole) : "");
     const row = el("div", {
       class: `line${heat ? " hot" : ""}${number === this.current ? " current" : ""}`,
       "data-line": number,
-      title: heat ? `own ${formatTime(recording.seconds(heat.own))}, total ${formatTime(recording.seconds(heat.total))}: click shows callers and callees` : null,
+      title: heat ? `own ${recording.format(heat.own)}, total ${recording.format(heat.total)}: click shows callers and callees` : null,
     }, this.lineNumber(number, heat), el("span", { class: "own" }, heat ? share(heat.own) : ""),
       el("span", { class: "total" }, heat ? share(heat.total) : ""), el("code", {}, colourLine(this.lines[index], this.inString[index])));
     row.style.top = `${index * SOURCE_LINE_HEIGHT}px`;
     row.style.setProperty("--widest", `${this.widest}ch`);
-    if (heat && sums.ticks) row.style.setProperty("--heat", `${Math.round(Math.sqrt(heat.total / sums.ticks) * 42)}%`);
+    if (heat && sums.whole) row.style.setProperty("--heat", `${Math.round(Math.sqrt(heat.total / sums.whole) * 42)}%`);
     return row;
   }
 

@@ -1,26 +1,17 @@
-// Reads the data that `data.rs` wrote: base64 → zlib → JSON and columns of LEB128 numbers.
+// Reads the data that `columns.rs` wrote: base64 → zlib → JSON and columns of LEB128 numbers.
 
-const FORMAT = 1;
-/** Columns that hold differences, zigzag-coded, to the value before. */
-const DELTA_COLUMNS = new Set([
-  "row_thread", "row_bucket", "row_node", "metric_tick", "metric_cpu_us", "metric_rss_kib",
-]);
-
-/** Columns whose numbers may need more than 32 bits. */
-const WIDE_COLUMNS = new Set(["metric_tick", "metric_cpu_us", "metric_rss_kib"]);
-
-/** The recording in the element `id`: `{ meta, columns }`, columns by name as typed arrays. */
-async function decodeRecording(id) {
+/** The recording in the element `id`, which must be of a form: `{ meta, columns }`, columns by name as typed arrays. */
+async function decodeRecording(id, format) {
   const element = byId(id);
   const bytes = await inflate(fromBase64(element.textContent));
   element.remove(); // The text is no longer needed and is megabytes long.
   const jsonLength = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const meta = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + jsonLength)));
-  if (meta.format !== FORMAT) throw new Error(`the page's data has form ${meta.format}, not ${FORMAT}`);
+  if (meta.format !== format) throw new Error(`the page's data has form ${meta.format}, not ${format}`);
   const columns = {};
   let offset = 4 + jsonLength;
-  for (const { name, count, bytes: length } of meta.columns) {
-    columns[name] = readColumn(bytes.subarray(offset, offset + length), count, DELTA_COLUMNS.has(name), WIDE_COLUMNS.has(name));
+  for (const { name, count, bytes: length, delta, wide } of meta.columns) {
+    columns[name] = readColumn(bytes.subarray(offset, offset + length), count, delta, wide);
     offset += length;
   }
   return { meta, columns };

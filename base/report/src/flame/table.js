@@ -20,6 +20,8 @@ class Table {
       byId(`sort-${sort}`).firstElementChild.addEventListener("click", () => choices.set({ sort }));
     }
     for (const list of Object.keys(LISTS)) byId(`list-${list}`).addEventListener("click", () => choices.set({ list }));
+    const { more } = recording;
+    if (more) byId("sort-total").after(el("th", { scope: "col", id: "sort-more" }, el("button", { type: "button", disabled: true, title: more.about }, more.title)));
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-code]");
       if (row) this.open(row);
@@ -92,9 +94,9 @@ class Table {
         this.limit *= 4;
         this.fill();
       };
-      rows.push(el("tr", {}, el("td", { colspan: 3 }, el("button", { type: "button", onclick: more }, `Show more of ${formatCount(this.list.length)}`))));
+      rows.push(el("tr", {}, el("td", { colspan: 4 }, el("button", { type: "button", onclick: more }, `Show more of ${formatCount(this.list.length)}`))));
     }
-    if (rows.length === 0) rows.push(el("tr", {}, el("td", { colspan: 3, class: "empty" }, "Nothing here has samples in this selection.")));
+    if (rows.length === 0) rows.push(el("tr", {}, el("td", { colspan: 4, class: "empty" }, this.recording.nothing[1])));
     this.body.replaceChildren(...rows);
     const active = (focused && this.body.querySelector(`[data-key="${focused}"]`)) || this.body.querySelector(".chosen") || this.body.querySelector("tr[data-code]");
     if (active) active.tabIndex = 0;
@@ -107,8 +109,8 @@ class Table {
     const place = values.list === "lines" ? recording.place(entry.code, entry.line) : recording.place(entry.code);
     const share = (ticks) => {
       const bar = el("i", { class: "bar-fill", "aria-hidden": "true" });
-      bar.style.width = `${sums.ticks ? (100 * ticks) / sums.ticks : 0}%`;
-      return el("td", { class: "share", title: formatTime(recording.seconds(ticks)) }, bar, el("span", {}, formatShare(ticks, sums.ticks)));
+      bar.style.width = `${sums.whole ? (100 * ticks) / sums.whole : 0}%`;
+      return el("td", { class: "share", title: recording.format(ticks) }, bar, el("span", {}, formatShare(ticks, sums.whole)));
     };
     const swatch = el("i", { class: `kind kind-${recording.functionKind[entry.code]}`, title: kind, role: "img", "aria-label": kind });
     const file = recording.functionFile[entry.code];
@@ -120,10 +122,12 @@ class Table {
     const label = values.list === "files" ? recording.fileShort[file] || kind : recording.functionName[entry.code];
     const title = values.list === "files" ? recording.meta.files[file] : `${recording.functionName[entry.code]}\n${recording.meta.files[file]}`;
     const beside = values.list === "files" ? `${entry.line && recording.hasLines ? `hottest line ${entry.line} · ` : ""}${recording.functionName[entry.code]}` : place;
+    const key = { functions: entry.code, lines: recording.lineId(file, entry.line), files: file }[values.list];
+    const more = recording.more && el("td", { class: "more" }, recording.more.of({ functions: "function", lines: "line", files: "file" }[values.list], key, sums));
     return el("tr", {
       "data-code": entry.code, "data-line": entry.line, "data-key": `${entry.code}-${entry.line}`, tabindex: -1,
       class: chosen ? "chosen" : null, "aria-selected": chosen ? "true" : null,
-    }, share(entry.own), share(entry.total), el("td", { class: "name", title },
+    }, share(entry.own), share(entry.total), more, el("td", { class: "name", title },
       swatch, el("span", { class: "function" }, label), el("span", { class: "place" }, beside)));
   }
 

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use naja_recording::Source;
+use serde_json::{Value, json};
 
 /// Together the texts stay below this many bytes, so that the page does.
 const TEXT_BYTES_MAX: usize = 6 << 20;
@@ -18,7 +18,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// What the page has of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Text {
+pub enum Text {
     /// The text as the recording kept it.
     Recorded(String),
     /// The text read from disk when the page was made.
@@ -27,17 +27,16 @@ pub(crate) enum Text {
     Missing(&'static str),
 }
 
-/// The texts of `files`, which come hottest first.
+/// The texts of `files`, which come hottest first. `recorded` are pairs of a name and a text.
 ///
 /// Files without a recorded text are read from disk, relative names below `working_directory`.
-pub(crate) fn choose(
+pub fn choose(
     files: &[&str],
-    recorded: &[Source],
+    recorded: &[(&str, &str)],
     working_directory: &str,
     recorded_at_unix_ns: u64,
 ) -> Vec<Text> {
-    let recorded: HashMap<&str, &str> =
-        recorded.iter().map(|source| (source.file.as_str(), source.text.as_str())).collect();
+    let recorded: HashMap<&str, &str> = recorded.iter().copied().collect();
     let mut left = TEXT_BYTES_MAX;
     let mut take = |file: &str| {
         let text = match recorded.get(file) {
@@ -55,6 +54,29 @@ pub(crate) fn choose(
         text
     };
     files.iter().map(|file| take(file)).collect()
+}
+
+/// The texts as the page's JSON has them, in the order of `files`; `heat` says how much is counted in each.
+pub fn json(
+    files: &[String],
+    heat: &[u64],
+    recorded: &[(&str, &str)],
+    working_directory: &str,
+    recorded_at_unix_ns: u64,
+) -> Vec<Value> {
+    let mut hottest: Vec<usize> = (0..files.len()).collect();
+    hottest.sort_by_key(|&file| std::cmp::Reverse(heat.get(file).copied().unwrap_or(0)));
+    let names: Vec<&str> = hottest.iter().map(|&file| files[file].as_str()).collect();
+    let texts = choose(&names, recorded, working_directory, recorded_at_unix_ns);
+    let mut by_file = vec![Value::Null; files.len()];
+    for (file, text) in hottest.into_iter().zip(texts) {
+        by_file[file] = match text {
+            Text::Recorded(text) => json!({ "text": text, "from": "recording" }),
+            Text::Disk(text) => json!({ "text": text, "from": "disk" }),
+            Text::Missing(reason) => json!({ "missing": reason }),
+        };
+    }
+    by_file
 }
 
 fn from_disk(file: &str, working_directory: &str, recorded_at_unix_ns: u64) -> Text {
@@ -89,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_recorded_text_wins_over_the_disk() {
-        let recorded = [Source { file: "a.py".into(), text: "x = 1\n".into() }];
+        let recorded = [("a.py", "x = 1\n")];
         assert_eq!(choose(&["a.py"], &recorded, "/", FUTURE), [Text::Recorded("x = 1\n".into())]);
     }
 

@@ -4,7 +4,7 @@
 ///
 /// `…/site-packages/flask/app.py` is `flask/app.py`, `…/lib/python3.12/json/decoder.py` is `json/decoder.py`,
 /// `<frozen importlib._bootstrap>` is `importlib._bootstrap`.
-pub(crate) fn short_path<'p>(path: &'p str, folder: &str) -> &'p str {
+pub fn short_path<'p>(path: &'p str, folder: &str) -> &'p str {
     if let Some(module) = path.strip_prefix("<frozen ").and_then(|rest| rest.strip_suffix('>')) {
         return module;
     }

@@ -123,7 +123,7 @@ class Flame {
         if (within[node]) ticks += rootTree.own[node];
       }
       this.matchedTicks = ticks;
-      result.textContent = `${formatShare(ticks, tree.total[ROOT])} · ${formatTime(this.recording.seconds(ticks))}`;
+      result.textContent = `${formatShare(ticks, tree.total[ROOT])} · ${this.recording.format(ticks)}`;
     }
     this.draw();
   }
@@ -233,7 +233,7 @@ class Flame {
     if (this.tree.total[ROOT] === 0) {
       context.fillStyle = theme.variable("--muted");
       context.font = "13px system-ui, sans-serif";
-      context.fillText("No samples in this selection. Escape clears it; the chips above choose the states.", 12, 24);
+      context.fillText(this.recording.nothing[0], 12, 24);
     }
   }
 
@@ -365,8 +365,8 @@ class Flame {
   describe(node) {
     const { tree, recording } = this;
     const total = tree.total[node];
-    const parts = [this.nameOf(node), this.placeName(node), `total ${formatTime(recording.seconds(total))} (${formatShare(total, tree.total[ROOT])})`];
-    if (!(tree instanceof LeafTree)) parts.push(`own ${formatTime(recording.seconds(tree.own[node]))} (${formatShare(tree.own[node], tree.total[ROOT])})`);
+    const parts = [this.nameOf(node), this.placeName(node), `total ${recording.format(total)} (${formatShare(total, tree.total[ROOT])})`];
+    if (!(tree instanceof LeafTree)) parts.push(`own ${recording.format(tree.own[node])} (${formatShare(tree.own[node], tree.total[ROOT])})`);
     if (this.zoomed !== ROOT) parts.push(`${formatShare(total, tree.total[this.zoomed])} of the zoomed function`);
     return parts.filter(Boolean).join(" · ");
   }
@@ -375,7 +375,7 @@ class Flame {
     const { tree, recording } = this;
     const total = tree.total[node];
     const whole = tree.total[ROOT];
-    const line = (name, ticks) => el("div", { class: "tip-line" }, `${name} `, el("b", {}, formatTime(recording.seconds(ticks))), ` ${formatShare(ticks, whole)}`);
+    const line = (name, ticks) => el("div", { class: "tip-line" }, `${name} `, el("b", {}, recording.format(ticks)), ` ${formatShare(ticks, whole)}`);
     const code = tree.code[node];
     showTooltip([
       el("div", { class: "tip-title" }, this.nameOf(node)),

@@ -121,17 +121,10 @@ class RootTree {
     return this;
   }
 
-  addRows({ filter, mask }) {
-    const { recording } = this;
-    const { from, to, states } = filter;
-    for (let thread = 0; thread < recording.threads.length; thread += 1) {
-      if (!mask[thread]) continue;
-      for (let row = recording.threadStart[thread]; row < recording.threadStart[thread + 1]; row += 1) {
-        const bucket = recording.rowBucket[row];
-        if (bucket < from || bucket >= to) continue;
-        if ((states >> (recording.rowFlags[row] & STATE_BITS)) & 1) this.own[this.ofRow[row]] += recording.rowTicks[row];
-      }
-    }
+  addRows(sums) {
+    this.recording.eachCounted(sums, (row, amount) => {
+      this.own[this.ofRow[row]] += amount;
+    });
   }
 
   childrenOf(node) {
