@@ -161,17 +161,27 @@ fn made_here(start: usize, size: usize) -> bool {
     if known < size {
         return false;
     }
-    let parts = std::mem::take(&mut *made);
-    for (from, len) in parts {
-        if from < start {
-            made.push((from, len.min(start - from)));
-        }
+    // In place: what is counted here is the program's memory, not this list's.
+    let count = made.len();
+    for index in 0..count {
+        let Some(part) = made.get_mut(index) else { break };
+        let (from, len) = *part;
+        let before = if from < start { len.min(start - from) } else { 0 };
         let behind = from.max(end);
-        if from + len > behind {
-            made.push((behind, from + len - behind));
+        let left = (from + len).saturating_sub(behind);
+        *part = if before > 0 { (from, before) } else { (behind, left) };
+        if before > 0 && left > 0 {
+            made.push((behind, left));
         }
     }
+    made.retain(|(_, len)| *len > 0);
     true
+}
+
+/// Makes room for what is noted of pages, so that they take no other memory than their own.
+pub fn make_room_for_pages() {
+    const PARTS: usize = 1024;
+    MADE.lock().unwrap_or_else(PoisonError::into_inner).reserve(PARTS);
 }
 
 /// Pages of memory without a file. They stay until they are given back.
@@ -218,6 +228,16 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: the name ends with NUL; all that is loaded is searched.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!found.is_null()).then_some(found)
+}
+
+/// Ends the process as the C library does; before that, where it is wanted, the interpreter in it.
+pub fn end_process(finalizes: bool) -> ! {
+    if let Some(function) = symbol(c"Py_FinalizeEx").filter(|_| finalizes) {
+        // SAFETY: it has this signature; the calling thread holds the interpreter's lock, and comes back to nothing of it.
+        unsafe { transmute::<*mut c_void, extern "C" fn() -> c_int>(function)() };
+    }
+    // SAFETY: as a program may call it.
+    unsafe { libc::exit(0) }
 }
 
 /// Names the calling thread; 0 where the system has taken it.

@@ -6,17 +6,21 @@
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use naja_memory::command::ReceiveArguments;
-use naja_memory::{Detail, Receiver, Settings};
+use naja_memory::{Detail, Receiver, Recorder, Settings};
 use naja_recording::Writer;
 use naja_system::{Failure, Result};
 use serde_json::{Map, Value, json};
 
-use super::recording::{INTERVAL_NS, Watch, record};
+use super::recording::{INTERVAL_NS, Recording};
 use super::run::cannot_listen;
 use crate::run::report;
 use crate::{ExitCode, print};
+
+/// How often what was heard is written where somebody looks.
+const LIVE_EVERY: Duration = Duration::from_millis(50);
 
 /// Records until standard input ends.
 ///
@@ -50,8 +54,22 @@ pub(super) fn receive(arguments: &ReceiveArguments) -> Result<ExitCode> {
         })
     };
     let detail = if arguments.aggregate { Detail::Aggregated } else { Detail::Addressed };
-    let watch = Watch { measure_every_ms: Some(arguments.interval.max(1)) };
-    let mut recorded = record(receiver, Box::new(|| (writer, None)), detail, &ended, watch);
+    let recorder = Recorder::begin(detail, INTERVAL_NS);
+    let mut recording = Recording::begin(receiver, recorder, Box::new(|| (writer, None)));
+    let every = Duration::from_millis(arguments.interval.max(1));
+    let (mut measured, mut written) = (Instant::now(), Instant::now());
+    while !ended.load(Ordering::Acquire) {
+        recording.go_on();
+        if measured.elapsed() >= every {
+            recording.measure();
+            measured = Instant::now();
+        }
+        if arguments.live && written.elapsed() >= LIVE_EVERY {
+            recording.write();
+            written = Instant::now();
+        }
+    }
+    let mut recorded = recording.end();
     let line = listener.join().unwrap_or_default();
     if let Ok(more) = object(&line) {
         let notes: Map<String, Value> = notes.into_iter().chain(more).collect();

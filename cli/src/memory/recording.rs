@@ -31,23 +31,9 @@ pub(super) struct Recorded {
     pub(super) heard: usize,
 }
 
-/// What is looked at beside what agents tell.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Watch {
-    /// Resident memory is looked at so often; without it, whenever something is written.
-    pub(super) measure_every_ms: Option<u64>,
-}
-
 /// Hears and writes until `ended`.
-pub(super) fn record(
-    receiver: Receiver,
-    open: Open,
-    detail: Detail,
-    ended: &AtomicBool,
-    watch: Watch,
-) -> Recorded {
+pub(super) fn record(receiver: Receiver, open: Open, detail: Detail, ended: &AtomicBool) -> Recorded {
     let mut recording = Recording::begin(receiver, Recorder::begin(detail, INTERVAL_NS), open);
-    recording.watch = watch;
     while !ended.load(Ordering::Acquire) {
         recording.go_on();
     }
@@ -80,8 +66,6 @@ pub(super) struct Recording {
     writer: Writer,
     warnings: Vec<String>,
     written: Instant,
-    watch: Watch,
-    measured: Instant,
 }
 
 impl Recording {
@@ -92,35 +76,30 @@ impl Recording {
         // A recording of memory is asked for as a whole: it has no oldest part that could go.
         writer.set_size_limit(u64::MAX);
         let warnings = failure.iter().map(Failure::one_line).collect();
-        let now = Instant::now();
-        Recording {
-            receiver,
-            recorder,
-            writer,
-            warnings,
-            written: now,
-            watch: Watch::default(),
-            measured: now,
-        }
+        Recording { receiver, recorder, writer, warnings, written: Instant::now() }
     }
 
     /// Hears what there is, and writes now and then; whether it has written.
     pub(super) fn go_on(&mut self) -> bool {
         let recorder = &mut self.recorder;
         self.receiver.hear(&mut |event| recorder.take(event));
-        if let Some(every) = self.watch.measure_every_ms
-            && self.measured.elapsed() >= Duration::from_millis(every)
-        {
-            self.recorder.measure(&self.receiver);
-            self.measured = Instant::now();
-        }
         let is_due = self.written.elapsed() >= WRITE_EVERY;
         if is_due {
-            let result = self.recorder.write(&self.receiver, &mut self.writer);
-            go_on(result, &mut self.writer, &mut self.warnings);
-            self.written = Instant::now();
+            self.write();
         }
         is_due
+    }
+
+    /// Writes what was heard.
+    pub(super) fn write(&mut self) {
+        let result = self.recorder.write(&self.receiver, &mut self.writer);
+        go_on(result, &mut self.writer, &mut self.warnings);
+        self.written = Instant::now();
+    }
+
+    /// Notes how much memory is resident at this moment.
+    pub(super) fn measure(&mut self) {
+        self.recorder.measure(&self.receiver);
     }
 
     /// Hears and writes what is left.

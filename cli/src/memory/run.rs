@@ -15,7 +15,7 @@ use naja_memory::{Detail, Receiver, Settings, wire};
 use naja_system::{Child, Failure, Launch, Observer, Result, Session, Status, shipped_library};
 use tempfile::TempDir;
 
-use super::recording::{INTERVAL_NS, Recorded, Watch, record, tell};
+use super::recording::{INTERVAL_NS, Recorded, record, tell};
 use crate::ExitCode;
 use crate::run::observer::Open;
 use crate::run::settings::RunSettings;
@@ -143,7 +143,7 @@ impl Observer for MemoryObserver {
         let Some((receiver, open, detail)) = self.start.take() else { return };
         let ended = Arc::clone(&self.ended);
         let thread = std::thread::Builder::new().name("recorder".to_owned());
-        self.thread = thread.spawn(move || record(receiver, open, detail, &ended, Watch::default())).ok();
+        self.thread = thread.spawn(move || record(receiver, open, detail, &ended)).ok();
     }
 
     fn stopped(&mut self) {}

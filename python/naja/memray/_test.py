@@ -73,11 +73,7 @@ class MemoryAllocator:
 
 
 def exit(py_finalize: bool = False) -> None:
-    if py_finalize:
-        import ctypes
-
-        ctypes.pythonapi.Py_FinalizeEx()
-    memory.exit()
+    memory.exit(py_finalize)
 
 
 class PrimeCaches:

@@ -108,7 +108,9 @@ class Tracker:
         self._interval_ms = memory_interval_ms
         self._follow_fork = follow_fork
         self._python_allocators = trace_python_allocators
-        self._is_aggregated = file_format == FileFormat.AGGREGATED_ALLOCATIONS
+        # Who looks at what is in use now needs no past.
+        is_live = isinstance(destination, SocketDestination)
+        self._is_aggregated = is_live or file_format == FileFormat.AGGREGATED_ALLOCATIONS
         self._command_line = " ".join(sys.argv)
         self._folder = tempfile.mkdtemp(prefix="naja-")
         self._server: _Server | None = None
@@ -179,7 +181,8 @@ class Tracker:
             command += ["--output", self._output]
         command += ["--python-allocators"] * self._python_allocators + ["--follow"] * self._follow_fork
         command += ["--native"] * self._native_traces
-        command += ["--aggregate"] * self._is_aggregated + ["--", *sys.argv]
+        command += ["--aggregate"] * self._is_aggregated + ["--live"] * (self._server is not None)
+        command += ["--", *sys.argv]
         # In a session of its own: Ctrl-C is the program's, and naja writes what there is.
         self._recorder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -206,6 +209,7 @@ class Tracker:
             "trace_python_allocators": self._python_allocators,
             "native_traces": self._native_traces,
             "is_exact": not self._is_aggregated,
+            "interval_ms": self._interval_ms,
             "folders": folders(),
         }
 

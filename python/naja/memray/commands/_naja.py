@@ -11,6 +11,7 @@ from pathlib import Path
 from naja import _program
 
 from .._errors import MemrayCommandError
+from .._reader import check
 
 
 def add_temporary_options(group: argparse._MutuallyExclusiveGroup) -> None:
@@ -45,6 +46,17 @@ def existing(results: str) -> Path:
     path = Path(results)
     if not path.is_file():
         raise MemrayCommandError(f"No such file: {results}", exit_code=1)
+    return path
+
+
+def recording(results: str) -> Path:
+    """The same, of a file that is a recording."""
+    path = existing(results)
+    try:
+        check(path)
+    except OSError as error:
+        reason = f"Failed to parse allocation records in {path}\nReason: {error}"
+        raise MemrayCommandError(reason, exit_code=1) from None
     return path
 
 

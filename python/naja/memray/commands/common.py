@@ -54,7 +54,7 @@ class HighWatermarkCommand:
 
     def write(self, args: argparse.Namespace, result_path: Path, output_file: Path) -> None:
         """By default a page of naja's, with its own time line: every moment can be picked in it."""
-        words = [self.reporter_name, result_path, "-o", output_file]
+        words = [self.reporter_name, _naja.recording(str(result_path)), "-o", output_file]
         words += _naja.shown(args.show_memory_leaks, args.temporary_allocation_threshold)
         words += ["--inverted"] * getattr(args, "inverted", False)
         words += ["--split-threads"] * getattr(args, "split_threads", False)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from .._errors import MemrayCommandError
 from .._socket import SocketReader
 from . import _naja
+
+PORTS = range(1, 1 << 16)
 
 
 class LiveCommand:
@@ -15,6 +18,8 @@ class LiveCommand:
         parser.add_argument("port", type=int, help="Remote port to connect to")
 
     def run(self, args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+        if args.port not in PORTS:
+            raise MemrayCommandError(f"Invalid port: {args.port}", exit_code=1)
         self.start_live_interface(args.port)
 
     def start_live_interface(self, port: int, cmdline_override: str | None = None) -> None:

@@ -14,9 +14,7 @@ import sys
 
 from .. import Destination, FileDestination, FileFormat, SocketDestination, Tracker
 from .._errors import MemrayCommandError
-from .live import LiveCommand
-
-_PORTS = range(1, 1 << 16)
+from .live import PORTS, LiveCommand
 
 
 class RunCommand:
@@ -179,7 +177,7 @@ def _get_free_port() -> int:
 
 def _port(args: argparse.Namespace) -> int:
     port = _get_free_port() if args.live_port is None else args.live_port
-    if port not in _PORTS:
+    if port not in PORTS:
         raise MemrayCommandError(f"Invalid port: {port}", exit_code=1)
     return port
 

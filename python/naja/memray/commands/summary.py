@@ -21,7 +21,7 @@ class SummaryCommand:
     def run(self, args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         if not 1 <= args.sort_column <= _COLUMNS:
             parser.error(f"The --sort-column argument must be between 1 and {_COLUMNS}")
-        words = ["summary", _naja.existing(args.results)]
+        words = ["summary", _naja.recording(args.results)]
         words += _naja.shown(False, args.temporary_allocation_threshold)
         words += ["--own"] * (args.sort_column in _OWN)
         if args.max_rows:

@@ -20,5 +20,5 @@ class TreeCommand:
         _naja.add_temporary_options(parser.add_mutually_exclusive_group())
 
     def run(self, args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-        words = ["tree", _naja.existing(args.results)]
+        words = ["tree", _naja.recording(args.results)]
         _naja.run(words + _naja.shown(False, args.temporary_allocation_threshold))

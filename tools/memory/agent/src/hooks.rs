@@ -158,13 +158,8 @@ pub(crate) unsafe extern "C" fn mmap(
     file: c_int,
     offset: i64,
 ) -> *mut c_void {
-    let Some(mmap) = real::mmap() else { return libc::MAP_FAILED };
     // SAFETY: the caller keeps to the contract of the function that it called.
-    let block = unsafe { mmap(address, size, protection, flags, file, offset) };
-    if is_on() && block != libc::MAP_FAILED {
-        given(Allocator::Mmap, block as usize, size);
-    }
-    block
+    unsafe { map(address, size, protection, flags, file, offset) }
 }
 
 /// The same function under the name that programs of 32 and 64 bits share.
@@ -180,8 +175,28 @@ pub(crate) unsafe extern "C" fn mmap64(
     file: c_int,
     offset: i64,
 ) -> *mut c_void {
+    // Not the function above: in a library that was loaded later, its name means the C library's.
     // SAFETY: the caller keeps to the contract of the function that it called.
-    unsafe { mmap(address, size, protection, flags, file, offset) }
+    unsafe { map(address, size, protection, flags, file, offset) }
+}
+
+/// # Safety
+/// As the C library's `mmap`.
+unsafe fn map(
+    address: *mut c_void,
+    size: usize,
+    protection: c_int,
+    flags: c_int,
+    file: c_int,
+    offset: i64,
+) -> *mut c_void {
+    let Some(mmap) = real::mmap() else { return libc::MAP_FAILED };
+    // SAFETY: the caller keeps to the contract of the function that it called.
+    let block = unsafe { mmap(address, size, protection, flags, file, offset) };
+    if is_on() && block != libc::MAP_FAILED {
+        given(Allocator::Mmap, block as usize, size);
+    }
+    block
 }
 
 /// # Safety

@@ -217,14 +217,15 @@ fn set_thread_name(name: &str) -> i32 {
     naja_system::c_blocks::name_thread(name)
 }
 
-/// Ends the process as the C library does.
+/// Ends the process in the middle, as the C library does; before that, where it is wanted, the interpreter.
 #[pyfunction]
-#[expect(clippy::exit, reason = "a test asks for a process that ends in the middle")]
-fn exit() {
-    std::process::exit(0);
+#[pyo3(signature = (py_finalize=false))]
+fn exit(py_finalize: bool) {
+    naja_system::c_blocks::end_process(py_finalize);
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    naja_system::c_blocks::make_room_for_pages();
     module.add_class::<MemoryAllocator>()?;
     module.add_class::<PymallocMemoryAllocator>()?;
     module.add_class::<MmapAllocator>()?;

@@ -30,23 +30,18 @@ pub(crate) struct OpenCapture {
 }
 
 /// An amount of a thread, a stack and a function.
-type Summed = FxHashMap<(i64, u32, u8), Amount>;
+type Summed = FxHashMap<(i64, u32, u8), (bool, Amount)>;
 
 #[pymethods]
 impl OpenCapture {
-    /// `pid`: whose memory; without it, that of the first process. `apart_ms`: how far apart snapshots are at least.
-    /// `snapshots_max`: no more of them, evenly left out.
+    /// `pid`: whose memory; without it, that of the first process. `snapshots_max`: no more snapshots than that, evenly left
+    /// out. They are as far apart as was asked for when it was recorded.
     #[new]
-    #[pyo3(signature = (path, pid=None, apart_ms=0, snapshots_max=10_000))]
-    fn new(
-        py: Python<'_>,
-        path: PathBuf,
-        pid: Option<u32>,
-        apart_ms: u64,
-        snapshots_max: usize,
-    ) -> PyResult<OpenCapture> {
+    #[pyo3(signature = (path, pid=None, snapshots_max=10_000))]
+    fn new(py: Python<'_>, path: PathBuf, pid: Option<u32>, snapshots_max: usize) -> PyResult<OpenCapture> {
         py.detach(|| {
             let capture = Capture::open(&path, pid)?;
+            let apart_ms = capture.notes.get("interval_ms").and_then(serde_number).unwrap_or(0);
             let mut snapshots = capture.snapshots(apart_ms)?;
             let every = snapshots.len().div_ceil(snapshots_max.max(1)).max(1);
             if every > 1 {
@@ -158,12 +153,12 @@ impl OpenCapture {
     fn given(&self, py: Python<'_>) -> PyResult<Vec<(Vec<Call>, u64, u64)>> {
         let amounts =
             py.detach(|| self.shared.capture.amounts(Shown::Given, 0)).map_err(|failure| error(&failure))?;
-        let mut sums: FxHashMap<(i64, u32), Amount> = FxHashMap::default();
+        let mut sums: FxHashMap<(bool, u32), Amount> = FxHashMap::default();
         for (place, amount) in amounts {
-            add(sums.entry((i64::from(place.thread), place.node)).or_default(), amount);
+            add(sums.entry((self.is_main(&place), place.node)).or_default(), amount);
         }
-        let one = |((thread, node), amount): ((i64, u32), Amount)| {
-            let calls = self.shared.calls(Calls::Python, thread, u64::from(node), None);
+        let one = |((is_main, node), amount): ((bool, u32), Amount)| {
+            let calls = self.shared.calls(Calls::Python, is_main, u64::from(node), None);
             (calls, amount.blocks, amount.bytes)
         };
         Ok(sums.into_iter().map(one).collect())
@@ -171,6 +166,10 @@ impl OpenCapture {
 }
 
 impl OpenCapture {
+    fn is_main(&self, place: &AllocationPlace) -> bool {
+        i64::from(place.thread) == self.shared.main_thread
+    }
+
     fn summed(&self, amounts: Vec<(AllocationPlace, Amount)>, merges: bool) -> Vec<AllocationRecord> {
         let mut sums = Summed::default();
         let mut order = Vec::new();
@@ -179,12 +178,13 @@ impl OpenCapture {
             let key = (tid, place.node, place.allocator);
             let sum = sums.entry(key).or_insert_with(|| {
                 order.push(key);
-                Amount::default()
+                (false, Amount::default())
             });
-            add(sum, amount);
+            sum.0 |= self.is_main(&place);
+            add(&mut sum.1, amount);
         }
         let one = |(tid, node, allocator): (i64, u32, u8)| {
-            let amount = sums.get(&(tid, node, allocator)).copied().unwrap_or_default();
+            let (is_main, amount) = sums.get(&(tid, node, allocator)).copied().unwrap_or_default();
             AllocationRecord {
                 tid,
                 address: 0,
@@ -194,6 +194,7 @@ impl OpenCapture {
                 n_allocations: amount.blocks,
                 native_stack_id: 0,
                 native_segment_generation: 0,
+                is_main,
                 shared: Some(Arc::clone(&self.shared)),
             }
         };
@@ -277,6 +278,7 @@ impl RecordIterator {
             n_allocations: 1,
             native_stack_id: 0,
             native_segment_generation: 0,
+            is_main: i64::from(place.thread) == self.shared.main_thread,
             shared: Some(Arc::clone(&self.shared)),
         }))
     }

@@ -36,7 +36,9 @@ pub(crate) enum Calls {
 
 impl Shared {
     /// The calls of a stack, the innermost first.
-    pub(crate) fn calls(&self, which: Calls, thread: i64, node: u64, max: Option<usize>) -> Vec<Call> {
+    ///
+    /// Of the thread that began to track, the calls around the one that did are left out, but where a number is asked for.
+    pub(crate) fn calls(&self, which: Calls, is_main: bool, node: u64, max: Option<usize>) -> Vec<Call> {
         let is_native = |function: &Function| function.kind == FunctionKind::Native;
         let wanted = |function: &Function| match which {
             Calls::Python => !is_native(function),
@@ -48,7 +50,7 @@ impl Shared {
         let call = |(function, line): (&Function, u32)| (function.name.clone(), function.file.clone(), line);
         match max {
             Some(max) => all.take(max).map(call).collect(),
-            None if thread == self.main_thread && which != Calls::Native => {
+            None if is_main && which != Calls::Native => {
                 let mut calls: Vec<Call> = all.map(call).collect();
                 calls.truncate(calls.len().saturating_sub(self.skipped));
                 calls
@@ -70,7 +72,7 @@ pub(crate) fn calls_of(
     shared: Option<&Arc<Shared>>,
     allocator: i64,
     which: Calls,
-    thread: i64,
+    is_main: bool,
     node: u64,
     max: Option<usize>,
 ) -> PyResult<Vec<Call>> {
@@ -78,7 +80,7 @@ pub(crate) fn calls_of(
         return Err(PyNotImplementedError::new_err("Stack traces for deallocations aren't captured."));
     }
     let shared = shared.ok_or_else(|| PyValueError::new_err("this record is of no file: it has no stack"))?;
-    Ok(shared.calls(which, thread, node, max))
+    Ok(shared.calls(which, is_main, node, max))
 }
 
 /// What has happened to one block, or what blocks of one place come to.
@@ -92,6 +94,8 @@ pub(crate) struct AllocationRecord {
     pub(crate) n_allocations: u64,
     pub(crate) native_stack_id: u64,
     pub(crate) native_segment_generation: u64,
+    /// Of the thread that began to track, or of threads of which that is one.
+    pub(crate) is_main: bool,
     pub(crate) shared: Option<Arc<Shared>>,
 }
 
@@ -127,6 +131,7 @@ impl AllocationRecord {
             n_allocations,
             native_stack_id,
             native_segment_generation: generation,
+            is_main: false,
             shared: None,
         })
     }
@@ -214,7 +219,7 @@ impl AllocationRecord {
 
 impl AllocationRecord {
     fn calls(&self, which: Calls, max: Option<usize>) -> PyResult<Vec<Call>> {
-        calls_of(self.shared.as_ref(), self.allocator, which, self.tid, self.stack_id, max)
+        calls_of(self.shared.as_ref(), self.allocator, which, self.is_main, self.stack_id, max)
     }
 }
 

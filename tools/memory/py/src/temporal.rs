@@ -48,9 +48,13 @@ pub(crate) struct TemporalAllocationRecord {
     tid: i64,
     allocator: i64,
     stack_id: u64,
+    is_main: bool,
     intervals: Vec<Interval>,
     shared: Option<Arc<Shared>>,
 }
+
+/// A thread, a stack, a function.
+type Key = (i64, u32, i64);
 
 /// The records of lifetimes, in the order of thread, stack and function.
 pub(crate) fn records(
@@ -58,19 +62,20 @@ pub(crate) fn records(
     lifetimes: Lifetimes,
     merges_threads: bool,
 ) -> Vec<TemporalAllocationRecord> {
-    let mut merged: BTreeMap<(i64, u32, i64), BTreeMap<Lifetime, Amount>> = BTreeMap::new();
+    let mut merged: BTreeMap<Key, (bool, BTreeMap<Lifetime, Amount>)> = BTreeMap::new();
     for (place, amounts) in lifetimes {
         let Some(place) = shared.capture.place(place) else { continue };
         let tid = if merges_threads { MERGED } else { i64::from(place.thread) };
         let key = (tid, place.node, numbers::of_recorded(place.allocator));
-        let known = merged.entry(key).or_default();
+        let (is_main, known) = merged.entry(key).or_default();
+        *is_main |= i64::from(place.thread) == shared.main_thread;
         for (lifetime, amount) in amounts {
             let sum = known.entry(lifetime).or_default();
             sum.blocks += amount.blocks;
             sum.bytes += amount.bytes;
         }
     }
-    let one = |((tid, node, allocator), amounts): ((i64, u32, i64), BTreeMap<Lifetime, Amount>)| {
+    let one = |((tid, node, allocator), (is_main, amounts)): (Key, (bool, BTreeMap<Lifetime, Amount>))| {
         let interval = |(lifetime, amount): (Lifetime, Amount)| Interval {
             allocated_before_snapshot: lifetime.from,
             deallocated_before_snapshot: lifetime.until,
@@ -79,7 +84,7 @@ pub(crate) fn records(
         };
         let intervals = amounts.into_iter().map(interval).collect();
         let shared = Some(Arc::clone(shared));
-        TemporalAllocationRecord { tid, allocator, stack_id: u64::from(node), intervals, shared }
+        TemporalAllocationRecord { tid, allocator, stack_id: u64::from(node), is_main, intervals, shared }
     };
     merged.into_iter().map(one).collect()
 }
@@ -152,7 +157,7 @@ impl TemporalAllocationRecord {
 
 impl TemporalAllocationRecord {
     fn calls(&self, which: Calls, max: Option<usize>) -> PyResult<Vec<Call>> {
-        calls_of(self.shared.as_ref(), self.allocator, which, self.tid, self.stack_id, max)
+        calls_of(self.shared.as_ref(), self.allocator, which, self.is_main, self.stack_id, max)
     }
 }
 

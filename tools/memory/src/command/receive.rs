@@ -23,6 +23,9 @@ pub struct ReceiveArguments {
     /// Keep what each place came to, and not each allocation
     #[arg(long)]
     pub aggregate: bool,
+    /// Write often: somebody looks at the recording while it is made
+    #[arg(long)]
+    pub live: bool,
     /// Milliseconds between two looks at resident memory
     #[arg(long, value_name = "MS", default_value_t = 10)]
     pub interval: u64,
