@@ -368,7 +368,9 @@ pub(crate) fn threads(pid: u32) -> Result<Vec<u32>, VisitError> {
     let mut threads: Vec<u32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     threads.sort_by_key(|tid| (*tid != pid, *tid));
-    if threads.is_empty() { Err(VisitError::Gone) } else { Ok(threads) }
+    // Where only the first is left and has ended, the process has: nobody has asked how yet.
+    let is_over = threads.is_empty() || threads == [pid] && crate::traced::is_ending(pid);
+    if is_over { Err(VisitError::Gone) } else { Ok(threads) }
 }
 
 fn is_stopped(pid: u32) -> bool {
