@@ -111,13 +111,6 @@ impl Moments {
         })
     }
 
-    /// Whether an instruction lies in a library in which a thread may not be borrowed without a closer look.
-    pub(crate) fn is_within(&mut self, address: u64) -> bool {
-        let Some(module) = self.unwinder.modules().find(address) else { return false };
-        let file = Arc::clone(&module.file);
-        self.kind(&file) != Kind::Other
-    }
-
     fn kind(&mut self, file: &Arc<ModuleFile>) -> Kind {
         *self.kinds.entry(Arc::as_ptr(file) as usize).or_insert_with(|| kind_of(file))
     }

@@ -11,8 +11,6 @@ use crate::visit::VisitError;
 
 /// How long a thread may take to stop.
 const STOP_MAX: Duration = Duration::from_millis(50);
-/// Or to make one step.
-const STEP_MAX: Duration = Duration::from_millis(5);
 /// How long it is asked again and again, without sleeping.
 const SPIN: Duration = Duration::from_micros(200);
 const NAP: Duration = Duration::from_micros(50);
@@ -73,7 +71,12 @@ impl Traced {
     pub(crate) fn stop(tid: u32) -> Result<Option<Traced>, VisitError> {
         let id = libc::pid_t::try_from(tid).map_err(|_| VisitError::Gone)?;
         if !LATE.with_borrow_mut(|late| late.remove(&id)) {
-            request(libc::PTRACE_SEIZE, id, 0, libc::PTRACE_O_TRACESYSGOOD as usize).map_err(of_number)?;
+            match request(libc::PTRACE_SEIZE, id, 0, libc::PTRACE_O_TRACESYSGOOD as usize) {
+                Ok(()) => {}
+                // A thread that is ending is refused as if it were forbidden.
+                Err(libc::EPERM) if is_ending(tid) => return Ok(None),
+                Err(number) => return Err(of_number(number)),
+            }
         }
         let mut thread = Traced { id, is_free: false, signal: 0 };
         let _ = request(libc::PTRACE_INTERRUPT, id, 0, 0);
@@ -122,37 +125,6 @@ impl Traced {
     pub(crate) fn go_on_to_system_call(&mut self, signal: i32, until: Instant) -> Result<Stop, VisitError> {
         request(libc::PTRACE_SYSCALL, self.id, 0, signal as usize).map_err(of_number)?;
         Ok(self.wait(until))
-    }
-
-    /// Leads it on by one instruction; false where it does not stand still any more.
-    pub(crate) fn step(&mut self) -> bool {
-        let signal = std::mem::take(&mut self.signal);
-        if request(libc::PTRACE_SINGLESTEP, self.id, 0, signal as usize).is_err() {
-            self.is_free = true;
-            return false;
-        }
-        match self.wait(Instant::now() + STEP_MAX) {
-            Stop::Signal(libc::SIGTRAP) | Stop::SystemCall | Stop::Event => true,
-            Stop::Signal(signal) => {
-                self.signal = signal;
-                true
-            }
-            Stop::Ended => {
-                self.is_free = true;
-                false
-            }
-            Stop::Late => {
-                // It sleeps in a system call.
-                let _ = request(libc::PTRACE_INTERRUPT, self.id, 0, 0);
-                match self.wait(Instant::now() + STOP_MAX) {
-                    Stop::Ended => self.is_free = true,
-                    Stop::Late => self.be_late(),
-                    Stop::Signal(signal) if signal != libc::SIGTRAP => self.signal = signal,
-                    _ => {}
-                }
-                false
-            }
-        }
     }
 
     /// It is not waited for any longer.
@@ -226,6 +198,12 @@ impl Drop for Traced {
 const NT_X86_XSTATE: usize = 0x202;
 const PTRACE_GETSIGMASK: libc::c_uint = 0x420a;
 const PTRACE_SETSIGMASK: libc::c_uint = 0x420b;
+
+/// Whether a thread has ended, or is about to.
+pub(crate) fn is_ending(tid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{tid}/stat")) else { return true };
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
 
 fn stop_of(status: i32) -> Stop {
     if !libc::WIFSTOPPED(status) {

@@ -25,10 +25,6 @@ const ROUND_GAP: Duration = Duration::from_millis(1);
 const CALL_MAX: Duration = Duration::from_secs(20);
 /// What a call may need of the thread's stack.
 const STACK_BYTES_MIN: u64 = 128 << 10;
-/// So many instructions a thread is led on, to get out of where it may not be borrowed.
-const STEPS_MAX: usize = 6000;
-/// After so many of them its whole stack is looked at again.
-const STEPS_PER_LOOK: usize = 500;
 
 /// Why a function was not called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -342,8 +338,8 @@ impl Saved {
     }
 }
 
-/// Stops a thread and, if it may be borrowed, keeps it. One that is only within a function that it will come out of is led
-/// on until it has.
+/// Stops a thread and, if it may be borrowed, keeps it. One that is within a function which it will come out of is not led
+/// on by steps: a step that is not over when the thread is let go of ends its process with SIGTRAP. It is looked at again.
 fn borrow(
     pid: u32,
     tid: u32,
@@ -351,22 +347,9 @@ fn borrow(
     files: &mut ModuleFiles,
 ) -> Result<Option<Traced>, VisitError> {
     let Some(mut thread) = Traced::stop(tid)? else { return Ok(None) };
-    let mut was_within = true;
-    for step in 0..STEPS_MAX {
-        let registers = thread.registers()?;
-        let is_within = moments.is_within(registers.rip);
-        // The whole stack is looked at where something may have changed.
-        if step % STEPS_PER_LOOK == 0 || was_within && !is_within {
-            match moments.of(&registers, files) {
-                Moment::Free if has_room(pid, registers.rsp) => return Ok(Some(thread)),
-                Moment::Within if (registers.orig_rax as i64) < 0 => {}
-                _ => break,
-            }
-        }
-        was_within = is_within;
-        if !thread.step() {
-            break;
-        }
+    let registers = thread.registers()?;
+    if moments.of(&registers, files) == Moment::Free && has_room(pid, registers.rsp) {
+        return Ok(Some(thread));
     }
     thread.let_go();
     Ok(None)
@@ -387,7 +370,9 @@ pub(crate) fn threads(pid: u32) -> Result<Vec<u32>, VisitError> {
     let mut threads: Vec<u32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     threads.sort_by_key(|tid| (*tid != pid, *tid));
-    if threads.is_empty() { Err(VisitError::Gone) } else { Ok(threads) }
+    // Where only the first is left and has ended, the process has: nobody has asked how yet.
+    let is_over = threads.is_empty() || threads == [pid] && crate::traced::is_ending(pid);
+    if is_over { Err(VisitError::Gone) } else { Ok(threads) }
 }
 
 fn is_stopped(pid: u32) -> bool {
