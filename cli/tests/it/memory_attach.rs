@@ -273,17 +273,27 @@ kept = keep(3_000_001)
     assert!(given(&lines(&naja, target.folder()), "keep") >= 3_000_001);
 }
 
+/// A process that nobody waits for is made to end.
+struct Ends(u32);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("kill").args(["-9", &self.0.to_string()]).status();
+    }
+}
+
 #[test]
 fn children_that_are_forked_are_recorded_and_left_too() {
     const PROGRAM: &str = "
 def child():
-    while True:
+    while os.getppid() == parent:
         time.sleep(0.01)
         in_child(4_000_001)
 def in_child(size):
     return bytearray(size)
 ready()
 import multiprocessing
+parent = os.getpid()
 while True:
     time.sleep(0.01)
     beat()
@@ -304,6 +314,8 @@ while True:
         let number = || std::fs::read_to_string(target.file("beats.child")).ok()?.parse::<u32>().ok();
         wait_until(|| number().is_some());
         let forked = number().expect("it has one");
+        // It ends when its test does, however that ends.
+        let _child = Ends(forked);
         for _ in 0..20 {
             lives_on(&target);
         }

@@ -230,6 +230,9 @@ fn vector_of(memory: &dyn Memory, layout: Layout, parts: &[(u64, Vec<u64>)], poo
             memory.read_u64(at).is_ok_and(|address| holds(&layout, address, *pool))
         })
     };
+    // Other variables lead to an arena too, at that very distance by chance; the vector is one throughout.
+    let last = places.iter().map(|(_, place)| *place).max().unwrap_or(0);
+    let is_vector = |arenas: u64| holds_all(arenas) && counted(memory, &layout, arenas) > last;
     let is_candidate = |word: &u64| word.is_multiple_of(8) && *word > 0xffff && *word >> 47 == 0;
     for (start, words) in parts {
         let with_addresses = (*start..).step_by(8).zip(words.iter().copied());
@@ -238,7 +241,7 @@ fn vector_of(memory: &dyn Memory, layout: Layout, parts: &[(u64, Vec<u64>)], poo
             let found = batch
                 .iter()
                 .zip(words_behind(memory, batch, offset))
-                .find(|((_, arenas), address)| holds(&layout, *address, pool) && holds_all(*arenas));
+                .find(|((_, arenas), address)| holds(&layout, *address, pool) && is_vector(*arenas));
             if let Some(((arenas_at, _), _)) = found {
                 return Some(*arenas_at);
             }
