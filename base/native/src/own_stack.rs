@@ -373,9 +373,9 @@ fn tables(address: usize) -> Option<(usize, usize)> {
 
 fn object(address: usize) -> Option<Object> {
     let mut place = MaybeUninit::<Object>::zeroed();
-    // SAFETY: the name ends with NUL.
     let find = match FIND_OBJECT.load(Ordering::Relaxed) {
         UNKNOWN => {
+            // SAFETY: the name ends with NUL.
             let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) } as usize;
             FIND_OBJECT.store(found, Ordering::Relaxed);
             found

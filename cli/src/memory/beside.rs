@@ -30,10 +30,13 @@ pub(crate) struct MemoryBeside {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// The processes that were heard of, by their numbers in the system.
-    heard: Arc<Mutex<Vec<u32>>>,
+    heard: Heard,
     /// The process that the agent was brought into, and how it is to leave.
     visit: Option<Arc<Visit>>,
 }
+
+/// Numbers of processes, which grow while they are heard of.
+type Heard = Arc<Mutex<Vec<u32>>>;
 
 /// An agent in a process that runs already.
 struct Visit {
@@ -186,7 +189,7 @@ struct JoiningSink {
     generation: u32,
     ended: Arc<AtomicBool>,
     /// What leaves when nothing more is to be heard.
-    visit: Option<(Arc<Visit>, Arc<Mutex<Vec<u32>>>)>,
+    visit: Option<(Arc<Visit>, Heard)>,
 }
 
 impl Sink for JoiningSink {

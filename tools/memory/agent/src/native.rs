@@ -62,8 +62,7 @@ impl NativeStack {
 
     /// Gives its memory back.
     pub(crate) fn release(self) {
-        let NativeStack { stack, known, fresh, rules, .. } = self;
-        drop(stack);
+        let NativeStack { known, fresh, rules, .. } = self;
         // SAFETY: these are mappings of `new`, which nobody uses any more.
         unsafe {
             ring::unmap(known, RETURNS_MAX * size_of::<OwnReturn>());
