@@ -207,6 +207,7 @@ pub struct Module {
 
 impl Module {
     /// Where these bytes of code lie, in the process.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn find_code(&self, wanted: &[u8]) -> Option<u64> {
         self.file.layout.loads.iter().find_map(|load| {
             let start = load.address.wrapping_add(self.bias);

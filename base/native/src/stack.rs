@@ -86,6 +86,7 @@ pub(crate) fn copy(pid: u32, address: u64, buffer: &mut [u8]) -> io::Result<usiz
 }
 
 /// Writes into memory of a process, all of it or none that counts.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn write(pid: u32, address: u64, bytes: &[u8]) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
     let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };

@@ -4,7 +4,7 @@
 //! [`Tallies`] count, while it happens or out of the recording.
 
 mod addresses;
-#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "attach_elsewhere.rs")]
 pub mod attach;
 pub mod capture;
 pub mod command;
