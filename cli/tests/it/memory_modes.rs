@@ -1,5 +1,8 @@
 //! `naja memory run --native` and `--sample` on real programs under every interpreter.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
 use naja_testkit::interpreters::interpreters;
 use naja_testkit::naja::block;
 use naja_testkit::not_tested;
@@ -214,5 +217,61 @@ os._exit(0)
         let held = "select sum(given_bytes) / 1000000, sum(now_bytes) / 1000000, max(peak_bytes) / 1000000 from allocations
             where given_bytes >= 20000000";
         assert_eq!(one(held), "40,20,20", "{interpreter}");
+    }
+}
+
+/// Gives and takes back without end, in a thread of its own; says when it does.
+const BUSY: &str = "\
+import threading, time
+kept = []
+def keep():
+    while True:
+        kept.append(bytearray(20_000))
+        if len(kept) > 100:
+            kept.clear()
+        sum(range(1000))
+        time.sleep(0.0005)
+threading.Thread(target=keep, daemon=True).start()
+print('ready', flush=True)
+while True:
+    time.sleep(0.01)
+";
+
+/// A program that is made to end with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_process_that_runs_already_is_sampled_and_its_allocations_recorded_and_then_left() {
+    for interpreter in interpreters().iter().filter(|one| !one.free_threaded) {
+        let naja = naja();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("app.py"), BUSY).expect("the program is written");
+        let mut command = interpreter.command();
+        let child = command.arg("app.py").current_dir(folder.path()).stdout(Stdio::piped()).spawn();
+        let mut running = Running(child.expect("it starts"));
+        let mut line = String::new();
+        let stdout = running.0.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says so");
+        let pid = running.0.id().to_string();
+        let mut command = naja.command();
+        command.args(["record", "--memory", "-p", &pid, "-d", "1", "-o", "app.naja"]);
+        let output = command.current_dir(folder.path()).output().expect("naja starts");
+        assert!(output.status.success(), "{interpreter}: {}", block(&output, &[]));
+
+        let one = |query: &str| sql(&naja, folder.path(), query).join(";");
+        let given = one("select total(given_bytes) > 1000000 from allocations where function = 'keep'");
+        assert_eq!(given, "1", "{interpreter}");
+        assert!(one("select count(*) from samples").parse::<u64>().expect("a number") > 100, "{interpreter}");
+        assert_eq!(one("select count(*) from processes"), "1", "{interpreter}");
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it lives");
+        assert!(!maps.contains("naja_memory_agent"), "{interpreter}");
+        assert!(running.0.try_wait().expect("it can be asked").is_none(), "{interpreter}: it lives on");
     }
 }
