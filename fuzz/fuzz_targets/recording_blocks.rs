@@ -5,6 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use naja_recording::allocations::{Slots, read_allocations};
 use naja_recording::blocks::{RunBlock, pack, read_nodes, read_runs};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -24,4 +25,5 @@ fn read(bytes: &[u8]) {
     if let Ok(nodes) = read_nodes(bytes) {
         assert!(nodes.iter().all(|node| node.parent < node.id && node.function > 0));
     }
+    let _ = read_allocations(bytes, &mut Slots::default(), &mut |_, _| ());
 }

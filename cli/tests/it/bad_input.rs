@@ -194,6 +194,32 @@ sys.exit(5)
 }
 
 #[test]
+fn a_disk_that_fills_up_ends_a_recording_of_memory_and_not_its_program() {
+    let (Some(python), Some(disk)) = (python(), TinyDisk::mount()) else { return };
+    // Each allocation is another size, so that the recording grows fast.
+    let program = "
+import random, sys
+kept = []
+for number in range(400_000):
+    kept.append(bytes(random.randrange(600, 5000)))
+    if len(kept) > 300:
+        kept.clear()
+sys.exit(5)
+";
+    let folder = folder_with(&[("app.py", program)]);
+    let on_disk = disk.0.path().join("run.naja");
+    let mut command = naja().command();
+    command.args(["memory", "run", "-o"]).arg(&on_disk).arg(&python.path).arg("app.py");
+    let output = command.current_dir(folder.path()).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    assert!(text.contains("warning: the recording ends where it could not be written"), "{text}");
+    // What was not written is in the report nevertheless; what was, can be read.
+    assert!(text.contains("allocations of"), "{text}");
+    assert_eq!(ask(&on_disk, "select value from meta where key = 'complete'"), ["0"]);
+}
+
+#[test]
 fn reading_that_is_forbidden_is_told_with_what_works_instead() {
     if !geteuid().is_root() {
         return naja_testkit::not_tested("reading that is forbidden: only root can give up its privileges");

@@ -132,7 +132,6 @@ class Case:
             "spread": spread,
             "wall": {name: median(name, "wall") for name in runs},
             "target": self.target,
-            "met": None if self.target is None else of_naja / alone <= self.target,
             "blocks": blocks,
             "bytes": [self.recording.stat().st_size, self.capture.stat().st_size],
         }
@@ -152,6 +151,7 @@ def page(rows, version):
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in rows:
+        target, is_met = verdict(one)
         cells = [
             one["case"],
             f"{one['alone']:.3f} s",
@@ -162,11 +162,30 @@ def page(rows, version):
             f"{one['peer'] / one['alone']:.2f}",
             f"{one['blocks'][0]:,}",
             f"{one['bytes'][0] / one['bytes'][1]:.2f}",
-            "" if one["target"] is None else f"≤ {one['target']} ×",
-            {None: "", True: "met", False: "**missed**"}[one["met"]],
+            target,
+            {None: "", True: "met", False: "**missed**"}[is_met],
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    missed = [f"- {one['case']}: {WHY[one['case']]}" for one in rows if verdict(one)[1] is False and one["case"] in WHY]
+    return "\n".join(lines + (["", "Why targets are missed:", ""] + missed if missed else [])) + "\n"
+
+
+# What is known of cases that may miss their target.
+WHY = {
+    "Python's allocators, 200 frames": "the frames of the newest piece of the interpreter's data stack, some hundred, are looked at on each allocation, 1.3 ns each",
+    "four threads": "four threads and naja beside them share two cores; what the threads write goes from one core's cache to the other's, where naja reads it",
+}
+
+
+def verdict(one):
+    """The target in words, and whether it is met; none where there is none."""
+    times = one["naja"] / one["alone"]
+    if one["case"] == "Python's allocators, 200 frames":
+        most = one["peer"] / one["alone"] / 2
+        return f"≤ {most:.2f} ×, half of memray's", times <= most
+    if one["case"] == "start and end":
+        return "≤ 30 ms more", one["naja"] - one["alone"] <= 0.03
+    return ("", None) if one["target"] is None else (f"≤ {one['target']} ×", times <= one["target"])
 
 
 def into_documentation(text):

@@ -13,6 +13,8 @@ mod decode;
 mod events;
 pub mod export;
 pub mod heap;
+#[doc(hidden)]
+pub mod hostile;
 pub mod lifetimes;
 pub mod live;
 mod lives;

@@ -1,5 +1,6 @@
 //! Blocks of bytes: any bytes give a value or an error.
 
+use naja_recording::allocations::{AllocationBlock, Slots, read_allocations};
 use naja_recording::blocks::*;
 use naja_recording::*;
 
@@ -20,6 +21,8 @@ fn read(bytes: &[u8]) {
     if let Ok(nodes) = read_nodes(bytes) {
         assert!(nodes.iter().all(|node| node.parent < node.id && node.function > 0));
     }
+    // It ends in events or an error.
+    let _ = read_allocations(bytes, &mut Slots::default(), &mut |_, _| ());
 }
 
 fn run_block() -> Vec<u8> {
@@ -40,14 +43,29 @@ fn node_block() -> Vec<u8> {
     block.to_bytes(false)
 }
 
+fn allocation_block() -> Vec<u8> {
+    let mut block = AllocationBlock::new(5);
+    for number in 0..200_u32 {
+        block.push(AllocationEvent::Given {
+            slot: number,
+            place: number % 7 + 1,
+            size: u64::from(number) * 999,
+        });
+        block.pass(u64::from(number));
+    }
+    block.push(AllocationEvent::Taken { slot: 100 });
+    block.push(AllocationEvent::Rest { slot: 100, place: 3, size: 4096 });
+    block.to_bytes()
+}
+
 #[test]
 fn the_corpus_and_what_comes_near_it_never_panic() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/recording_blocks");
-    let mut seeds = vec![run_block(), node_block()];
+    let mut seeds = vec![run_block(), node_block(), allocation_block()];
     for entry in std::fs::read_dir(folder).unwrap() {
         seeds.push(std::fs::read(entry.unwrap().path()).unwrap());
     }
-    assert!(seeds.len() > 6, "the corpus is missing");
+    assert!(seeds.len() > 7, "the corpus is missing");
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let mut numbers = Numbers::new(seed);

@@ -2,4 +2,5 @@
 
 mod attached;
 mod captures;
+mod hostile;
 mod tallies;
