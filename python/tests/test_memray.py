@@ -52,6 +52,28 @@ def test_a_tracked_block_has_its_size_its_place_and_who_took_it(tmp_path):
     assert given.stack_trace(max_stacks=2)[1][1:] == (__file__, take.__code__.co_firstlineno + 1)
 
 
+def test_calls_of_machine_code_stand_between_those_of_python_where_they_are_wanted(tmp_path):
+    def key(number):
+        # Larger than what Python's own allocator gives.
+        return bytes(10_000 + number)
+
+    with Tracker(tmp_path / "out.bin", native_traces=True):
+        kept = sorted(range(50), key=key)
+    assert kept and FileReader(tmp_path / "out.bin").metadata.has_native_traces
+    records = FileReader(tmp_path / "out.bin").get_allocation_records()
+    given = [one for one in records if one.allocator == AllocatorType.CALLOC and one.size > 10_000]
+    assert len(given) == 50
+    python_only, both = given[0].stack_trace(), given[0].hybrid_stack_trace()
+    names = [name for name, _, _ in python_only]
+    assert names[:2] == ["key", "test_calls_of_machine_code_stand_between_those_of_python_where_they_are_wanted"]
+    # What sorts stands between the two, and the same functions are there alone: down to where the program began, as in
+    # memray, where Python's end with the caller of the tracker.
+    between = [name for name, _, _ in both]
+    assert between.index("key") + 1 < between.index(names[1])
+    native = [name for name, _, _ in given[0].native_stack_trace()]
+    assert native and not set(native) & set(names[:2]) and set(native[:4]) <= set(between)
+
+
 def test_nothing_is_recorded_before_or_after_the_block(tmp_path):
     allocators = [MemoryAllocator() for _ in range(3)]
     allocators[0].valloc(SIZE)
