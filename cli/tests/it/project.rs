@@ -34,7 +34,7 @@ fn a_wrong_setting_is_named() {
         "[tool.naja.run]\nrat = 5\n",
         &[],
         "exit code 2\n--- stdout\n--- stderr\nerror[bad-settings]: cannot use the settings in `[FOLDER]/pyproject.toml`: \
-         unknown field `rat`, expected one of `rate`, `python`, `recordings`, `swap`\n  \
+         unknown field `rat`, expected one of `rate`, `python`, `recordings`, `swap`, `memory`\n  \
          hint: the settings of `naja run` stand in the table `[tool.naja.run]`\n",
     );
     check(

@@ -11,7 +11,7 @@ import sys
 def pytest_addoption(parser, pluginmanager):
     """Loads the plugins, unless others have their options."""
     if importlib.util.find_spec("pytest_memray") is None or pluginmanager.is_blocked("pytest_memray"):
-        pluginmanager.import_plugin("naja.testing.memory")
+        pluginmanager.import_plugin("naja._memory_marks")
     if "naja_testing" in sys.modules:  # `naja test` has brought it along
         return
     if importlib.util.find_spec("xdist") is not None and not pluginmanager.is_blocked("xdist"):
