@@ -54,7 +54,7 @@ fn functions_of_machine_code_stand_between_those_of_python() {
         let python = sql(
             &naja,
             folder.path(),
-            "select count(*) from functions where kind = 1 and name like 'list_sort%'",
+            "select count(*) from functions where kind = 'native' and name like 'list_sort%'",
         );
         if python == ["0"] {
             not_tested(&format!("functions inside {interpreter}: it is stripped"));
@@ -64,7 +64,7 @@ fn functions_of_machine_code_stand_between_those_of_python() {
         let (sort, sorted) = (at("sort"), at("builtin_sorted").or_else(|| at("list_sort")));
         assert!(sort.is_some() && sorted > sort, "{interpreter}: {outer:?}");
         // Neither the agent's own functions nor the interpreter's glue are shown.
-        let names = sql(&naja, folder.path(), "select distinct name from functions where kind = 1");
+        let names = sql(&naja, folder.path(), "select distinct name from functions where kind = 'native'");
         let glue = |name: &&String| {
             name.contains("naja") || name.starts_with("_PyEval_EvalFrame") || name.contains("Vectorcall")
         };
