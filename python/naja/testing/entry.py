@@ -1,7 +1,7 @@
 """What every pytest loads where naja is installed: `pytest -n 4` then works without pytest-xdist.
 
 Both define `-n`, so that of two that are there pytest-xdist is left as it is; `-p no:xdist` says that naja is wanted,
-`-p no:naja` that it is not. So it is with the marks that limit memory, and pytest-memray. Nothing more is imported here, since this runs before every pytest.
+`-p no:naja` that it is not. Nothing more is imported here, since this runs before every pytest.
 """
 
 import importlib.util
@@ -9,9 +9,7 @@ import sys
 
 
 def pytest_addoption(parser, pluginmanager):
-    """Loads the plugins, unless others have their options."""
-    if importlib.util.find_spec("pytest_memray") is None or pluginmanager.is_blocked("pytest_memray"):
-        pluginmanager.import_plugin("naja._memory_marks")
+    """Loads the plugin, unless another has its options."""
     if "naja_testing" in sys.modules:  # `naja test` has brought it along
         return
     if importlib.util.find_spec("xdist") is not None and not pluginmanager.is_blocked("xdist"):
